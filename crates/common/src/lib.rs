@@ -1,0 +1,19 @@
+//! The vocabulary that every part of DistributedMQ shares: identifiers, the topic / partition / ISR models,
+//! limits, and the configuration of a cluster (`services.json`).
+//!
+//! Pure: no IO, no clock, no randomness, no async. A type moves here when a second crate needs it, and not
+//! before; private types of one component stay with that component.
+
+pub mod config;
+pub mod ids;
+pub mod limits;
+pub mod model;
+pub mod topic_config;
+pub mod topic_name;
+
+pub use ids::{
+    BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, NodeId, PartitionEpoch,
+    PartitionId, Term, TopicId,
+};
+pub use model::{Broker, BrokerStatus, Partition, Topic};
+pub use topic_name::TopicName;

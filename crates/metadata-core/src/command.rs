@@ -1,0 +1,174 @@
+//! What the leader proposes. Every command is complete: whatever is random or depends on the time was drawn
+//! by the leader and stands in it, so that applying it gives the same result on every node.
+//!
+//! The JSON form is persisted in the Raft log for ever. Tags are never renamed or reused; a new field must have
+//! a default that means "as before"; unknown fields are refused, and [`FEATURE_LEVEL_MAX`] gates what may be
+//! proposed while older nodes are about. `fixtures/commands/` holds one golden file per command.
+
+use std::collections::BTreeMap;
+
+use common::{
+    BrokerEpoch, BrokerId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, TopicId, TopicName,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The newest feature level this code can apply.
+pub const FEATURE_LEVEL_MAX: u16 = 1;
+
+/// Identifies a client's request (its `Idempotency-Key`): the same id is applied once.
+pub type RequestId = Uuid;
+
+/// A command with what the leader stamped on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Proposal {
+    /// The leader's wall clock when it proposed, in Unix milliseconds. For people and expiry, never for safety.
+    pub time_ms: u64,
+    /// Who asked: `rest:127.0.0.1`, `broker:101`, `controller:1`.
+    pub author: String,
+    /// The client's idempotency key, if it sent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// A change to the metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Command {
+    /// Creates a topic and places its partitions.
+    CreateTopic {
+        /// Its name.
+        topic_name: TopicName,
+        /// Its id, drawn by the leader.
+        topic_id: TopicId,
+        /// How many partitions; with `assignments` their number.
+        num_partitions: i32,
+        /// Replicas per partition.
+        replication_factor: i16,
+        /// Settings; checked when applied.
+        #[serde(default)]
+        configs: BTreeMap<String, String>,
+        /// Replicas of each partition, chosen by the caller, preferred leader first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignments: Option<Vec<Vec<BrokerId>>>,
+        /// Where round-robin placement starts, drawn by the leader.
+        placement_seed: u64,
+    },
+    /// Adds partitions and/or changes settings.
+    AlterTopic {
+        /// Which topic.
+        topic_name: TopicName,
+        /// The new number of partitions; it may only grow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        num_partitions: Option<i32>,
+        /// Settings to set, or with `None` to put back to the default.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        configs: BTreeMap<String, Option<String>>,
+        /// Where placement of new partitions starts, drawn by the leader.
+        placement_seed: u64,
+    },
+    /// Deletes a topic.
+    DeleteTopic {
+        /// Which topic.
+        topic_name: TopicName,
+    },
+    /// A broker process announces itself. A new incarnation of a known id fences the former one.
+    RegisterBroker {
+        /// Its id.
+        broker_id: BrokerId,
+        /// Its process.
+        incarnation_id: IncarnationId,
+        /// Where it is reached.
+        host: String,
+        /// REST port.
+        port: u16,
+        /// Kafka port.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kafka_port: Option<u16>,
+        /// Failure domain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rack: Option<String>,
+        /// Whether the leader, which knows who heartbeats, holds the former incarnation for gone. If not, and the
+        /// incarnation differs, the registration is refused.
+        previous_is_gone: bool,
+    },
+    /// Brokers that are silent or dead: they become OFFLINE, leave every ISR, and their partitions get other leaders.
+    FenceBrokers {
+        /// Who, with the epoch that was judged: a later registration is not meant.
+        brokers: Vec<(BrokerId, BrokerEpoch)>,
+    },
+    /// An OFFLINE broker heartbeats again under its epoch.
+    UnfenceBroker {
+        /// Who.
+        broker_id: BrokerId,
+        /// Under which epoch.
+        broker_epoch: BrokerEpoch,
+    },
+    /// A broker wants to shut down: it becomes DRAINING and hands its leaderships over.
+    DrainBroker {
+        /// Who.
+        broker_id: BrokerId,
+        /// Under which epoch.
+        broker_epoch: BrokerEpoch,
+    },
+    /// Forgets a broker that holds no replicas.
+    RemoveBroker {
+        /// Who.
+        broker_id: BrokerId,
+    },
+    /// A partition leader's changes to ISRs, each a compare-and-set; they succeed or fail one by one (KIP-497).
+    AlterIsr {
+        /// The leader that asks.
+        broker_id: BrokerId,
+        /// Under which epoch.
+        broker_epoch: BrokerEpoch,
+        /// What to change.
+        changes: Vec<IsrChange>,
+    },
+    /// Gives partitions back to their preferred leaders where these are in sync and online.
+    ElectPreferredLeaders {
+        /// Which partitions; empty: all.
+        partitions: Vec<(TopicName, PartitionId)>,
+    },
+    /// Hands out a block of producer ids (KIP-730).
+    AllocateProducerIds {
+        /// To whom.
+        broker_id: BrokerId,
+        /// Under which epoch.
+        broker_epoch: BrokerEpoch,
+    },
+    /// Raises the feature level, once every node can apply it.
+    SetFeatureLevel {
+        /// The new level.
+        level: u16,
+    },
+}
+
+/// One ISR change: applied only if both epochs are still the partition's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IsrChange {
+    /// Topic.
+    pub topic_name: TopicName,
+    /// Partition.
+    pub partition: PartitionId,
+    /// The leader epoch the caller leads under.
+    pub leader_epoch: LeaderEpoch,
+    /// The partition epoch the caller last saw.
+    pub partition_epoch: PartitionEpoch,
+    /// The wanted ISR, each member with the broker epoch the leader knows it by (KIP-903).
+    pub new_isr: Vec<IsrMember>,
+}
+
+/// A wanted member of an ISR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IsrMember {
+    /// Who.
+    pub broker_id: BrokerId,
+    /// The epoch of the registration that was seen catching up.
+    pub broker_epoch: BrokerEpoch,
+}

@@ -1,0 +1,85 @@
+//! What happened. Events carry the state *after* the change, so that applying one needs nothing but the event,
+//! and applying it twice is the same as once. They are persisted as history and sent to brokers as deltas: the
+//! rules of [`crate::command`] about tags and fields hold here too. `fixtures/events/` holds one golden file each.
+
+use std::collections::BTreeMap;
+
+use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, Partition, Topic, TopicId, TopicName};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A topic was created.
+    TopicCreated {
+        /// The topic as created.
+        topic: Topic,
+    },
+    /// A topic's settings changed.
+    TopicConfigsChanged {
+        /// Which topic.
+        topic_name: TopicName,
+        /// Its identity.
+        topic_id: TopicId,
+        /// All its settings after the change.
+        configs: BTreeMap<String, String>,
+    },
+    /// A topic grew.
+    PartitionsAdded {
+        /// Which topic.
+        topic_name: TopicName,
+        /// Its identity.
+        topic_id: TopicId,
+        /// The new partitions, in order.
+        partitions: Vec<Partition>,
+    },
+    /// Leaders, ISRs or replicas of partitions of one topic changed.
+    PartitionsChanged {
+        /// Which topic.
+        topic_name: TopicName,
+        /// Its identity.
+        topic_id: TopicId,
+        /// The changed partitions after the change.
+        partitions: Vec<Partition>,
+    },
+    /// A topic was deleted: the committed tombstone without which no broker removes data.
+    TopicDeleted {
+        /// Which topic.
+        topic_name: TopicName,
+        /// Its identity.
+        topic_id: TopicId,
+    },
+    /// A broker registered, or registered again.
+    BrokerRegistered {
+        /// The broker after registration.
+        broker: Broker,
+    },
+    /// A broker's status changed.
+    BrokerStatusChanged {
+        /// Who.
+        broker_id: BrokerId,
+        /// Under which epoch.
+        broker_epoch: BrokerEpoch,
+        /// The new status.
+        status: BrokerStatus,
+    },
+    /// A broker was forgotten.
+    BrokerRemoved {
+        /// Who.
+        broker_id: BrokerId,
+    },
+    /// Producer ids were handed out.
+    ProducerIdsAllocated {
+        /// To whom.
+        broker_id: BrokerId,
+        /// The next id that is still free: what the next block starts with (KAFKA-15552).
+        next_producer_id: i64,
+    },
+    /// The feature level was raised.
+    FeatureLevelChanged {
+        /// The level in force.
+        level: u16,
+    },
+}

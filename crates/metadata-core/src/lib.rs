@@ -1,0 +1,22 @@
+//! The replicated state of the control plane as a pure decider.
+//!
+//! A [`Command`] is proposed by the leader, committed by Raft, and then *applied* on every node:
+//! [`State::apply`] runs `decide(state, command) -> events` and `evolve(state, event)`. Both are functions of
+//! their arguments alone: the leader stamps time, ids and random seeds into the command before it proposes it
+//! (see [`Proposal`]). What cannot be done is decided at apply time and given back to the caller as a [`Rejection`].
+//!
+//! The events, in order, are the metadata change stream that brokers pull; `metadataVersion` is the Raft index
+//! of the last command that made an event.
+
+pub mod change;
+pub mod command;
+pub mod event;
+pub mod liveness;
+pub mod outcome;
+pub mod state;
+
+pub use change::{Applied, Change};
+pub use command::{Command, Proposal, RequestId};
+pub use event::Event;
+pub use outcome::{Outcome, Rejection};
+pub use state::State;

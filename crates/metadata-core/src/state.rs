@@ -1,0 +1,4 @@
+//! (to be written)
+/// The replicated state.
+#[derive(Debug, Clone, Default)]
+pub struct State {}
