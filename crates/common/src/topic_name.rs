@@ -52,7 +52,8 @@ impl TopicName {
         if name == "." || name == ".." {
             return Err(InvalidTopicName::Dots);
         }
-        let bad = name.char_indices().find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')));
+        let bad =
+            name.char_indices().find(|(_, c)| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')));
         match bad {
             Some((position, character)) => Err(InvalidTopicName::Character { character, position }),
             None => Ok(Self(name.into())),

@@ -1,2 +1,59 @@
-//! (to be written)
-fn main() {}
+//! `cargo xtask`: the checks and chores of the workspace.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{postgres, suite, tidy, workspace::Workspace};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks and chores of the workspace")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what the tests need (PostgreSQL's server binaries), then run every test of the workspace.
+    Test {
+        /// Handed to `cargo test`, for example a filter.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        cargo_args: Vec<String>,
+    },
+    /// Check the rules of the tree: layers, purity, budgets, tasks, wording.
+    Tidy,
+    /// Formatting, lints, tidy and all tests. Changes nothing.
+    Verify,
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Test { cargo_args } => postgres::ensure_installed().and_then(|()| suite::test(&cargo_args)),
+        Command::Tidy => run_tidy(),
+        Command::Verify => verify(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_tidy() -> Result<(), String> {
+    let workspace = Workspace::load()?;
+    let findings = tidy::check(&workspace);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() { Ok(()) } else { Err(format!("{} findings", findings.len())) }
+}
+
+fn verify() -> Result<(), String> {
+    suite::cargo(&["fmt", "--all", "--check"])?;
+    suite::cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    run_tidy()?;
+    postgres::ensure_installed()?;
+    suite::test(&[])
+}

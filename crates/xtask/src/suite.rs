@@ -1,0 +1,82 @@
+//! Runs cargo, and the test suite with one summary at its end.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+/// Runs cargo; an error if it fails.
+pub fn cargo(args: &[&str]) -> Result<(), String> {
+    let status = Command::new(cargo_path()).args(args).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`cargo {}` ended with {status}", args.join(" "))),
+        Err(error) => Err(format!("`cargo {}` could not be started: {error}", args.join(" "))),
+    }
+}
+
+/// Runs every test of the workspace and prints the sum of what the test binaries report.
+///
+/// All binaries run even when one fails, so that one run tells everything.
+pub fn test(extra: &[String]) -> Result<(), String> {
+    let mut command = Command::new(cargo_path());
+    command.args(["test", "--workspace", "--no-fail-fast"]).args(extra).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("`cargo test` could not be started: {error}"))?;
+    let mut totals = Totals::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            println!("{line}");
+            totals.add(&line);
+        }
+    }
+    let status = child.wait().map_err(|error| format!("`cargo test` was lost: {error}"))?;
+    println!("\ntotal: {} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.ignored);
+    if !status.success() {
+        return Err(format!("`cargo test` ended with {status}"));
+    }
+    if totals.passed == 0 { Err("no test ran".to_owned()) } else { Ok(()) }
+}
+
+fn cargo_path() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Sums of the `test result:` lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Totals {
+    fn add(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        for part in counts.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let Some(count) = words.next().and_then(|word| word.parse::<u64>().ok()) else { continue };
+            match words.next() {
+                Some("passed") => self.passed += count,
+                Some("failed") => self.failed += count,
+                Some("ignored") => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Totals;
+
+    #[test]
+    fn sums_the_result_lines_and_nothing_else() {
+        let mut totals = Totals::default();
+        totals.add("test store::reopen ... ok");
+        totals.add(
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.11s",
+        );
+        totals.add("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.0s");
+        assert_eq!(totals, Totals { passed: 15, failed: 2, ignored: 1 });
+    }
+}
