@@ -125,7 +125,7 @@ impl Workspace {
         for package in
             metadata.packages.iter().filter(|package| metadata.workspace_members.contains(&package.id))
         {
-            let dir = package.manifest_path.parent().unwrap_or(Path::new("")).to_owned();
+            let dir = package.manifest_path.parent().unwrap_or_else(|| Path::new("")).to_owned();
             let direct = edges.get(package.id.as_str()).cloned().unwrap_or_default();
             let info = CrateInfo {
                 all_dependencies: reachable(&edges, &package.id).into_iter().map(name_of).collect(),
