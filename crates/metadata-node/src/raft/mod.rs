@@ -1,0 +1,11 @@
+//! The quorum. [`Consensus`] is all that the rest of the node sees of Raft.
+
+mod consensus;
+mod error;
+mod hint;
+mod status;
+
+pub use consensus::Consensus;
+pub use error::{MembershipError, ProposeError, ReadError};
+pub use hint::{LeaderAddress, LeaderHint};
+pub use status::{LogEntryView, MemberView, RaftStatus, Role};

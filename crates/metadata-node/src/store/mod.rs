@@ -1,0 +1,1 @@
+//! Log, vote, snapshots and the SQL projection.
