@@ -95,6 +95,12 @@ uuid_id!(
     IncarnationId
 );
 
+impl From<u64> for NodeId {
+    fn from(id: u64) -> Self {
+        Self(id)
+    }
+}
+
 impl LeaderEpoch {
     /// The epoch of the next leader.
     pub fn next(self) -> Self {

@@ -4,6 +4,7 @@ mod consensus;
 mod error;
 mod hint;
 mod status;
+pub(crate) mod types;
 
 pub use consensus::Consensus;
 pub use error::{MembershipError, ProposeError, ReadError};
