@@ -1,12 +1,14 @@
 //! A command's effect, as it leaves the core: for history, for the SQL projection and for pushes.
 
-use common::MetadataVersion;
-use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+use common::{Broker, BrokerStatus, MetadataVersion, Partition, Topic};
+use serde::Serialize;
 
 use crate::{Event, Outcome, Rejection, RequestId};
 
-/// One event with its place in the change stream and what it replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One event with its place in the change stream and what it replaced. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Raft index of the command.
@@ -16,13 +18,38 @@ pub struct Change {
     /// The leader's clock when it proposed, in Unix milliseconds.
     pub time_ms: u64,
     /// Who asked.
-    pub author: String,
+    pub author: Arc<str>,
     /// The client's idempotency key.
     pub request_id: Option<RequestId>,
-    /// What `event` changed, as it was before, as JSON; `null` if it is new.
-    pub before: serde_json::Value,
+    /// What `event` changed, as it was before; in JSON `null` if it is new.
+    pub before: Before,
     /// What happened.
-    pub event: Event,
+    pub event: Arc<Event>,
+}
+
+/// What an event replaced. It is moved out of the state, not copied, so that taking it costs nothing; whoever
+/// writes history serializes it (untagged: the event's kind says which it is).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Before {
+    /// Nothing: the subject is new.
+    Nothing,
+    /// A deleted topic.
+    Topic(Arc<Topic>),
+    /// All settings of a topic.
+    Configs(BTreeMap<String, String>),
+    /// How many partitions a topic had.
+    NumPartitions(usize),
+    /// The changed partitions, in the event's order.
+    Partitions(Vec<Partition>),
+    /// A broker's former registration, or a removed broker.
+    Broker(Box<Broker>),
+    /// A broker's status.
+    Status(BrokerStatus),
+    /// The first producer id that was free.
+    NextProducerId(i64),
+    /// The feature level.
+    FeatureLevel(u16),
 }
 
 /// All that applying one command gave.

@@ -44,9 +44,9 @@ pub enum Command {
         topic_name: TopicName,
         /// Its id, drawn by the leader.
         topic_id: TopicId,
-        /// How many partitions; with `assignments` their number.
+        /// How many partitions; with `assignments` their number, or -1.
         num_partitions: i32,
-        /// Replicas per partition.
+        /// Replicas per partition; with `assignments` the same as there, or -1.
         replication_factor: i16,
         /// Settings; checked when applied.
         #[serde(default)]
@@ -56,6 +56,9 @@ pub enum Command {
         assignments: Option<Vec<Vec<BrokerId>>>,
         /// Where round-robin placement starts, drawn by the leader.
         placement_seed: u64,
+        /// Whether the system itself asks: it alone may create internal topics.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        internal: bool,
     },
     /// Adds partitions and/or changes settings.
     AlterTopic {
@@ -91,8 +94,8 @@ pub enum Command {
         /// Failure domain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rack: Option<String>,
-        /// Whether the leader, which knows who heartbeats, holds the former incarnation for gone. If not, and the
-        /// incarnation differs, the registration is refused.
+        /// Whether the leader, which knows who heartbeats, holds the former incarnation for gone. If not, the
+        /// incarnation differs, and the former one is not OFFLINE, the registration is refused.
         previous_is_gone: bool,
     },
     /// Brokers that are silent or dead: they become OFFLINE, leave every ISR, and their partitions get other leaders.

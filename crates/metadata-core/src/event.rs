@@ -2,7 +2,7 @@
 //! and applying it twice is the same as once. They are persisted as history and sent to brokers as deltas: the
 //! rules of [`crate::command`] about tags and fields hold here too. `fixtures/events/` holds one golden file each.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, Partition, Topic, TopicId, TopicName};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub enum Event {
     /// A topic was created.
     TopicCreated {
         /// The topic as created.
-        topic: Topic,
+        topic: Arc<Topic>,
     },
     /// A topic's settings changed.
     TopicConfigsChanged {

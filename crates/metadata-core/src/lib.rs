@@ -9,14 +9,19 @@
 //! of the last command that made an event.
 
 pub mod change;
+pub mod change_log;
 pub mod command;
 pub mod event;
 pub mod liveness;
 pub mod outcome;
+pub mod snapshot;
 pub mod state;
 
-pub use change::{Applied, Change};
+pub use change::{Applied, Before, Change};
+pub use change_log::ChangeLog;
 pub use command::{Command, Proposal, RequestId};
 pub use event::Event;
-pub use outcome::{Outcome, Rejection};
+pub use liveness::Ledger;
+pub use outcome::{Decided, Outcome, Rejection};
+pub use snapshot::Record;
 pub use state::State;

@@ -1,16 +1,18 @@
 //! What a proposer is told once its command was applied.
 
+use std::sync::Arc;
+
 use common::{Broker, BrokerEpoch, BrokerId, MetadataVersion, Partition, PartitionId, Topic, TopicName};
 use serde::{Deserialize, Serialize};
 
-/// The result of an applied command. Kept with its request id, so that a retry gets the same answer.
+/// The result of an applied command. Cheap to clone. Kept with its request id, so that a retry gets the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Outcome {
     /// The topic as it is after creation or alteration.
     Topic {
         /// The topic.
-        topic: Topic,
+        topic: Arc<Topic>,
     },
     /// The topic is gone.
     TopicDeleted,
@@ -169,7 +171,13 @@ pub enum Rejection {
         /// Which partition, which epochs.
         detail: String,
     },
-    /// A wanted ISR member is fenced, draining, of another incarnation, or no replica (KIP-841, KIP-903).
+    /// A wanted ISR that is no ISR: it lacks the leader, or names a broker twice or one without a replica.
+    #[error("{detail}")]
+    InvalidIsr {
+        /// What is wrong.
+        detail: String,
+    },
+    /// A wanted ISR member is fenced, draining, or of another incarnation (KIP-841, KIP-903).
     #[error("{detail}")]
     IneligibleReplica {
         /// Which one and why.

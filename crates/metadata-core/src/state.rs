@@ -1,4 +1,0 @@
-//! (to be written)
-/// The replicated state.
-#[derive(Debug, Clone, Default)]
-pub struct State {}
