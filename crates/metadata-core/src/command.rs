@@ -11,6 +11,7 @@ use common::{
     BrokerEpoch, BrokerId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, TopicId, TopicName,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The newest feature level this code can apply.
@@ -151,7 +152,7 @@ pub enum Command {
 }
 
 /// One ISR change: applied only if both epochs are still the partition's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IsrChange {
     /// Topic.
@@ -167,7 +168,7 @@ pub struct IsrChange {
 }
 
 /// A wanted member of an ISR.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IsrMember {
     /// Who.

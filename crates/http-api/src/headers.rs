@@ -1,0 +1,10 @@
+//! Names of the headers that are ours, in the lower case that `http::HeaderName::from_static` wants.
+
+/// Id of the Raft leader, on answers of a node that is not the leader.
+pub const CONTROLLER_LEADER: &str = "x-controller-leader";
+/// Base URL of the Raft leader, on answers of a node that is not the leader.
+pub const CONTROLLER_URL: &str = "x-controller-url";
+/// A UUID that makes a write safe to retry: the same key is applied once.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The media type of every error body (RFC 9457).
+pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -1,0 +1,118 @@
+//! Paths of both REST APIs: route templates (`{name}` stands for a segment), and functions that fill them in.
+
+use std::fmt::Write as _;
+
+use common::{BrokerId, NodeId, PartitionId};
+
+/// Who is the controller.
+pub const CONTROLLER: &str = "/api/v1/metadata/controller";
+/// The metadata of the whole cluster, or what changed since a version.
+pub const CLUSTER: &str = "/api/v1/metadata/cluster";
+/// Topics.
+pub const TOPICS: &str = "/api/v1/metadata/topics";
+/// One topic.
+pub const TOPIC: &str = "/api/v1/metadata/topics/{name}";
+/// The leader of one partition.
+pub const PARTITION_LEADER: &str = "/api/v1/metadata/topics/{name}/partitions/{partition}/leader";
+/// Brokers.
+pub const BROKERS: &str = "/api/v1/metadata/brokers";
+/// One broker.
+pub const BROKER: &str = "/api/v1/metadata/brokers/{id}";
+/// Heartbeats of one broker.
+pub const HEARTBEAT: &str = "/api/v1/metadata/heartbeat/{brokerId}";
+/// ISR changes.
+pub const ISR: &str = "/api/v1/metadata/isr";
+/// Reports of brokers that may be dead.
+pub const SUSPICIONS: &str = "/api/v1/metadata/suspicions";
+/// Elections of preferred leaders.
+pub const ELECTIONS: &str = "/api/v1/metadata/elections";
+/// Blocks of producer ids.
+pub const PRODUCER_IDS: &str = "/api/v1/metadata/producer-ids";
+/// The feature level.
+pub const FEATURES: &str = "/api/v1/metadata/features";
+/// The metadata events.
+pub const HISTORY: &str = "/api/v1/metadata/history";
+
+/// State of the answering node's Raft.
+pub const RAFT_STATUS: &str = "/api/v1/raft/status";
+/// The Raft log.
+pub const RAFT_LOG: &str = "/api/v1/raft/log";
+/// Between nodes: would you vote for me?
+pub const RAFT_PRE_VOTE: &str = "/api/v1/raft/pre-vote";
+/// Between nodes: vote for me.
+pub const RAFT_REQUEST_VOTE: &str = "/api/v1/raft/request-vote";
+/// Between nodes: entries and heartbeats.
+pub const RAFT_APPEND_ENTRIES: &str = "/api/v1/raft/append-entries";
+/// Between nodes: a snapshot.
+pub const RAFT_INSTALL_SNAPSHOT: &str = "/api/v1/raft/install-snapshot";
+/// Members of the quorum.
+pub const RAFT_MEMBERS: &str = "/api/v1/raft/members";
+/// One member of the quorum.
+pub const RAFT_MEMBER: &str = "/api/v1/raft/members/{id}";
+/// Hands leadership over.
+pub const RAFT_TRANSFER_LEADER: &str = "/api/v1/raft/transfer-leader";
+
+/// Brokers: the push of the controller.
+pub const STORAGE_METADATA: &str = "/api/v1/storage/metadata";
+/// Brokers: what the broker knows and holds.
+pub const STORAGE_STATUS: &str = "/api/v1/storage/status";
+
+/// Is the process alive? `?watch=true` keeps the answer open for as long as it lives.
+pub const LIVEZ: &str = "/livez";
+/// Can the process do its work? `?verbose` says in words what is wrong.
+pub const READYZ: &str = "/readyz";
+/// Figures for Prometheus.
+pub const METRICS: &str = "/metrics";
+/// The OpenAPI description of the API that answers.
+pub const OPENAPI: &str = "/openapi.json";
+
+/// [`TOPIC`] of the topic `name`, which may be any string.
+pub fn topic(name: &str) -> String {
+    format!("{TOPICS}/{}", segment(name))
+}
+
+/// [`PARTITION_LEADER`] of a partition.
+pub fn partition_leader(topic_name: &str, partition: PartitionId) -> String {
+    format!("{TOPICS}/{}/partitions/{partition}/leader", segment(topic_name))
+}
+
+/// [`BROKER`] of a broker.
+pub fn broker(id: BrokerId) -> String {
+    format!("{BROKERS}/{id}")
+}
+
+/// [`HEARTBEAT`] of a broker.
+pub fn heartbeat(id: BrokerId) -> String {
+    format!("/api/v1/metadata/heartbeat/{id}")
+}
+
+/// [`RAFT_MEMBER`] of a node.
+pub fn raft_member(id: NodeId) -> String {
+    format!("{RAFT_MEMBERS}/{id}")
+}
+
+/// One path segment, percent-encoded but for RFC 3986's unreserved characters.
+fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_encoded() {
+        assert_eq!(topic("a.b_c-d"), "/api/v1/metadata/topics/a.b_c-d");
+        assert_eq!(topic("a b/ü?"), "/api/v1/metadata/topics/a%20b%2F%C3%BC%3F");
+        assert_eq!(partition_leader("t", PartitionId(3)), "/api/v1/metadata/topics/t/partitions/3/leader");
+    }
+}
