@@ -3,6 +3,7 @@
 mod consensus;
 mod error;
 mod hint;
+pub(crate) mod log_store;
 mod status;
 pub(crate) mod types;
 
