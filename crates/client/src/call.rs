@@ -6,18 +6,17 @@ use std::{marker::PhantomData, time::Duration};
 use ::http::{HeaderName, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use common::NodeId;
+use http_api::{ErrorCode, Problem, headers};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
+    discovery::DiscoveryError,
     http::{HttpClient, HttpError, HttpRequest, Reply, to_json},
-    metadata::Problem,
 };
 
-const CONTROLLER_LEADER: &str = "x-controller-leader";
-const CONTROLLER_URL: &str = "x-controller-url";
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
 
 /// Which nodes can answer a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +60,9 @@ pub enum CallError {
     /// No answer at all.
     #[error(transparent)]
     NoAnswer(#[from] HttpError),
+    /// No node knows a leader.
+    #[error(transparent)]
+    NoLeader(#[from] DiscoveryError),
     /// The node is not the leader.
     #[error("{url} is not the controller{}", match .leader { Some(leader) => format!("; it names {}", leader.url), None => "; it knows none".to_owned() })]
     NotController {
@@ -76,13 +78,8 @@ pub enum CallError {
         detail: String,
     },
     /// The API refused.
-    #[error("{}", .problem)]
-    Problem {
-        /// The HTTP status.
-        status: u16,
-        /// The API's words.
-        problem: Box<Problem>,
-    },
+    #[error("{0}")]
+    Problem(Box<Problem>),
     /// Something answered that does not speak this API.
     #[error("{url} answered {status} with something unreadable: {detail}")]
     Unreadable {
@@ -125,6 +122,16 @@ impl<T> Call<T> {
         }
     }
 
+    /// With query parameters.
+    #[must_use]
+    pub fn query(mut self, query: &impl Serialize) -> Self {
+        let query = serde_urlencoded::to_string(query).expect("query types are flat structs of plain values");
+        if !query.is_empty() {
+            self.path = format!("{}?{query}", self.path);
+        }
+        self
+    }
+
     /// With a JSON body.
     #[must_use]
     pub fn json(mut self, body: &impl Serialize) -> Self {
@@ -155,9 +162,20 @@ impl<T> Call<T> {
 impl<T: DeserializeOwned> Call<T> {
     /// Makes this call at the node with this base URL, once.
     pub async fn send(&self, http: &HttpClient, base_url: &str) -> Result<T, CallError> {
+        let timeout = self.timeout.unwrap_or_else(|| http.options().request_timeout);
+        self.send_within(http, base_url, timeout).await
+    }
+
+    /// [`Call::send`] with this deadline, whatever the call's own.
+    pub async fn send_within(
+        &self,
+        http: &HttpClient,
+        base_url: &str,
+        timeout: Duration,
+    ) -> Result<T, CallError> {
         let mut request = HttpRequest::new(self.method.clone(), format!("{base_url}{}", self.path));
         request.body.clone_from(&self.body);
-        request.timeout = self.timeout;
+        request.timeout = Some(timeout);
         if let Some(key) = self.idempotency_key {
             let value = HeaderValue::from_str(&key.to_string()).expect("a uuid is visible ASCII");
             request.headers.push((IDEMPOTENCY_KEY, value));
@@ -185,17 +203,29 @@ fn interpret<T: DeserializeOwned>(url: &str, reply: &Reply) -> Result<T, CallErr
         return Err(CallError::NotController { url: url.to_owned(), leader });
     }
     let problem: Problem = reply.json().map_err(unreadable)?;
-    Err(match (reply.status, problem.code.as_str()) {
-        (StatusCode::SERVICE_UNAVAILABLE, "NOT_CONTROLLER") => {
-            let id = reply.header(CONTROLLER_LEADER).and_then(|id| id.parse().ok());
+    Err(match problem.code {
+        ErrorCode::NotController => {
+            let id = reply.header(headers::CONTROLLER_LEADER).and_then(|id| id.parse().ok());
             let leader = reply
-                .header(CONTROLLER_URL)
+                .header(headers::CONTROLLER_URL)
                 .map(|url| LeaderHint { id, url: url.trim_end_matches('/').to_owned() });
             CallError::NotController { url: url.to_owned(), leader }
         }
-        (StatusCode::GATEWAY_TIMEOUT, _) => CallError::OutcomeUnknown { detail: problem.detail },
-        _ => CallError::Problem { status, problem: Box::new(problem) },
+        ErrorCode::CommitUnknown => CallError::OutcomeUnknown { detail: problem.detail },
+        _ => CallError::Problem(Box::new(problem)),
     })
+}
+
+impl CallError {
+    /// The API's code, if it was the API that refused.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Problem(problem) => Some(problem.code),
+            Self::NotController { .. } => Some(ErrorCode::NotController),
+            Self::OutcomeUnknown { .. } => Some(ErrorCode::CommitUnknown),
+            Self::NoAnswer(_) | Self::NoLeader(_) | Self::Unreadable { .. } => None,
+        }
+    }
 }
 
 /// Scheme, host and port of an absolute URL.

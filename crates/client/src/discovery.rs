@@ -9,13 +9,10 @@ use std::time::Duration;
 
 use common::{NodeId, Term};
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use serde::Deserialize;
+use http_api::ControllerInfo;
 use thiserror::Error;
 
-use crate::http::{HttpClient, HttpRequest};
-
-/// Where `GET` answers who leads.
-const CONTROLLER_PATH: &str = "/api/v1/metadata/controller";
+use crate::{api, http::HttpClient};
 
 /// How long one node may take to answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,15 +44,6 @@ pub struct DiscoveryError {
 pub struct ControllerDiscovery {
     http: HttpClient,
     nodes: std::sync::Arc<[String]>,
-}
-
-/// `GET /api/v1/metadata/controller`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ControllerAnswer {
-    controller_id: NodeId,
-    controller_url: String,
-    controller_term: Term,
 }
 
 impl ControllerDiscovery {
@@ -107,20 +95,19 @@ impl ControllerDiscovery {
         best.ok_or(DiscoveryError { answers: failures })
     }
 
-    /// Asks one node; the failure is told in words.
+    /// Asks one node; a failure is told in words.
     async fn ask(&self, node: &str) -> Result<Controller, String> {
-        let request = HttpRequest::get(format!("{node}{CONTROLLER_PATH}")).timeout(ASK_TIMEOUT);
-        let reply = self.http.send(request).await.map_err(|error| error.to_string())?;
-        if !reply.status.is_success() {
-            return Err(format!("{node} answered {}", reply.status));
+        let answer = api::controller().timeout(ASK_TIMEOUT).send(&self.http, node).await;
+        answer.map(Controller::from).map_err(|error| format!("{node}: {error}"))
+    }
+}
+
+impl From<ControllerInfo> for Controller {
+    fn from(info: ControllerInfo) -> Self {
+        Self {
+            id: info.controller_id,
+            url: info.controller_url.trim_end_matches('/').to_owned(),
+            term: info.controller_term,
         }
-        let answer: ControllerAnswer = reply
-            .json()
-            .map_err(|error| format!("{node} answered something else than a controller: {error}"))?;
-        Ok(Controller {
-            id: answer.controller_id,
-            url: answer.controller_url.trim_end_matches('/').to_owned(),
-            term: answer.controller_term,
-        })
     }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use bytes::{Bytes, BytesMut};
+use common::ClusterId;
+use http_api::headers;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 /// Limits of an [`HttpClient`]. A single request may ask for another timeout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpOptions {
     /// How long a TCP connection may take to come about.
     pub connect_timeout: Duration,
@@ -16,6 +18,9 @@ pub struct HttpOptions {
     pub request_timeout: Duration,
     /// The largest answer that is read; a peer that sends more is refused instead of believed.
     pub body_bytes_max: usize,
+    /// Says with every request which cluster it is meant for: a server of another one refuses it. `None` for
+    /// clients that take whatever cluster they find.
+    pub cluster_id: Option<ClusterId>,
 }
 
 impl Default for HttpOptions {
@@ -25,6 +30,7 @@ impl Default for HttpOptions {
             request_timeout: Duration::from_secs(5),
             // A full image of 100,000 partitions is about 20 MB.
             body_bytes_max: 256 * 1024 * 1024,
+            cluster_id: None,
         }
     }
 }
@@ -181,7 +187,14 @@ impl HttpClient {
     /// What every client of ours has in common: no proxies from the environment between nodes of a cluster,
     /// redirects followed by [`crate::MetadataClient`] only, no delayed small packets.
     pub(crate) fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
+        let mut every_time = HeaderMap::new();
+        if let Some(ClusterId(id)) = &options.cluster_id
+            && let Ok(value) = HeaderValue::from_str(id)
+        {
+            every_time.insert(HeaderName::from_static(headers::CLUSTER_ID), value);
+        }
         reqwest::Client::builder()
+            .default_headers(every_time)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)

@@ -1,15 +1,15 @@
 //! Knowing within milliseconds that a peer's process died, without asking it again and again.
 //!
 //! Every server answers `GET /livez?watch=true` with a response that does not end while its process lives: one
-//! line with the process' identity (a uuid drawn at its start), then nothing. When the process ends, however it
+//! line, [`Livez`], with the incarnation id that the process drew at its start, then nothing. When the process ends, however it
 //! ends, its system closes the connection, and the watcher sees that at once. A broken connection alone proves
 //! nothing (a proxy, an idle limit), so the watcher asks again directly:
 //!
 //! | the second answer | means | [`PeerLost`] |
 //! |---|---|---|
 //! | connection refused | nobody listens there: the process is gone | `Refused` |
-//! | another identity | the process is gone, and was started again | `Restarted` |
-//! | the same identity | only the connection broke: watch on | - |
+//! | another incarnation | the process is gone, and was started again | `Restarted` |
+//! | the same incarnation | only the connection broke: watch on | - |
 //! | nothing | the host or the way to it is gone, or the process hangs | `Silent` |
 //!
 //! A server that leaves in good order says `leaving` as its last line (`Left`). A host that vanishes without a
@@ -18,18 +18,17 @@
 
 use std::time::Duration;
 
+use common::IncarnationId;
+use http_api::{Livez, paths};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::http::{HttpClient, HttpError, HttpOptions, classify};
 
-/// Where servers let themselves be watched.
-pub const WATCH_PATH: &str = "/livez?watch=true";
-
 /// The last line of a server that shuts down in good order.
 pub const LEAVING_LINE: &str = "leaving";
 
-/// The longest identity line that is read.
+/// The longest line that is read.
 const LINE_BYTES_MAX: usize = 256;
 
 /// Pauses between attempts to reach a peer that accepts connections and drops them.
@@ -65,12 +64,12 @@ pub enum PeerLost {
         url: String,
     },
     /// Another process answers there: the one that was watched is gone.
-    #[error("{url} is served by another process now ({identity})")]
+    #[error("{url} is served by another process now, incarnation {incarnation}")]
     Restarted {
         /// The peer.
         url: String,
-        /// What the new process calls itself.
-        identity: String,
+        /// The process that answers now.
+        incarnation: IncarnationId,
     },
     /// It said that it is shutting down.
     #[error("{url} is shutting down")]
@@ -113,7 +112,7 @@ pub struct PeerWatch {
 /// An accepted watch.
 struct Stream {
     response: reqwest::Response,
-    identity: String,
+    incarnation: IncarnationId,
     opened: Instant,
 }
 
@@ -137,11 +136,11 @@ impl PeerWatch {
         Self { inner, options }
     }
 
-    /// Resolves when the process at `base_url` is lost. With `identity`, only a process that calls itself so is
-    /// the right one; without, the first that answers is. Dropping the future ends the watch.
-    pub async fn lost(&self, base_url: &str, identity: Option<&str>) -> PeerLost {
+    /// Resolves when the process at `base_url` is lost. With `incarnation`, only that process is the right one;
+    /// without, the first that answers is. Dropping the future ends the watch.
+    pub async fn lost(&self, base_url: &str, incarnation: Option<IncarnationId>) -> PeerLost {
         let url = base_url.trim_end_matches('/').to_owned();
-        let mut known = identity.map(str::to_owned);
+        let mut known = incarnation;
         let mut pause = Duration::ZERO;
         loop {
             tokio::time::sleep(pause).await;
@@ -149,18 +148,14 @@ impl PeerWatch {
                 Ok(stream) => stream,
                 Err(lost) => return lost,
             };
-            match &known {
-                Some(known) if *known != stream.identity => {
-                    return PeerLost::Restarted { url, identity: stream.identity };
-                }
-                Some(_) => {}
-                None => known = Some(stream.identity.clone()),
+            if *known.get_or_insert(stream.incarnation) != stream.incarnation {
+                return PeerLost::Restarted { url, incarnation: stream.incarnation };
             }
             let opened = stream.opened;
             match stream.end().await {
                 End::Left => return PeerLost::Left { url },
                 End::Broken if opened.elapsed() >= STREAM_LASTED => pause = Duration::ZERO,
-                // The first time at once: it may be dying. Then slower: it does not hold streams.
+                // It may be dying, so soon; but if it just does not hold streams, slower each time.
                 End::Broken => pause = next_pause(pause),
             }
         }
@@ -196,10 +191,11 @@ impl PeerWatch {
         }
     }
 
-    /// One attempt: connect, ask, read the identity line.
+    /// One attempt: connect, ask, read the first line.
     async fn open(&self, url: &str) -> Result<Result<Stream, PeerLost>, HttpError> {
         let fail = |error| classify(error, url, self.options.answer_timeout);
-        let mut response = self.inner.get(format!("{url}{WATCH_PATH}")).send().await.map_err(fail)?;
+        let mut response =
+            self.inner.get(format!("{url}{}?watch=true", paths::LIVEZ)).send().await.map_err(fail)?;
         let unwatchable = |detail| Ok(Err(PeerLost::Unwatchable { url: url.to_owned(), detail }));
         if !response.status().is_success() {
             return unwatchable(format!("it answered {}", response.status()));
@@ -217,13 +213,17 @@ impl PeerWatch {
                 return unwatchable(format!("its first line is longer than {LINE_BYTES_MAX} bytes"));
             }
         }
-        let text = String::from_utf8_lossy(&line);
-        let mut lines = text.lines();
-        let identity = lines.next().unwrap_or_default().to_owned();
-        if lines.next() == Some(LEAVING_LINE) {
+        let mut lines = line.split(|byte| *byte == b'\n');
+        let first = lines.next().unwrap_or_default();
+        if lines.next() == Some(LEAVING_LINE.as_bytes()) {
             return Ok(Err(PeerLost::Left { url: url.to_owned() }));
         }
-        Ok(Ok(Stream { response, identity, opened: Instant::now() }))
+        match serde_json::from_slice::<Livez>(first) {
+            Ok(livez) => {
+                Ok(Ok(Stream { response, incarnation: livez.incarnation_id, opened: Instant::now() }))
+            }
+            Err(error) => unwatchable(format!("its first line says something else: {error}")),
+        }
     }
 }
 

@@ -6,5 +6,8 @@ pub const CONTROLLER_LEADER: &str = "x-controller-leader";
 pub const CONTROLLER_URL: &str = "x-controller-url";
 /// A UUID that makes a write safe to retry: the same key is applied once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Which cluster a request is meant for. Nodes and brokers send it with every request; whoever belongs to another
+/// cluster refuses with `WRONG_CLUSTER`.
+pub const CLUSTER_ID: &str = "x-cluster-id";
 /// The media type of every error body (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -130,6 +130,8 @@ error_codes! {
     UnsupportedMediaType = 415, "Unsupported media type", Never;
     /// The offset lies outside the partition's log.
     OffsetOutOfRange = 416, "Offset out of range", Never;
+    /// The request says that it is meant for another cluster.
+    WrongCluster = 421, "Wrong cluster", Never;
     /// The idempotency key was used before for another request.
     IdempotencyKeyReused = 422, "Idempotency key was used before", Never;
     /// The cluster would exceed one of its bounds.
