@@ -1,1 +1,3 @@
-//! (to be written)
+//! What tests of this project share.
+
+pub mod postgres;
