@@ -1,0 +1,108 @@
+//! Exit codes, and the error that carries one.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | refused by the cluster, or failed |
+//! | 2 | wrong usage or configuration; nothing was tried |
+//! | 3 | a node refused to start: wrong identity, unsafe database, in use |
+//! | 4 | the cluster cannot answer: no node reached, no controller, no quorum; nothing was changed |
+//! | 5 | outcome unknown: the write may or may not have taken effect |
+//! | 6 | a drill ran, and its verdict is FAIL |
+
+use std::{fmt, process::ExitCode};
+
+use client::CallError;
+use http_api::Retry;
+
+/// What the process says with its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Refused, or failed.
+    Failed = 1,
+    /// Wrong arguments or configuration.
+    Usage = 2,
+    /// Nobody could answer.
+    Unavailable = 4,
+    /// A write of unknown outcome.
+    Unknown = 5,
+    /// A drill's verdict.
+    VerdictFail = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not succeed: a sentence for stderr and an exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// The sentence. Empty: everything was said already.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// A failure with its own exit code.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// Something failed, in words.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, message.to_string())
+    }
+
+    /// The arguments cannot be meant so.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, message.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let exit = match &error {
+            CallError::NoAnswer(_) | CallError::NoLeader(_) | CallError::NotController { .. } => {
+                Exit::Unavailable
+            }
+            CallError::OutcomeUnknown { .. } => Exit::Unknown,
+            CallError::Problem(problem) if problem.status == 503 && problem.code.retry() != Retry::Never => {
+                Exit::Unavailable
+            }
+            CallError::Problem(_) | CallError::Unreadable { .. } => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_api::{ErrorCode, Problem};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_an_outage_and_an_unknown_outcome_are_told_apart() {
+        let exit = |error| Failure::from(error).exit;
+        let problem = |code| CallError::Problem(Box::new(Problem::new(code, "x")));
+        assert_eq!(exit(problem(ErrorCode::TopicAlreadyExists)), Exit::Failed);
+        assert_eq!(exit(problem(ErrorCode::QuorumUnavailable)), Exit::Unavailable);
+        assert_eq!(exit(CallError::OutcomeUnknown { detail: "x".into() }), Exit::Unknown);
+        assert_eq!(exit(CallError::NotController { url: "x".into(), leader: None }), Exit::Unavailable);
+    }
+}

@@ -1,0 +1,108 @@
+//! Output: data on stdout, talk on stderr; tables for people, JSON for scripts.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use comfy_table::{Table as Grid, presets};
+use serde::Serialize;
+
+use crate::exit::Failure;
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables for people. Their layout may change.
+    #[default]
+    Table,
+    /// The JSON of the REST API, indented.
+    Json,
+}
+
+/// Something with a form for people. Its JSON form is its [`Serialize`].
+pub(crate) trait Render {
+    /// Writes it for people, with a line feed at the end.
+    fn render(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+impl Format {
+    /// Writes `data` to stdout.
+    ///
+    /// # Errors
+    /// If stdout cannot be written to. A closed pipe (`dmq topic list | head -1`) is no error.
+    pub(crate) fn emit<T: Serialize + Render>(self, data: &T) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        let written = match self {
+            Self::Table => data.render(&mut out),
+            Self::Json => serde_json::to_writer_pretty(&mut out, data)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(out)),
+        };
+        match written.and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Says something to people, on stderr.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        // A closed stderr is no reason to stop.
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
+pub(crate) use say;
+
+/// A table: a head, and rows of cells.
+pub(crate) struct Table(Grid);
+
+impl Table {
+    /// A table with these column heads.
+    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
+        let mut grid = Grid::new();
+        grid.load_preset(presets::NOTHING).set_header(head);
+        Self(grid)
+    }
+
+    /// Adds a row.
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.0.add_row(cells);
+    }
+
+    /// Writes it, without spaces at line ends.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        for line in self.0.lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// `-` for what is not there.
+pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Values with commas between them.
+pub(crate) fn comma_separated<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+    if values.is_empty() { "-".to_owned() } else { values.join(",") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned_and_have_no_trailing_spaces() {
+        let mut table = Table::new(["ID", "STATUS"]);
+        table.row(["101".into(), "ONLINE".into()]);
+        table.row(["7".into(), or_dash::<u8>(None)]);
+        let mut out = Vec::new();
+        table.write(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+    }
+}
