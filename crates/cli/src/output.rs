@@ -1,9 +1,11 @@
 //! Output: data on stdout, talk on stderr; tables for people, JSON for scripts.
 
-use std::io::{self, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
 
 use clap::ValueEnum;
-use comfy_table::{Table as Grid, presets};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -54,25 +56,34 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// A table: a head, and rows of cells.
-pub(crate) struct Table(Grid);
+/// A table: a head, and rows of cells, in columns as wide as their widest cell.
+pub(crate) struct Table<const N: usize>(Vec<[String; N]>);
 
-impl Table {
+impl<const N: usize> Table<N> {
     /// A table with these column heads.
-    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
-        let mut grid = Grid::new();
-        grid.load_preset(presets::NOTHING).set_header(head);
-        Self(grid)
+    pub(crate) fn new(head: [&str; N]) -> Self {
+        Self(vec![head.map(str::to_owned)])
     }
 
     /// Adds a row.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.0.add_row(cells);
+    pub(crate) fn row(&mut self, cells: [String; N]) {
+        self.0.push(cells);
     }
 
-    /// Writes it, without spaces at line ends.
+    /// Writes it, with two spaces between columns and none at line ends.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        for line in self.0.lines() {
+        let mut widths = [0; N];
+        for row in &self.0 {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        for row in &self.0 {
+            let mut line = String::new();
+            for (width, cell) in widths.iter().zip(row) {
+                // Writing to a String cannot fail.
+                let _ = write!(line, "{cell:width$}  ");
+            }
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
@@ -102,7 +113,6 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
-        assert_eq!(text.lines().count(), 3, "{text:?}");
+        assert_eq!(text, "ID   STATUS\n101  ONLINE\n7    -\n");
     }
 }
