@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod connection;
+mod drill;
 mod exit;
 mod output;
 
