@@ -1,0 +1,149 @@
+//! The list of settings. Docs are our own words for what Kafka's documentation of topic configs says.
+
+use super::{Kind, Setting};
+
+const fn boolean(name: &'static str, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind: Kind::Boolean, default, doc }
+}
+
+const fn int(name: &'static str, min: i32, max: i32, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind: Kind::Int { min, max }, default, doc }
+}
+
+const fn long(name: &'static str, min: i64, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind: Kind::Long { min, max: i64::MAX }, default, doc }
+}
+
+const fn one_of(
+    name: &'static str,
+    words: &'static [&'static str],
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { name, kind: Kind::OneOf(words), default, doc }
+}
+
+const LONG_MAX: &str = "9223372036854775807";
+
+/// Every topic setting, sorted by name.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "cleanup.policy",
+        kind: Kind::ListOf(&["delete", "compact"]),
+        default: "delete",
+        doc: "What happens to old segments: deleted by age and size, compacted by key, or both.",
+    },
+    Setting {
+        name: "compression.gzip.level",
+        kind: Kind::OneOf(&["-1", "1", "2", "3", "4", "5", "6", "7", "8", "9"]),
+        default: "-1",
+        doc: "Level for gzip; -1 is the codec's own choice.",
+    },
+    int("compression.lz4.level", 1, 17, "9", "Level for lz4."),
+    one_of(
+        "compression.type",
+        &["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
+        "producer",
+        "Codec of stored batches; `producer` keeps each batch as it was sent.",
+    ),
+    int("compression.zstd.level", -131_072, 22, "3", "Level for zstd."),
+    long(
+        "delete.retention.ms",
+        0,
+        "86400000",
+        "How long tombstones stay readable in a compacted topic, in ms.",
+    ),
+    long("file.delete.delay.ms", 0, "60000", "How long a deleted segment stays on disk, in ms."),
+    long("flush.messages", 1, LONG_MAX, "Forces an fsync after so many records."),
+    long("flush.ms", 0, LONG_MAX, "Forces an fsync after so many ms."),
+    Setting {
+        name: "follower.replication.throttled.replicas",
+        kind: Kind::ThrottledReplicas,
+        default: "",
+        doc: "Replicas whose replication is throttled on the follower's side.",
+    },
+    int("index.interval.bytes", 0, i32::MAX, "4096", "Bytes of log between two entries of the offset index."),
+    Setting {
+        name: "leader.replication.throttled.replicas",
+        kind: Kind::ThrottledReplicas,
+        default: "",
+        doc: "Replicas whose replication is throttled on the leader's side.",
+    },
+    long(
+        "local.retention.bytes",
+        -2,
+        "-2",
+        "With tiered storage, bytes kept locally; -2: as `retention.bytes`.",
+    ),
+    long("local.retention.ms", -2, "-2", "With tiered storage, ms kept locally; -2: as `retention.ms`."),
+    long(
+        "max.compaction.lag.ms",
+        1,
+        LONG_MAX,
+        "A record is compacted at the latest so long after it was written, in ms.",
+    ),
+    int("max.message.bytes", 0, i32::MAX, "1048588", "The largest record batch, in bytes."),
+    long(
+        "message.timestamp.after.max.ms",
+        0,
+        "3600000",
+        "How far a record's timestamp may be ahead of the broker's clock, in ms (KIP-937).",
+    ),
+    long(
+        "message.timestamp.before.max.ms",
+        0,
+        LONG_MAX,
+        "How far a record's timestamp may be behind the broker's clock, in ms (KIP-937).",
+    ),
+    one_of(
+        "message.timestamp.type",
+        &["CreateTime", "LogAppendTime"],
+        "CreateTime",
+        "Whose clock stamps records: the producer's or the broker's.",
+    ),
+    Setting {
+        name: "min.cleanable.dirty.ratio",
+        kind: Kind::Double { min: 0.0, max: 1.0 },
+        default: "0.5",
+        doc: "The log is compacted once this share of it is not yet compacted.",
+    },
+    long(
+        "min.compaction.lag.ms",
+        0,
+        "0",
+        "A record is not compacted for so long after it was written, in ms.",
+    ),
+    int(
+        "min.insync.replicas",
+        1,
+        i32::MAX,
+        "2",
+        "acks=all needs so many in-sync replicas (1 in Kafka; capped by the replication factor where not set).",
+    ),
+    boolean("preallocate", "false", "Allocates a segment's full size when it is made."),
+    one_of("remote.log.copy.disable", &["false"], "false", "Tiered storage: not supported, always false."),
+    one_of(
+        "remote.log.delete.on.disable",
+        &["false"],
+        "false",
+        "Tiered storage: not supported, always false.",
+    ),
+    one_of("remote.storage.enable", &["false"], "false", "Tiered storage: not supported, always false."),
+    long(
+        "retention.bytes",
+        -1,
+        "-1",
+        "Bytes kept per partition before old segments are deleted; -1: no bound.",
+    ),
+    long("retention.ms", -1, "604800000", "Age at which segments are deleted, in ms; -1: never."),
+    int("segment.bytes", 14, i32::MAX, "1073741824", "Size at which a new segment is begun, in bytes."),
+    int("segment.index.bytes", 4, i32::MAX, "10485760", "Size of a segment's offset index, in bytes."),
+    long("segment.jitter.ms", 0, "0", "At most so much is taken off `segment.ms`, at random, in ms."),
+    long("segment.ms", 1, "604800000", "Age at which a new segment is begun, in ms."),
+    one_of(
+        "unclean.leader.election.enable",
+        &["false"],
+        "false",
+        "A replica that may lack acknowledged records is never elected: always false.",
+    ),
+];
