@@ -1,6 +1,6 @@
 //! Topics, partitions with their ISR, and brokers, as the controllers keep them and as brokers see them.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,16 +31,16 @@ pub struct Topic {
 pub struct Partition {
     /// Its position within the topic.
     pub id: PartitionId,
-    /// The leader; `None` while no in-sync replica is alive. Always a member of `isr`.
+    /// The leader; `None` while no in-sync replica is ONLINE. Always a member of `isr`.
     pub leader: Option<BrokerId>,
-    /// Raised with each change of `leader`.
+    /// Raised with each change of `leader`, and when the leader is a new incarnation of the former one.
     pub leader_epoch: LeaderEpoch,
     /// Raised with each change of this partition.
     pub partition_epoch: PartitionEpoch,
     /// All replicas, the preferred leader first. Not empty, no duplicates.
     pub replicas: Vec<BrokerId>,
-    /// The in-sync replicas: a subset of `replicas`, in their order, and never empty (the last one stays in it
-    /// when it goes, so that it is known who may lead again).
+    /// The in-sync replicas: a subset of `replicas`, in their order, and never empty (the last ones stay in it
+    /// when they go, so that it is known who may lead again). While there is a leader, all of them are ONLINE.
     pub isr: Vec<BrokerId>,
 }
 
@@ -52,8 +52,20 @@ pub enum BrokerStatus {
     Online,
     /// Silent for longer than the session timeout, or known to be dead. Fenced: leads nothing, joins no ISR.
     Offline,
-    /// Asked to leave: leads nothing any more, still serves as a follower until it is gone.
+    /// Asked to leave: leads nothing any more and left the ISRs in which others remain, but still follows until it
+    /// is gone.
     Draining,
+}
+
+/// As in JSON.
+impl fmt::Display for BrokerStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Online => "ONLINE",
+            Self::Offline => "OFFLINE",
+            Self::Draining => "DRAINING",
+        })
+    }
 }
 
 /// A registered broker.
@@ -81,6 +93,23 @@ pub struct Broker {
 impl Broker {
     /// Where its REST API answers.
     pub fn url(&self) -> String {
-        format!("http://{}:{}", self.host, self.port)
+        format!("http://{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+/// A host as it stands in a URL: an IPv6 address in brackets.
+fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]").into() } else { host.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_addresses_stand_in_brackets_in_urls() {
+        assert_eq!(bracketed("::1"), "[::1]");
+        assert_eq!(bracketed("[::1]"), "[::1]");
+        assert_eq!(bracketed("localhost"), "localhost");
     }
 }

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::digest::DigestWriter;
+
 /// The newest feature level this code can apply.
 pub const FEATURE_LEVEL_MAX: u16 = 1;
 
@@ -149,6 +151,34 @@ pub enum Command {
         /// The new level.
         level: u16,
     },
+}
+
+impl Command {
+    /// Tells whether two commands ask for the same thing: the same on every build, and blind to what the leader
+    /// stamps, which differs when a client tries again.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut asked = self.clone();
+        match &mut asked {
+            Self::CreateTopic { topic_id, placement_seed, .. } => {
+                *topic_id = TopicId(Uuid::nil());
+                *placement_seed = 0;
+            }
+            Self::AlterTopic { placement_seed, .. } => *placement_seed = 0,
+            Self::RegisterBroker { previous_is_gone, .. } => *previous_is_gone = false,
+            Self::DeleteTopic { .. }
+            | Self::FenceBrokers { .. }
+            | Self::UnfenceBroker { .. }
+            | Self::DrainBroker { .. }
+            | Self::RemoveBroker { .. }
+            | Self::AlterIsr { .. }
+            | Self::ElectPreferredLeaders { .. }
+            | Self::AllocateProducerIds { .. }
+            | Self::SetFeatureLevel { .. } => {}
+        }
+        let mut digest = DigestWriter::new(5);
+        serde_json::to_writer(&mut digest, &asked).expect("commands are JSON, and the digest takes any");
+        digest.finish()
+    }
 }
 
 /// One ISR change: applied only if both epochs are still the partition's.

@@ -8,12 +8,18 @@
 //! The events, in order, are the metadata change stream that brokers pull; `metadataVersion` is the Raft index
 //! of the last command that made an event.
 
+mod apply;
 pub mod change;
 pub mod change_log;
 pub mod command;
+pub mod decide;
+mod digest;
+mod election;
 pub mod event;
+mod evolve;
 pub mod liveness;
 pub mod outcome;
+pub mod placement;
 pub mod snapshot;
 pub mod state;
 

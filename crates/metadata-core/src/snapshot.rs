@@ -5,7 +5,10 @@ use std::sync::Arc;
 use common::{Broker, ClusterId, MetadataVersion, Topic};
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, Rejection, RequestId};
+use crate::{
+    Outcome, Rejection, RequestId, State,
+    state::{Features, ProducerIds, Remembered},
+};
 
 /// The format that [`State::records`](crate::State::records) writes.
 pub const SNAPSHOT_FORMAT: u16 = 1;
@@ -72,8 +75,8 @@ pub enum SnapshotError<E> {
         /// What should stand there.
         expected: &'static str,
     },
-    /// Written by a newer build.
-    #[error("snapshot format {found} is not known to this build, which reads up to {SNAPSHOT_FORMAT}")]
+    /// Written by a build that has another format.
+    #[error("snapshot format {found} is not known to this build, which reads {SNAPSHOT_FORMAT}")]
     UnknownFormat {
         /// The header's format.
         found: u16,
@@ -99,4 +102,96 @@ pub enum SnapshotError<E> {
     /// The rebuilt state cannot be.
     #[error("snapshot breaks an invariant: {0}")]
     Invariant(String),
+}
+
+impl State {
+    /// The whole state as a stream of records: a header, then brokers, topics and remembered requests. Nothing is
+    /// copied but what is shared, so the caller may clone the state and read at leisure.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let header = Record::Header {
+            format: SNAPSHOT_FORMAT,
+            cluster_id: self.cluster_id.clone(),
+            version: self.version,
+            feature_level: self.features.level,
+            next_producer_id: self.producer_ids.next,
+            brokers: self.brokers.len(),
+            topics: self.topics.len(),
+            requests: self.requests.len(),
+            digest: self.digest(),
+        };
+        let brokers = self.brokers.iter().map(|broker| Record::Broker { broker: broker.clone() });
+        let topics = self.topics.iter().map(|topic| Record::Topic { topic: Arc::clone(topic) });
+        let requests = self.requests.iter().cloned().map(|request| Record::Request {
+            request_id: request.request_id,
+            time_ms: request.time_ms,
+            fingerprint: request.fingerprint,
+            result: request.result,
+        });
+        std::iter::once(header).chain(brokers).chain(topics).chain(requests)
+    }
+
+    /// The state that gave these records.
+    ///
+    /// # Errors
+    /// The source's own error; and a refusal of a stream that is cut short, altered, of a newer format, or whose
+    /// state would break an invariant.
+    pub fn from_records<E>(
+        records: impl IntoIterator<Item = Result<Record, E>>,
+    ) -> Result<Self, SnapshotError<E>> {
+        let mut records = records.into_iter();
+        let first = records.next().transpose().map_err(SnapshotError::Source)?;
+        let Some(Record::Header {
+            format,
+            cluster_id,
+            version,
+            feature_level,
+            next_producer_id,
+            brokers,
+            topics,
+            requests,
+            digest,
+        }) = first
+        else {
+            return Err(SnapshotError::Misplaced { position: 0, expected: "a header" });
+        };
+        if format != SNAPSHOT_FORMAT {
+            return Err(SnapshotError::UnknownFormat { found: format });
+        }
+        let mut state = Self::new(cluster_id);
+        state.version = version;
+        state.features = Features { level: feature_level };
+        state.producer_ids = ProducerIds { next: next_producer_id };
+        for (position, record) in (1..).zip(records) {
+            state.restore(position, record.map_err(SnapshotError::Source)?)?;
+        }
+        let counts = [
+            ("brokers", brokers, state.brokers.len()),
+            ("topics", topics, state.topics.len()),
+            ("requests", requests, state.requests.len()),
+        ];
+        if let Some((what, expected, found)) =
+            counts.into_iter().find(|(_, expected, found)| expected != found)
+        {
+            return Err(SnapshotError::Count { what, expected, found });
+        }
+        state.check_entities().map_err(SnapshotError::Invariant)?;
+        let found = state.digest();
+        if found == digest { Ok(state) } else { Err(SnapshotError::Digest { expected: digest, found }) }
+    }
+
+    fn restore<E>(&mut self, position: usize, record: Record) -> Result<(), SnapshotError<E>> {
+        match record {
+            Record::Header { .. } => {
+                return Err(SnapshotError::Misplaced { position, expected: "anything but a second header" });
+            }
+            Record::Broker { broker } => {
+                self.brokers.insert(broker);
+            }
+            Record::Topic { topic } => self.insert_topic(topic),
+            Record::Request { request_id, time_ms, fingerprint, result } => {
+                self.requests.remember(Remembered { request_id, time_ms, fingerprint, result });
+            }
+        }
+        Ok(())
+    }
 }

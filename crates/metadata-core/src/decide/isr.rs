@@ -1,0 +1,131 @@
+//! ISR changes asked for by partition leaders (KIP-497), each a compare-and-set on the leader epoch and the
+//! partition epoch.
+
+use std::collections::BTreeMap;
+
+use common::{
+    BrokerEpoch, BrokerId, BrokerStatus, Partition, PartitionId, TopicId, TopicName,
+    limits::ISR_CHANGES_PER_COMMAND_MAX,
+};
+
+use super::{Decision, within};
+use crate::{
+    Event, Outcome, Rejection, State,
+    command::{IsrChange, IsrMember},
+    election,
+    evolve::position,
+    outcome::IsrResult,
+};
+
+/// Partitions changed so far by this command, which later changes of the command build upon.
+type Changed = BTreeMap<TopicName, (TopicId, BTreeMap<PartitionId, Partition>)>;
+
+/// Applies each change, or says why not.
+pub(super) fn alter(state: &State, caller: BrokerId, epoch: BrokerEpoch, changes: &[IsrChange]) -> Decision {
+    state.current_broker(caller, epoch)?;
+    within("ISR changes of one request", changes.len(), ISR_CHANGES_PER_COMMAND_MAX)?;
+    let mut changed = Changed::new();
+    let results = changes.iter().map(|change| IsrResult {
+        topic_name: change.topic_name.clone(),
+        partition: change.partition,
+        result: alter_one(state, caller, change, &mut changed),
+    });
+    let results = results.collect();
+    let event = |(topic_name, (topic_id, partitions)): (_, (_, BTreeMap<_, _>))| Event::PartitionsChanged {
+        topic_name,
+        topic_id,
+        partitions: partitions.into_values().collect(),
+    };
+    Ok((Outcome::IsrChanges { results }, changed.into_iter().map(event).collect()))
+}
+
+fn alter_one(
+    state: &State,
+    caller: BrokerId,
+    change: &IsrChange,
+    changed: &mut Changed,
+) -> Result<Partition, Rejection> {
+    let IsrChange { topic_name, partition: id, .. } = change;
+    let topic = state
+        .topic(topic_name.as_str())
+        .ok_or_else(|| Rejection::UnknownTopic { topic_name: topic_name.clone() })?;
+    let stored = position(*id).and_then(|position| topic.partitions.get(position));
+    let earlier = changed.get(topic_name).and_then(|(_, partitions)| partitions.get(id));
+    let current = earlier
+        .or(stored)
+        .ok_or_else(|| Rejection::UnknownPartition { topic_name: topic_name.clone(), partition: *id })?;
+
+    check_caller(current, caller, change)?;
+    check_members(state, current, caller, change)?;
+    let wanted = |replica: &BrokerId| change.new_isr.iter().any(|member| member.broker_id == *replica);
+    let isr = current.replicas.iter().copied().filter(wanted).collect();
+    let Some(after) = election::change(current, current.leader, isr) else {
+        return Ok(current.clone());
+    };
+    let entry = changed.entry(topic_name.clone()).or_insert_with(|| (topic.topic_id, BTreeMap::new()));
+    entry.1.insert(*id, after.clone());
+    Ok(after)
+}
+
+/// The caller must lead the partition, and know its present state.
+fn check_caller(current: &Partition, caller: BrokerId, change: &IsrChange) -> Result<(), Rejection> {
+    let IsrChange { topic_name, partition, leader_epoch, partition_epoch, .. } = change;
+    let fenced = |detail| Err(Rejection::FencedLeaderEpoch { detail });
+    if current.leader != Some(caller) {
+        let leader = current.leader.map_or_else(|| "nobody".to_owned(), |leader| format!("broker {leader}"));
+        return fenced(format!(
+            "topic `{topic_name}` partition {partition} is led by {leader}, not by broker {caller}"
+        ));
+    }
+    if current.leader_epoch != *leader_epoch {
+        return fenced(format!(
+            "topic `{topic_name}` partition {partition}: leader epoch {leader_epoch} is not the current epoch {}",
+            current.leader_epoch
+        ));
+    }
+    if current.partition_epoch != *partition_epoch {
+        let detail = format!(
+            "topic `{topic_name}` partition {partition}: partition epoch {partition_epoch} is not the current epoch {}",
+            current.partition_epoch
+        );
+        return Err(Rejection::InvalidUpdateVersion { detail });
+    }
+    Ok(())
+}
+
+/// The wanted members must be an ISR, and each be fit for it: ONLINE (KIP-841), and the very registration that the
+/// leader saw catching up, since a later one may have lost its log (KIP-903).
+fn check_members(
+    state: &State,
+    current: &Partition,
+    caller: BrokerId,
+    change: &IsrChange,
+) -> Result<(), Rejection> {
+    let IsrChange { topic_name, partition, new_isr, .. } = change;
+    let subject = format_args!("topic `{topic_name}` partition {partition}");
+    let invalid = |what: String| Err(Rejection::InvalidIsr { detail: format!("{subject}: {what}") });
+    let ineligible =
+        |what: String| Err(Rejection::IneligibleReplica { detail: format!("{subject}: {what}") });
+    if !new_isr.iter().any(|member| member.broker_id == caller) {
+        return invalid(format!("the new ISR lacks the leader, broker {caller}"));
+    }
+    for (at, IsrMember { broker_id, broker_epoch }) in new_isr.iter().enumerate() {
+        if !current.replicas.contains(broker_id) {
+            return invalid(format!("broker {broker_id} of the new ISR holds no replica"));
+        }
+        // Replicas are few and every member is one by now, so the search for duplicates ends early.
+        if new_isr.iter().take(at).any(|earlier| earlier.broker_id == *broker_id) {
+            return invalid(format!("broker {broker_id} is twice in the new ISR"));
+        }
+        match state.broker(*broker_id) {
+            Some(broker) if broker.broker_epoch != *broker_epoch => {
+                let current = broker.broker_epoch;
+                return ineligible(format!("broker {broker_id} has epoch {current}, not {broker_epoch}"));
+            }
+            Some(broker) if broker.status == BrokerStatus::Online => {}
+            Some(broker) => return ineligible(format!("broker {broker_id} is {}", broker.status)),
+            None => return ineligible(format!("broker {broker_id} is not registered")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What a command does, and whether it may. One file per group of commands.
+//!
+//! Functions of the state and the command alone. They change nothing: the events they give do, once they happen.
+
+mod brokers;
+mod features;
+mod isr;
+mod partitions;
+mod producer_ids;
+mod topics;
+
+use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, MetadataVersion};
+
+use crate::{Command, Event, Outcome, Rejection, State};
+
+/// What a command does: the answer and the events that make it so; or why it does nothing.
+pub type Decision = Result<(Outcome, Vec<Event>), Rejection>;
+
+impl State {
+    /// What `command` would do if it were applied at Raft index `index`.
+    ///
+    /// # Errors
+    /// The [`Rejection`] that the command would be answered with.
+    pub fn decide(&self, index: MetadataVersion, command: &Command) -> Decision {
+        match command {
+            Command::CreateTopic {
+                topic_name,
+                topic_id,
+                num_partitions,
+                replication_factor,
+                configs,
+                assignments,
+                placement_seed,
+                internal,
+            } => topics::create(
+                self,
+                topics::NewTopic {
+                    topic_name,
+                    topic_id: *topic_id,
+                    num_partitions: *num_partitions,
+                    replication_factor: *replication_factor,
+                    configs,
+                    assignments: assignments.as_deref(),
+                    placement_seed: *placement_seed,
+                    internal: *internal,
+                },
+            ),
+            Command::AlterTopic { topic_name, num_partitions, configs, placement_seed } => {
+                topics::alter(self, topic_name, *num_partitions, configs, *placement_seed)
+            }
+            Command::DeleteTopic { topic_name } => topics::delete(self, topic_name),
+            Command::RegisterBroker {
+                broker_id,
+                incarnation_id,
+                host,
+                port,
+                kafka_port,
+                rack,
+                previous_is_gone,
+            } => {
+                let broker = Broker {
+                    broker_id: *broker_id,
+                    broker_epoch: BrokerEpoch(index.0.cast_signed()),
+                    incarnation_id: *incarnation_id,
+                    host: host.clone(),
+                    port: *port,
+                    kafka_port: *kafka_port,
+                    rack: rack.clone(),
+                    status: BrokerStatus::Online,
+                };
+                brokers::register(self, broker, *previous_is_gone)
+            }
+            Command::FenceBrokers { brokers } => brokers::fence(self, brokers),
+            Command::UnfenceBroker { broker_id, broker_epoch } => {
+                brokers::unfence(self, *broker_id, *broker_epoch)
+            }
+            Command::DrainBroker { broker_id, broker_epoch } => {
+                brokers::drain(self, *broker_id, *broker_epoch)
+            }
+            Command::RemoveBroker { broker_id } => brokers::remove(self, *broker_id),
+            Command::AlterIsr { broker_id, broker_epoch, changes } => {
+                isr::alter(self, *broker_id, *broker_epoch, changes)
+            }
+            Command::ElectPreferredLeaders { partitions } => partitions::elect_preferred(self, partitions),
+            Command::AllocateProducerIds { broker_id, broker_epoch } => {
+                producer_ids::allocate(self, *broker_id, *broker_epoch)
+            }
+            Command::SetFeatureLevel { level } => features::set_level(self, *level),
+        }
+    }
+
+    /// The broker, if the caller speaks for its present registration.
+    fn current_broker(&self, broker_id: BrokerId, given: BrokerEpoch) -> Result<&Broker, Rejection> {
+        let broker = self.broker(broker_id).ok_or(Rejection::UnknownBroker { broker_id })?;
+        if broker.broker_epoch == given {
+            return Ok(broker);
+        }
+        Err(Rejection::StaleBrokerEpoch { broker_id, given, current: broker.broker_epoch })
+    }
+}
+
+/// An answer that says whether the command changed anything, and the events if it did.
+fn done(events: Vec<Event>) -> Decision {
+    Ok((Outcome::Done { changed: !events.is_empty() }, events))
+}
+
+/// Refuses what would exceed a bound.
+fn within(what: &str, value: usize, bound: usize) -> Result<(), Rejection> {
+    if value <= bound {
+        return Ok(());
+    }
+    Err(Rejection::LimitExceeded { what: what.to_owned(), value: value as u64, bound: bound as u64 })
+}

@@ -1,0 +1,254 @@
+//! Topics: create, alter, delete, by Kafka's rules.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use common::{
+    BrokerId, BrokerStatus, LeaderEpoch, Partition, PartitionEpoch, PartitionId, Topic, TopicId, TopicName,
+    limits::{PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, REPLICATION_FACTOR_MAX, TOPICS_MAX},
+    topic_config::{self, InvalidTopicConfig},
+};
+
+use super::{Decision, within};
+use crate::{
+    Event, Outcome, Rejection, State,
+    placement::{Candidate, Wanted, place},
+};
+
+/// The fields of [`Command::CreateTopic`](crate::Command::CreateTopic).
+#[derive(Clone, Copy)]
+pub(super) struct NewTopic<'a> {
+    pub(super) topic_name: &'a TopicName,
+    pub(super) topic_id: TopicId,
+    pub(super) num_partitions: i32,
+    pub(super) replication_factor: i16,
+    pub(super) configs: &'a BTreeMap<String, String>,
+    pub(super) assignments: Option<&'a [Vec<BrokerId>]>,
+    pub(super) placement_seed: u64,
+    pub(super) internal: bool,
+}
+
+/// Creates a topic.
+pub(super) fn create(state: &State, new: NewTopic<'_>) -> Decision {
+    check_name(state, &new)?;
+    topic_config::validate(new.configs).map_err(invalid_config)?;
+    within("topics of the cluster", state.topic_count() + 1, TOPICS_MAX)?;
+    let replicas = match new.assignments {
+        Some(assignments) => check_assignments(state, &new, assignments)?,
+        None => {
+            let partitions = check_partitions(state, new.num_partitions, 0)?;
+            assign(state, 0, partitions, new.replication_factor, new.placement_seed)?
+        }
+    };
+    let replication_factor = replicas.first().and_then(|first| i16::try_from(first.len()).ok());
+    let topic = Arc::new(Topic {
+        topic_name: new.topic_name.clone(),
+        topic_id: new.topic_id,
+        replication_factor: replication_factor.unwrap_or(new.replication_factor),
+        configs: new.configs.clone(),
+        partitions: partitions_from(0, replicas),
+    });
+    Ok((Outcome::Topic { topic: Arc::clone(&topic) }, vec![Event::TopicCreated { topic }]))
+}
+
+/// Adds partitions and/or changes settings.
+pub(super) fn alter(
+    state: &State,
+    name: &TopicName,
+    num_partitions: Option<i32>,
+    configs: &BTreeMap<String, Option<String>>,
+    seed: u64,
+) -> Decision {
+    let topic = existing(state, name)?;
+    check_not_internal(name, "altered")?;
+    let mut altered = Topic::clone(topic);
+    let (topic_name, topic_id) = (topic.topic_name.clone(), topic.topic_id);
+    let mut events = Vec::new();
+
+    for (setting, value) in configs {
+        match value {
+            Some(value) => altered.configs.insert(setting.clone(), value.clone()),
+            None if topic_config::setting(setting).is_none() => {
+                return Err(invalid_config(InvalidTopicConfig::Unknown { name: setting.clone() }));
+            }
+            None => altered.configs.remove(setting),
+        };
+    }
+    if altered.configs != topic.configs {
+        topic_config::validate(&altered.configs).map_err(invalid_config)?;
+        let (topic_name, configs) = (topic_name.clone(), altered.configs.clone());
+        events.push(Event::TopicConfigsChanged { topic_name, topic_id, configs });
+    }
+    if let Some(wanted) = num_partitions {
+        let existing = topic.partitions.len();
+        let added = check_partitions(state, wanted, existing)?;
+        if added > 0 {
+            let replicas = assign(state, existing, added, topic.replication_factor, seed)?;
+            let partitions = partitions_from(existing, replicas);
+            altered.partitions.extend_from_slice(&partitions);
+            events.push(Event::PartitionsAdded { topic_name, topic_id, partitions });
+        }
+    }
+    let topic = if events.is_empty() { Arc::clone(topic) } else { Arc::new(altered) };
+    Ok((Outcome::Topic { topic }, events))
+}
+
+/// Deletes a topic.
+pub(super) fn delete(state: &State, name: &TopicName) -> Decision {
+    let topic = existing(state, name)?;
+    check_not_internal(name, "deleted")?;
+    let deleted = Event::TopicDeleted { topic_name: topic.topic_name.clone(), topic_id: topic.topic_id };
+    Ok((Outcome::TopicDeleted, vec![deleted]))
+}
+
+fn existing<'a>(state: &'a State, name: &TopicName) -> Result<&'a Arc<Topic>, Rejection> {
+    state.topic(name.as_str()).ok_or_else(|| Rejection::UnknownTopic { topic_name: name.clone() })
+}
+
+fn invalid_config(error: InvalidTopicConfig) -> Rejection {
+    Rejection::InvalidConfig { name: error.name().to_owned(), detail: error.to_string() }
+}
+
+fn check_not_internal(name: &TopicName, action: &str) -> Result<(), Rejection> {
+    if name.is_internal() {
+        return Err(Rejection::InternalTopic { topic_name: name.clone(), action: action.to_owned() });
+    }
+    Ok(())
+}
+
+/// The name must be free, collide with no other, and be a client's to take; the id must be new.
+fn check_name(state: &State, new: &NewTopic<'_>) -> Result<(), Rejection> {
+    let name = new.topic_name;
+    if !new.internal {
+        check_not_internal(name, "created")?;
+    }
+    let same = state.topic(name.as_str()).or_else(|| state.topic_by_id(new.topic_id));
+    if let Some(same) = same {
+        return Err(Rejection::TopicAlreadyExists { topic_name: same.topic_name.clone() });
+    }
+    match state.topics.colliding(name) {
+        None => Ok(()),
+        Some(other) => Err(Rejection::InvalidTopicName {
+            detail: format!(
+                "topic name `{name}` collides with the topic `{other}`: names must differ in more than `.` and `_`"
+            ),
+        }),
+    }
+}
+
+/// How many partitions to add to reach `wanted`.
+fn check_partitions(state: &State, wanted: i32, existing: usize) -> Result<usize, Rejection> {
+    let invalid = |detail| Err(Rejection::InvalidPartitions { detail });
+    let wanted = match usize::try_from(wanted) {
+        Ok(wanted @ 1..=PARTITIONS_PER_TOPIC_MAX) => wanted,
+        _ => {
+            return invalid(format!("numPartitions is {wanted}; it must be 1 to {PARTITIONS_PER_TOPIC_MAX}"));
+        }
+    };
+    let Some(added) = wanted.checked_sub(existing) else {
+        return invalid(format!(
+            "numPartitions is {wanted}, but the topic has {existing}: partitions only grow"
+        ));
+    };
+    within("partitions of the cluster", state.total_partitions() + added, PARTITIONS_MAX)?;
+    Ok(added)
+}
+
+/// Chooses ONLINE brokers for new partitions.
+fn assign(
+    state: &State,
+    first_partition: usize,
+    partitions: usize,
+    replication_factor: i16,
+    seed: u64,
+) -> Result<Vec<Vec<BrokerId>>, Rejection> {
+    let online = state.brokers().filter(|broker| broker.status == BrokerStatus::Online);
+    let candidates: Vec<_> = online
+        .map(|broker| Candidate { broker_id: broker.broker_id, rack: broker.rack.as_deref() })
+        .collect();
+    let invalid = |detail| Err(Rejection::InvalidReplicationFactor { detail });
+    let replication_factor = match usize::try_from(replication_factor) {
+        Ok(factor @ 1..=REPLICATION_FACTOR_MAX) => factor,
+        _ => {
+            return invalid(format!(
+                "replicationFactor is {replication_factor}; it must be 1 to {REPLICATION_FACTOR_MAX}"
+            ));
+        }
+    };
+    if replication_factor > candidates.len() {
+        let online = candidates.len();
+        return invalid(format!(
+            "replicationFactor is {replication_factor}, but only {online} brokers are ONLINE"
+        ));
+    }
+    Ok(place(&candidates, Wanted { first_partition, partitions, replication_factor, seed }))
+}
+
+/// Checks replicas chosen by the caller (as Kafka's manual assignment, but only ONLINE brokers).
+fn check_assignments(
+    state: &State,
+    new: &NewTopic<'_>,
+    assignments: &[Vec<BrokerId>],
+) -> Result<Vec<Vec<BrokerId>>, Rejection> {
+    let invalid = |detail| Err(Rejection::InvalidAssignment { detail });
+    let partitions = i32::try_from(assignments.len()).unwrap_or(i32::MAX);
+    check_partitions(state, partitions, 0)?;
+    if new.num_partitions != -1 && new.num_partitions != partitions {
+        return invalid(format!(
+            "assignments name {partitions} partitions, but numPartitions is {}",
+            new.num_partitions
+        ));
+    }
+    let factor = assignments.first().map_or(0, Vec::len);
+    if factor == 0 || factor > REPLICATION_FACTOR_MAX {
+        return invalid(format!(
+            "partition 0 has {factor} replicas; it must have 1 to {REPLICATION_FACTOR_MAX}"
+        ));
+    }
+    if new.replication_factor != -1 && usize::try_from(new.replication_factor) != Ok(factor) {
+        return invalid(format!(
+            "assignments have {factor} replicas, but replicationFactor is {}",
+            new.replication_factor
+        ));
+    }
+    for (partition, replicas) in assignments.iter().enumerate() {
+        if replicas.len() != factor {
+            let length = replicas.len();
+            return invalid(format!(
+                "partition {partition} has {length} replicas, but partition 0 has {factor}"
+            ));
+        }
+        let mut seen = BTreeSet::new();
+        for replica in replicas {
+            if !seen.insert(replica) {
+                return invalid(format!("partition {partition} has two replicas on broker {replica}"));
+            }
+            match state.broker(*replica) {
+                Some(broker) if broker.status == BrokerStatus::Online => {}
+                Some(broker) => {
+                    let status = broker.status;
+                    return invalid(format!(
+                        "partition {partition}: broker {replica} is {status}, not ONLINE"
+                    ));
+                }
+                None => return invalid(format!("partition {partition}: broker {replica} is not registered")),
+            }
+        }
+    }
+    Ok(assignments.to_vec())
+}
+
+/// New partitions: led by their first replica, with all replicas in sync, since all are empty.
+fn partitions_from(first: usize, replicas: Vec<Vec<BrokerId>>) -> Vec<Partition> {
+    let partition = |(id, replicas): (usize, Vec<BrokerId>)| Partition {
+        id: PartitionId(i32::try_from(id).expect("PARTITIONS_PER_TOPIC_MAX is below i32::MAX")),
+        leader: replicas.first().copied(),
+        leader_epoch: LeaderEpoch::default(),
+        partition_epoch: PartitionEpoch::default(),
+        isr: replicas.clone(),
+        replicas,
+    };
+    (first..).zip(replicas).map(partition).collect()
+}

@@ -1,0 +1,120 @@
+//! What may be asked of the state.
+
+use std::sync::Arc;
+
+use common::{Broker, BrokerId, ClusterId, MetadataVersion, Topic, TopicId};
+
+use super::State;
+use crate::digest::Digest;
+
+impl State {
+    /// Which cluster.
+    pub fn cluster_id(&self) -> &ClusterId {
+        &self.cluster_id
+    }
+
+    /// Raft index of the last command that made an event.
+    pub fn version(&self) -> MetadataVersion {
+        self.version
+    }
+
+    /// The feature level in force.
+    pub fn feature_level(&self) -> u16 {
+        self.features.level
+    }
+
+    /// The first producer id that was never handed out.
+    pub fn next_producer_id(&self) -> i64 {
+        self.producer_ids.next
+    }
+
+    /// A topic by name.
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    /// A topic by id.
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.topics.by_id(id)
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.iter()
+    }
+
+    /// The topics from the name `start` on, by name: for reading them page by page.
+    pub fn topics_from(&self, start: &str) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.iter_from(start)
+    }
+
+    /// How many topics.
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// A broker.
+    pub fn broker(&self, id: BrokerId) -> Option<&Broker> {
+        self.brokers.get(id)
+    }
+
+    /// All brokers, by id.
+    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.iter()
+    }
+
+    /// How many brokers.
+    pub fn broker_count(&self) -> usize {
+        self.brokers.len()
+    }
+
+    /// Partitions of all topics. O(1), like the counts below.
+    pub fn total_partitions(&self) -> usize {
+        self.partitions.total()
+    }
+
+    /// Partitions that `broker` leads.
+    pub fn leader_partitions(&self, broker: BrokerId) -> usize {
+        self.partitions.leaders(broker)
+    }
+
+    /// Partitions that `broker` holds a replica of.
+    pub fn replica_partitions(&self, broker: BrokerId) -> usize {
+        self.partitions.replicas(broker)
+    }
+
+    /// Partitions without a leader.
+    pub fn offline_partitions(&self) -> usize {
+        self.partitions.leaderless()
+    }
+
+    /// Partitions whose ISR lacks a replica.
+    pub fn under_replicated_partitions(&self) -> usize {
+        self.partitions.under_replicated()
+    }
+
+    /// Partitions that another than their preferred leader leads, or nobody.
+    pub fn non_preferred_partitions(&self) -> usize {
+        self.partitions.non_preferred()
+    }
+
+    /// Requests remembered for their idempotency keys.
+    pub fn remembered_requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// A hash of the whole state, kept up to date with each change: equal states have equal digests on every
+    /// node, build and machine. O(1). For finding nodes that diverged, not against forgery.
+    pub fn digest(&self) -> u64 {
+        Digest::new(0)
+            .bytes(self.cluster_id.0.as_bytes())
+            .word(self.version.0)
+            .word(self.features.level.into())
+            .int(self.producer_ids.next)
+            .word(self.brokers.digest())
+            .word(self.topics.digest())
+            .word(self.partitions.digest())
+            .word(self.requests.digest())
+            .finish()
+    }
+}

@@ -1,0 +1,188 @@
+//! What holds after any sequence of commands, hostile ones included.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use common::{MetadataVersion, Partition, PartitionId, TopicId};
+use metadata_core::{ChangeLog, Event, Proposal, Record, Rejection, State, snapshot::SnapshotError};
+use proptest::prelude::*;
+use support::{image, is_online, new_state, run, steps};
+
+/// Every partition of the state, by topic id and partition id.
+fn partitions(state: &State) -> BTreeMap<(TopicId, PartitionId), Partition> {
+    let of_topic = |topic: &common::Topic| {
+        let id = topic.topic_id;
+        topic.partitions.iter().map(move |p| ((id, p.id), p.clone())).collect::<Vec<_>>()
+    };
+    state.topics().flat_map(|topic| of_topic(topic)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_invariant_holds_after_every_command(steps in steps(150)) {
+        run(&steps, |_, proposal, _, state| {
+            let checked = state.check_invariants();
+            prop_assert!(checked.is_ok(), "{proposal:?}\n{checked:?}");
+            Ok(())
+        })?;
+    }
+
+    /// Proposals that went through the log as JSON give another node the same answers, events and digest.
+    #[test]
+    fn the_same_commands_give_the_same_state(steps in steps(150)) {
+        let (mut other, mut index) = (new_state(), 0);
+        run(&steps, |_, proposal, applied, state| {
+            index += 1;
+            let read: Proposal = serde_json::from_str(&serde_json::to_string(proposal).unwrap()).unwrap();
+            prop_assert_eq!(&read, proposal);
+            prop_assert_eq!(&other.apply(MetadataVersion(index), &read), applied);
+            prop_assert_eq!(other.digest(), state.digest());
+            Ok(())
+        })?;
+    }
+
+    /// A command that changes nothing leaves the version; one that does takes it to its own index, and its
+    /// events name it and are numbered from 0.
+    #[test]
+    fn the_version_is_the_index_of_the_last_change(steps in steps(150)) {
+        let mut index = 0;
+        run(&steps, |before, _, applied, after| {
+            index += 1;
+            let expected = if applied.changes.is_empty() { before.version() } else { MetadataVersion(index) };
+            prop_assert_eq!(after.version(), expected);
+            prop_assert_eq!(applied.version, expected);
+            for (seq, change) in (0..).zip(&applied.changes) {
+                prop_assert_eq!((change.version, change.seq), (expected, seq));
+            }
+            prop_assert_eq!(image(before) == image(after), applied.changes.is_empty());
+            prop_assert!(applied.result.is_ok() || applied.changes.is_empty());
+            Ok(())
+        })?;
+    }
+
+    /// Whoever has an older image and the events since has the image of now, wherever it joined; and events that
+    /// come a second time change nothing.
+    #[test]
+    fn deltas_lead_from_any_image_to_the_present_one(steps in steps(120), join in 0_usize..120) {
+        let mut log = ChangeLog::new(MetadataVersion(0), 10_000, usize::MAX);
+        let (mut position, mut joined) = (0, new_state());
+        let state = run(&steps, |before, _, applied, _| {
+            if position == join {
+                joined = before.clone();
+            }
+            position += 1;
+            log.push(&applied.changes);
+            Ok(())
+        })?;
+        let deltas = log.since(joined.version()).unwrap();
+        for (version, event) in &deltas {
+            let json = serde_json::to_string(event).unwrap();
+            joined.evolve(*version, &serde_json::from_str(&json).unwrap());
+            let once = image(&joined);
+            joined.evolve(*version, event);
+            prop_assert_eq!(image(&joined), once);
+        }
+        prop_assert_eq!(image(&joined), image(&state));
+        prop_assert_eq!(joined.check_invariants(), Ok(()));
+    }
+
+    /// A clone taken at any time stays as it was, whatever happens to the state after it.
+    #[test]
+    fn clones_are_independent(steps in steps(100), at in 0_usize..100) {
+        let (mut position, mut kept) = (0, None);
+        run(&steps, |before, _, _, _| {
+            if position == at {
+                kept = Some((before.clone(), before.records().collect::<Vec<_>>()));
+            }
+            position += 1;
+            Ok(())
+        })?;
+        if let Some((clone, records)) = kept {
+            prop_assert_eq!(clone.records().collect::<Vec<_>>(), records);
+            prop_assert_eq!(clone.check_invariants(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn records_make_the_state_they_came_from(steps in steps(150)) {
+        let state = run(&steps, |_, _, _, _| Ok(()))?;
+        let lines: Vec<_> = state.records().map(|record| serde_json::to_string(&record).unwrap()).collect();
+        let read = |lines: &[String]| {
+            State::from_records(lines.iter().map(|line| serde_json::from_str::<Record>(line)))
+        };
+        let restored = read(&lines).unwrap();
+        prop_assert_eq!(restored.digest(), state.digest());
+        prop_assert!(restored.records().eq(state.records()));
+        prop_assert_eq!(restored.check_invariants(), Ok(()));
+        // Any record that is missing is missed.
+        for missing in 0..lines.len() {
+            let mut fewer = lines.clone();
+            fewer.remove(missing);
+            prop_assert!(read(&fewer).is_err());
+        }
+        let twice = [lines.clone(), lines[..1].to_vec()].concat();
+        let misplaced = matches!(read(&twice), Err(SnapshotError::Misplaced { .. }));
+        prop_assert!(misplaced);
+    }
+
+    /// A repeated request gets its recorded answer and changes nothing; its key with another command is refused.
+    #[test]
+    fn requests_are_applied_once(steps in steps(150), again in any::<prop::sample::Index>()) {
+        let mut proposals = Vec::new();
+        let mut state = run(&steps, |_, proposal, applied, _| {
+            proposals.push((proposal.clone(), applied.clone()));
+            Ok(())
+        })?;
+        let keyed = |(proposal, applied): &&(Proposal, metadata_core::Applied)| {
+            proposal.request_id.is_some()
+                && !matches!(applied.result, Err(Rejection::IdempotencyKeyReused { .. }))
+        };
+        let keyed: Vec<_> = proposals.iter().filter(keyed).collect();
+        if keyed.is_empty() {
+            return Ok(());
+        }
+        let (proposal, applied) = keyed[again.index(keyed.len())];
+        let digest = state.digest();
+        let repeated = state.apply(MetadataVersion(1_000), proposal);
+        prop_assert_eq!(&repeated.result, &applied.result);
+        prop_assert!(repeated.changes.is_empty());
+
+        let mut other = proposal.clone();
+        other.command = metadata_core::Command::SetFeatureLevel { level: 77 };
+        let refused = state.apply(MetadataVersion(1_001), &other).result;
+        let reused = matches!(refused, Err(Rejection::IdempotencyKeyReused { .. }));
+        prop_assert!(reused, "{refused:?}");
+        prop_assert_eq!(state.digest(), digest);
+    }
+
+    /// Across any one command: epochs never fall, a new leader has a new epoch, any change has a new partition
+    /// epoch, and leaders come from the ISR as it was (no unclean election).
+    #[test]
+    fn leaders_are_elected_cleanly(steps in steps(200)) {
+        run(&steps, |before, proposal, applied, after| {
+            let olds = partitions(before);
+            for (key, new) in partitions(after) {
+                let Some(old) = olds.get(&key) else { continue };
+                prop_assert!(new.leader_epoch >= old.leader_epoch && new.partition_epoch >= old.partition_epoch);
+                prop_assert_eq!(&new == old, new.partition_epoch == old.partition_epoch, "{:?}", proposal);
+                if new.leader != old.leader {
+                    prop_assert!(new.leader_epoch > old.leader_epoch);
+                    prop_assert!(new.leader.is_none_or(|leader| old.isr.contains(&leader)));
+                }
+                let registered = applied.changes.iter().any(|change| matches!(
+                    &*change.event,
+                    Event::BrokerRegistered { broker } if Some(broker.broker_id) == old.leader
+                        && before.broker(broker.broker_id).is_some_and(|b| b.broker_epoch != broker.broker_epoch)
+                ));
+                if registered {
+                    prop_assert!(new.leader_epoch > old.leader_epoch, "{:?}", proposal);
+                }
+                prop_assert!(new.isr.iter().all(|id| old.isr.contains(id) || is_online(after, *id)));
+            }
+            Ok(())
+        })?;
+    }
+}
