@@ -1,5 +1,27 @@
 //! A cluster of real processes on this machine: started, watched, hurt and stopped.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`spec`] | what cluster is wanted, and the `services.json` made of it |
+//! | [`cluster`] | the running cluster |
+//! | [`process`] | one process of it: start, SIGTERM, SIGKILL, SIGSTOP, SIGCONT |
+//! | [`control`] | what another process needs to hurt a cluster that `dmq up` runs: its state file and its socket |
+//! | [`fault_proxy`] | broken networks between nodes |
+//! | [`ports`] | ports that stay free while a process is down |
+//!
+//! It knows processes and URLs only: nothing here links a server, so that what is tested is what is shipped.
 
+pub mod cluster;
+pub mod control;
 pub mod fault_proxy;
+pub mod ports;
+pub mod process;
+pub mod ready;
+pub mod spec;
 
+pub use cluster::{ClusterError, LocalCluster};
+pub use control::{ClusterState, ControlError, ControlServer, Controller};
 pub use fault_proxy::{Fault, FaultProxy};
+pub use process::{Member, Process, ProcessError, Role};
+pub use ready::{NotReady, wait_ready};
+pub use spec::{BrokerTimings, ClusterSpec, Database, RaftTimings};

@@ -1,0 +1,271 @@
+//! The running cluster.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use common::NodeId;
+use futures_util::future::join_all;
+use thiserror::Error;
+
+use crate::{
+    Fault, FaultProxy,
+    ports::ReservedPort,
+    process::{Member, Process, ProcessError, Role, describe},
+    ready::{NotReady, wait_ready},
+    spec::ClusterSpec,
+};
+
+/// How long a process may take to end after SIGTERM.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a cluster could not be started or used.
+#[derive(Debug, Error)]
+pub enum ClusterError {
+    /// Files or ports.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A process.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Not ready in time.
+    #[error(transparent)]
+    NotReady(#[from] NotReady),
+    /// A process ended by itself.
+    #[error("{name} ended with {status}; the end of its log:\n{log}")]
+    Ended {
+        /// Which one.
+        name: String,
+        /// How.
+        status: String,
+        /// Its last lines.
+        log: String,
+    },
+    /// No such process.
+    #[error("the cluster has no process `{name}`; it has {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+/// A cluster whose processes are children of this one and die with it. Dropping it kills them.
+#[derive(Debug)]
+pub struct LocalCluster {
+    spec: ClusterSpec,
+    processes: Vec<Process>,
+    proxies: BTreeMap<NodeId, FaultProxy>,
+    _ports: Vec<ReservedPort>,
+}
+
+impl LocalCluster {
+    /// Writes the cluster's `services.json` and starts its processes. Does not wait until they are ready.
+    ///
+    /// # Errors
+    /// If the directory cannot be written to, no ports are free, or the program cannot be started.
+    pub async fn start(spec: ClusterSpec) -> Result<Self, ClusterError> {
+        let mut cluster = Self::prepare(spec).await?;
+        let names: Vec<String> = cluster.processes.iter().map(|process| process.name().to_owned()).collect();
+        for name in names {
+            cluster.process_mut(&name)?.start().await?;
+        }
+        Ok(cluster)
+    }
+
+    /// All of [`LocalCluster::start`] but starting the processes.
+    ///
+    /// # Errors
+    /// If the directory cannot be written to, or no ports are free.
+    pub async fn prepare(spec: ClusterSpec) -> Result<Self, ClusterError> {
+        let io = |what: &str, source| ClusterError::Io { what: what.to_owned(), source };
+        std::fs::create_dir_all(&spec.directory)
+            .map_err(|source| io(&format!("cannot create {}", spec.directory.display()), source))?;
+        let mut ports = Vec::new();
+        let mut reserve = || -> Result<u16, ClusterError> {
+            let port = ReservedPort::find().map_err(|source| io("cannot reserve a port", source))?;
+            let number = port.number();
+            ports.push(port);
+            Ok(number)
+        };
+        let mut proxies = BTreeMap::new();
+        let mut nodes = Vec::new();
+        for id in 1..=spec.nodes {
+            let port = reserve()?;
+            let mut url_port = port;
+            if spec.fault_proxies {
+                let proxy = FaultProxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
+                let proxy = proxy.map_err(|source| io("cannot start a fault proxy", source))?;
+                url_port = proxy.address().port();
+                proxies.insert(NodeId(id), proxy);
+            }
+            nodes.push((id, port, format!("http://127.0.0.1:{url_port}")));
+        }
+        let mut brokers = Vec::new();
+        for id in (101..).take(usize::try_from(spec.brokers).unwrap_or_default()) {
+            brokers.push((id, reserve()?, reserve()?));
+        }
+        let services = spec.services(&nodes, &brokers);
+        let path = spec.directory.join("services.json");
+        std::fs::write(&path, format!("{services:#}\n"))
+            .map_err(|source| io(&format!("cannot write {}", path.display()), source))?;
+        let nodes = nodes.into_iter().map(|(id, _, url)| process(&spec, Role::Metadata, id, url));
+        let brokers = brokers
+            .into_iter()
+            .map(|(id, port, _)| process(&spec, Role::Broker, id, format!("http://127.0.0.1:{port}")));
+        let processes = nodes.chain(brokers).collect();
+        Ok(Self { spec, processes, proxies, _ports: ports })
+    }
+
+    /// Waits until every running process is ready. Returns how long that took.
+    ///
+    /// # Errors
+    /// If one ends or is not ready within `deadline`.
+    pub async fn ready(&mut self, deadline: Duration) -> Result<Duration, ClusterError> {
+        let running = self.processes.iter().filter(|process| process.pid().is_some());
+        let urls: Vec<String> = running.map(|process| process.member().url).collect();
+        tokio::select! {
+            waited = wait_ready(&urls, deadline) => Ok(waited?),
+            (name, status) = self.next_exit() => {
+                let log = self.process(&name)?.log_tail(20);
+                Err(ClusterError::Ended { name, status: describe(status), log })
+            }
+        }
+    }
+
+    /// Waits until a process ends. Never resolves while none runs.
+    pub async fn next_exit(&mut self) -> (String, ExitStatus) {
+        let running = self.processes.iter_mut().filter(|process| process.pid().is_some());
+        let exits: Vec<_> = running
+            .map(|process| {
+                Box::pin(async move {
+                    let name = process.name().to_owned();
+                    (name, process.exited().await)
+                })
+            })
+            .collect();
+        if !exits.is_empty()
+            && let ((name, Ok(status)), _, _) = futures_util::future::select_all(exits).await
+        {
+            return (name, status);
+        }
+        std::future::pending().await
+    }
+
+    /// What it was made from.
+    pub fn spec(&self) -> &ClusterSpec {
+        &self.spec
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> &Path {
+        &self.spec.directory
+    }
+
+    /// Its `services.json`.
+    pub fn services_file(&self) -> PathBuf {
+        self.spec.directory.join("services.json")
+    }
+
+    /// All members, the metadata nodes first.
+    pub fn members(&self) -> Vec<Member> {
+        self.processes.iter().map(Process::member).collect()
+    }
+
+    /// Base URLs of the metadata nodes, by id.
+    pub fn node_urls(&self) -> Vec<String> {
+        let members = self.members().into_iter();
+        members.filter(|member| member.role == Role::Metadata).map(|member| member.url).collect()
+    }
+
+    /// A process by its name.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn process(&self, name: &str) -> Result<&Process, ClusterError> {
+        self.processes.iter().find(|process| process.name() == name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// A process by its name, to start or end it.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn process_mut(&mut self, name: &str) -> Result<&mut Process, ClusterError> {
+        let unknown = self.unknown(name);
+        self.processes.iter_mut().find(|process| process.name() == name).ok_or(unknown)
+    }
+
+    fn unknown(&self, name: &str) -> ClusterError {
+        let known: Vec<&str> = self.processes.iter().map(Process::name).collect();
+        ClusterError::Unknown { name: name.to_owned(), known: known.join(", ") }
+    }
+
+    /// Whether the nodes reach each other through fault proxies.
+    pub fn has_fault_proxies(&self) -> bool {
+        !self.proxies.is_empty()
+    }
+
+    /// Breaks the network between `node` and all other metadata nodes, both ways. Clients still reach it.
+    pub fn isolate(&self, node: NodeId, fault: Fault) {
+        for (to, proxy) in &self.proxies {
+            for from in self.proxies.keys() {
+                if from != to && (*from == node || *to == node) {
+                    proxy.set(*from, fault);
+                }
+            }
+        }
+    }
+
+    /// Ends all faults of the network.
+    pub fn heal(&self) {
+        for proxy in self.proxies.values() {
+            proxy.heal();
+        }
+    }
+
+    /// Ends all processes in good order: brokers first, so that their leave is heard. What does not end is killed.
+    ///
+    /// # Errors
+    /// Those that had to be killed.
+    pub async fn stop(mut self) -> Result<(), ClusterError> {
+        let mut result = Ok(());
+        for role in [Role::Broker, Role::Metadata] {
+            let running = self
+                .processes
+                .iter_mut()
+                .filter(|process| process.member().role == role && process.pid().is_some());
+            for stopped in join_all(running.map(|process| process.terminate(STOP_PATIENCE))).await {
+                if let Err(error) = stopped {
+                    result = Err(error.into());
+                }
+            }
+        }
+        result
+    }
+}
+
+fn process(spec: &ClusterSpec, role: Role, id: u64, url: String) -> Process {
+    let (command, kind) = match role {
+        Role::Metadata => ("metadata-node", "metadata"),
+        Role::Broker => ("broker", "broker"),
+    };
+    let name = format!("{kind}-{id}");
+    let log = spec.directory.join("logs").join(format!("{name}.log"));
+    let services = spec.directory.join("services.json").into_os_string();
+    let format = if spec.json_logs { "json" } else { "text" };
+    let args = [command, "--id", &id.to_string(), "--log-format", format, "--services"];
+    let args = args.iter().map(Into::into).chain([services]).collect();
+    let member = Member { name, role, id, url, log, pid: None };
+    Process::new(member, spec.program.clone(), args)
+}
