@@ -1,1 +1,22 @@
-//! (to be written)
+//! One broker. Until it stores messages, it is the control side alone: it follows the controller, keeps a copy of the
+//! cluster metadata, and keeps the directories of the replicas assigned to it. `OVERVIEW.md` beside this crate is
+//! the place to begin.
+//!
+//! - [`link`]: how a broker follows the controller, as a state machine; [`follower`] carries it out.
+//! - [`image`]: the broker's copy of the metadata.
+//! - [`identity`]: whose data directory this is; [`replicas`]: what is in it.
+//! - [`http`]: the REST API; [`metrics`]: the figures.
+//! - [`broker`]: start, wiring, controlled shutdown; [`options`]: flags.
+
+pub mod broker;
+pub mod follower;
+pub mod http;
+pub mod identity;
+pub mod image;
+pub mod link;
+pub mod metrics;
+pub mod options;
+pub mod replicas;
+
+pub use broker::{Broker, Settings, StartError, run};
+pub use options::Options;

@@ -1,2 +1,2 @@
-//! The thin binary.
+//! The thin binary of one broker; `dmq broker` is the same.
 fn main() {}

@@ -1,0 +1,310 @@
+//! One broker's life: take the data directory, listen, follow the controller, and leave in order.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use client::{ControllerDiscovery, HttpClient, HttpOptions, MetadataClient, MetadataClientOptions};
+use common::{BrokerId, ClusterId, IncarnationId};
+use http_api::{Livez, ProcessRole, RegisterBrokerRequest};
+use runtime::{
+    TaskKind, Tasks,
+    http::{BindError, HttpLimits},
+    metrics::Metrics,
+};
+use thiserror::Error;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::{
+    follower::{Follower, FollowerTask},
+    http::{self, Context},
+    identity::{DataDir, DataDirError},
+    image::{MetadataImage, SharedImage},
+    link::{End, LinkConfig},
+    metrics::{LinkMetrics, StateCollector},
+    options::Options,
+    replicas::{ReplicaDirs, ReplicaManager, ReplicaManagerOptions, Replicas},
+};
+
+/// How long tasks may take to end once the broker has left.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// Everything that one broker is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who it is.
+    pub broker_id: BrokerId,
+    /// Where it belongs.
+    pub cluster_id: ClusterId,
+    /// Where it listens, and what it is reached by.
+    pub host: String,
+    /// Port of the REST API; 0: any free one.
+    pub port: u16,
+    /// Port of the Kafka listener.
+    pub kafka_port: Option<u16>,
+    /// Failure domain.
+    pub rack: Option<String>,
+    /// Where its data is.
+    pub data_dir: PathBuf,
+    /// Base URLs of all metadata nodes.
+    pub metadata_nodes: Vec<String>,
+    /// Time from one heartbeat to the next.
+    pub heartbeat_interval: Duration,
+    /// After so much silence the controller takes this broker for dead.
+    pub session_timeout: Duration,
+    /// How long a heartbeat may take.
+    pub request_timeout: Duration,
+    /// Metadata is pulled this often even if nothing is known to have changed.
+    pub metadata_refresh: Duration,
+    /// How long a shutdown waits for leaderships to be handed over.
+    pub shutdown_timeout: Duration,
+    /// How long the data of a deleted topic is kept.
+    pub delete_delay: Duration,
+}
+
+/// Why a broker did not start, or stopped by itself.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Options or `services.json` are wrong.
+    #[error("{0}")]
+    Configuration(String),
+    /// Refused: directory of another broker or in use, port in use, broker id in use, wrong cluster.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl StartError {
+    /// The process exit code: 2 configuration, 3 refused to start, 1 anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<DataDirError> for StartError {
+    fn from(error: DataDirError) -> Self {
+        match error {
+            DataDirError::Io { .. } | DataDirError::Unwritable(_) => Self::Failed(error.to_string()),
+            DataDirError::InUse { .. }
+            | DataDirError::Foreign { .. }
+            | DataDirError::Unnamed { .. }
+            | DataDirError::Unreadable(_)
+            | DataDirError::Incomplete { .. } => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::InUse { .. } => Self::Refused(error.to_string()),
+            BindError::Resolve { .. } | BindError::Refused { .. } => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<End> for StartError {
+    fn from(end: End) -> Self {
+        match end {
+            End::DuplicateId { .. } | End::Refused { .. } | End::WrongCluster { .. } => {
+                Self::Refused(end.to_string())
+            }
+            End::Fenced { .. } | End::Left { .. } => Self::Failed(end.to_string()),
+        }
+    }
+}
+
+/// Runs the broker until it is told to stop (SIGTERM, SIGINT), is fenced, or fails.
+pub async fn run(options: Options) -> Result<(), StartError> {
+    let settings = Settings::load(&options)?;
+    let tasks = Tasks::new();
+    runtime::shutdown::watch_signals(&tasks)
+        .map_err(|error| StartError::Failed(format!("cannot watch signals: {error}")))?;
+    Broker::start(settings, &tasks).await?.serve(&tasks).await
+}
+
+/// A broker that runs.
+#[derive(Debug)]
+pub struct Broker {
+    follower: Follower,
+    url: String,
+    shutdown_timeout: Duration,
+    ended: watch::Receiver<Option<End>>,
+    /// Locked for as long as the broker runs.
+    _data_dir: DataDir,
+}
+
+impl Broker {
+    /// Starts everything: once this returns, the REST API answers and the broker looks for the controller.
+    pub async fn start(settings: Settings, tasks: &Tasks) -> Result<Self, StartError> {
+        let data_dir = DataDir::open(&settings.data_dir, &settings.cluster_id, settings.broker_id)?;
+        let listener = runtime::http::bind(&settings.host, settings.port).await?;
+        let port = listener.local_addr().map_or(settings.port, |address| address.port());
+        let incarnation_id = IncarnationId(Uuid::new_v4());
+
+        let http = HttpClient::new(HttpOptions {
+            connect_timeout: settings.request_timeout,
+            cluster_id: Some(settings.cluster_id.clone()),
+            ..HttpOptions::default()
+        });
+        let image: SharedImage = Arc::new(MetadataImage::new(settings.cluster_id.clone()));
+        let replicas = Replicas::default();
+        let link_metrics = LinkMetrics::default();
+        let config = settings.link();
+        let follower = Follower::new(config, seed(incarnation_id), link_metrics.clone());
+
+        start_replicas(&settings, &data_dir, tasks, &http, &image, &replicas).await?;
+        let collector =
+            StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
+        let metrics = Metrics::new(|registry| {
+            link_metrics.register(registry);
+            registry.register_collector(Box::new(collector));
+        });
+        let livez = Livez {
+            alive: true,
+            role: ProcessRole::Broker,
+            id: u64::try_from(settings.broker_id.0).unwrap_or_default(),
+            incarnation_id,
+        };
+        let routes = http::router(Context {
+            broker_id: settings.broker_id,
+            incarnation_id,
+            cluster_id: settings.cluster_id.clone(),
+            session_timeout: settings.session_timeout,
+            follower: follower.clone(),
+            image: Arc::clone(&image),
+            replicas: replicas.clone(),
+            metrics,
+        });
+        let routes = routes.merge(runtime::http::livez(tasks, livez));
+        runtime::http::serve(tasks, listener, routes, HttpLimits::default());
+
+        let task = FollowerTask {
+            follower: follower.clone(),
+            discovery: ControllerDiscovery::new(http.clone(), settings.metadata_nodes.clone()),
+            http,
+            config,
+            registration: settings.registration(port, incarnation_id),
+            image,
+            replicas,
+            metrics: link_metrics,
+        };
+        let ended = start_link(task, tasks);
+        let url = format!("http://{}:{port}", settings.host);
+        tracing::info!(
+            event = "broker.started", broker_id = %settings.broker_id, %url, %incarnation_id,
+            data_dir = %data_dir.path().display(), directory_id = %data_dir.identity().directory_id,
+            "broker {} answers at {url}", settings.broker_id,
+        );
+        let shutdown_timeout = settings.shutdown_timeout;
+        Ok(Self { follower, url, shutdown_timeout, ended, _data_dir: data_dir })
+    }
+
+    /// Base URL of its REST API.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The link to the controller.
+    pub fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    /// Waits for the shutdown of `tasks`, hands leaderships over, and ends all tasks.
+    pub async fn serve(mut self, tasks: &Tasks) -> Result<(), StartError> {
+        tasks.shutdown().requested().await;
+        self.follower.leave();
+        // The link keeps to the same limit; the margin is for a request that is under way.
+        let limit = self.shutdown_timeout + Duration::from_secs(1);
+        let _ = tokio::time::timeout(limit, self.ended.wait_for(Option::is_some)).await;
+        let outcome = tasks.supervise(DRAIN_GRACE).await;
+        match (self.ended.borrow().clone(), outcome) {
+            (_, Ok(())) => Ok(()),
+            (Some(end), Err(_)) if !matches!(end, End::Left { .. }) => Err(end.into()),
+            (_, Err(failed)) => Err(StartError::Failed(failed.to_string())),
+        }
+    }
+}
+
+impl Settings {
+    fn link(&self) -> LinkConfig {
+        LinkConfig {
+            broker_id: self.broker_id,
+            heartbeat_interval: self.heartbeat_interval,
+            session_timeout: self.session_timeout,
+            request_timeout: self.request_timeout,
+            metadata_refresh: self.metadata_refresh,
+            shutdown_timeout: self.shutdown_timeout,
+        }
+    }
+
+    fn registration(&self, port: u16, incarnation_id: IncarnationId) -> RegisterBrokerRequest {
+        RegisterBrokerRequest {
+            broker_id: self.broker_id,
+            host: self.host.clone(),
+            port,
+            kafka_port: self.kafka_port,
+            rack: self.rack.clone(),
+            incarnation_id,
+        }
+    }
+}
+
+/// Reads the data directory and starts the task that owns it.
+async fn start_replicas(
+    settings: &Settings,
+    data_dir: &DataDir,
+    tasks: &Tasks,
+    http: &HttpClient,
+    image: &SharedImage,
+    replicas: &Replicas,
+) -> Result<(), StartError> {
+    let path = data_dir.path().to_owned();
+    let dirs = tokio::task::spawn_blocking(move || ReplicaDirs::open(&path))
+        .await
+        .map_err(|error| StartError::Failed(format!("reading the data directory: {error}")))?
+        .map_err(|error| StartError::Failed(format!("data directory: {error}")))?;
+    let options = ReplicaManagerOptions {
+        broker_id: settings.broker_id,
+        delete_delay: settings.delete_delay,
+        stray_check_interval: settings.metadata_refresh,
+    };
+    let metadata =
+        MetadataClient::new(http.clone(), settings.metadata_nodes.clone(), MetadataClientOptions::default());
+    let manager = ReplicaManager::new(options, dirs, Arc::clone(image), metadata, replicas.clone());
+    tasks.spawn(TaskKind::LogFlush, "replicas", move |stop| manager.run(stop));
+    Ok(())
+}
+
+/// Starts the link's task. Gives what it ended with; anything but leaving ends the process.
+fn start_link(task: FollowerTask, tasks: &Tasks) -> watch::Receiver<Option<End>> {
+    let (report, ended) = watch::channel(None);
+    tasks.spawn(TaskKind::Coordinator, "controller.link", move |stop| async move {
+        let Some(end) = stop.or(task.run()).await else { return Ok(()) };
+        report.send_replace(Some(end.clone()));
+        if matches!(end, End::Left { .. }) {
+            stop.requested().await;
+            return Ok(());
+        }
+        Err(end)
+    });
+    ended
+}
+
+/// Spreads the pauses of brokers: as random as the incarnation is.
+fn seed(incarnation: IncarnationId) -> u64 {
+    let (high, low) = incarnation.0.as_u64_pair();
+    high ^ low
+}
+
+impl Settings {
+    /// From the file that describes the cluster, and what the options say otherwise.
+    pub fn load(_options: &Options) -> Result<Self, StartError> {
+        Err(StartError::Configuration("services.json is not read yet".to_owned()))
+    }
+}

@@ -1,0 +1,136 @@
+//! `GET /readyz`, `GET /metrics`, `GET /openapi.json`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::BrokerStatus;
+use http_api::{Check, Readiness};
+use runtime::{clock, metrics};
+
+use super::router::Context;
+use crate::{link::LinkStatus, replicas::ReplicaFigures};
+
+/// Whether this broker can do its work
+///
+/// With `?verbose` the answer says in words how each thing is.
+#[utoipa::path(
+    get,
+    path = http_api::paths::READYZ,
+    tag = "health",
+    operation_id = "readyz",
+    params(("verbose" = inline(Option<String>), Query, description = "Say how each check went")),
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "Not ready", body = Readiness),
+    ),
+)]
+pub(super) async fn readyz(State(context): State<Arc<Context>>, RawQuery(query): RawQuery) -> Response {
+    let verbose =
+        query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part == "verbose=true"));
+    let link = context.follower.status();
+    let mut readiness = Readiness::of(vec![
+        controller(&link),
+        registration(&link),
+        heartbeat(&context, &link),
+        metadata(&link),
+        replicas(&context.replicas.figures()),
+        shutdown(&link),
+    ]);
+    if !verbose {
+        readiness.checks.clear();
+    }
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(readiness)).into_response()
+}
+
+/// Figures for Prometheus
+#[utoipa::path(
+    get,
+    path = http_api::paths::METRICS,
+    tag = "health",
+    operation_id = "metrics",
+    responses((status = 200, description = "OpenMetrics text", body = String, content_type = metrics::CONTENT_TYPE)),
+)]
+pub(super) async fn metrics_text(State(context): State<Arc<Context>>) -> Response {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], context.metrics.encode()).into_response()
+}
+
+fn check(name: &str, ok: bool, detail: impl Into<String>) -> Check {
+    Check { name: name.to_owned(), ok, detail: detail.into() }
+}
+
+fn controller(link: &LinkStatus) -> Check {
+    let trouble = link.trouble.as_deref().unwrap_or("none was found yet");
+    match &link.controller {
+        Some(controller) => {
+            let (id, url, term) = (controller.id, &controller.url, link.term);
+            check("controller", true, format!("node {id} at {url}, term {term}"))
+        }
+        None => check("controller", false, format!("looking for the controller: {trouble}")),
+    }
+}
+
+fn registration(link: &LinkStatus) -> Check {
+    match (link.broker_epoch, link.broker_status) {
+        (Some(epoch), Some(BrokerStatus::Online)) => {
+            check("registration", true, format!("ONLINE under epoch {epoch}"))
+        }
+        (Some(epoch), Some(status)) => {
+            let status = match status {
+                BrokerStatus::Online => "ONLINE",
+                BrokerStatus::Offline => "OFFLINE",
+                BrokerStatus::Draining => "DRAINING",
+            };
+            check("registration", false, format!("the controller has this broker as {status}, epoch {epoch}"))
+        }
+        _ => {
+            let trouble = link.trouble.as_deref().unwrap_or("no answer yet");
+            check("registration", false, format!("not registered: {trouble}"))
+        }
+    }
+}
+
+fn heartbeat(context: &Context, link: &LinkStatus) -> Check {
+    let session_ms = clock::as_ms(context.session_timeout);
+    let Some(last_success) = link.last_success else {
+        return check("heartbeat", false, "none succeeded yet");
+    };
+    let ago_ms = clock::as_ms(context.follower.ago(last_success));
+    let mut detail = format!("the last one succeeded {ago_ms} ms ago; the session is {session_ms} ms");
+    if let Some(trouble) = &link.trouble {
+        detail = format!("{detail}; {} failed since: {trouble}", link.consecutive_failures);
+    }
+    check("heartbeat", ago_ms <= session_ms, detail)
+}
+
+fn metadata(link: &LinkStatus) -> Check {
+    match link.metadata_version {
+        None => check("metadata", false, "none pulled yet"),
+        Some(version) if version < link.known_version => {
+            check("metadata", true, format!("version {version}, catching up with {}", link.known_version))
+        }
+        Some(version) => check("metadata", true, format!("version {version}, the newest known")),
+    }
+}
+
+fn replicas(figures: &ReplicaFigures) -> Check {
+    let on_disk = format!("{} replicas on disk", figures.replicas);
+    match &figures.trouble {
+        Some(trouble) => check("replicas", false, format!("the disk refuses: {trouble}")),
+        None if !figures.in_step => check("replicas", false, "not yet in step with the metadata"),
+        None if figures.strays > 0 => {
+            check("replicas", true, format!("{on_disk}; {} that the metadata does not know", figures.strays))
+        }
+        None => check("replicas", true, on_disk),
+    }
+}
+
+fn shutdown(link: &LinkStatus) -> Check {
+    let detail = if link.leaving { "under way" } else { "not asked for" };
+    check("shutdown", !link.leaving, detail)
+}

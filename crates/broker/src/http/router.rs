@@ -1,0 +1,98 @@
+//! The table of routes.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{Method, Uri},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use common::{BrokerId, ClusterId, IncarnationId};
+use http_api::{ErrorCode, Problem, headers, paths};
+use runtime::metrics::Metrics;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{body::BODY_BYTES_MAX, health, push, refusal::Refusal, status};
+use crate::{follower::Follower, image::SharedImage, replicas::Replicas};
+
+/// What the handlers look at.
+#[derive(Debug)]
+pub struct Context {
+    /// Who answers.
+    pub broker_id: BrokerId,
+    /// This life of the process.
+    pub incarnation_id: IncarnationId,
+    /// Where it belongs.
+    pub cluster_id: ClusterId,
+    /// After so much silence the controller takes this broker for dead.
+    pub session_timeout: Duration,
+    /// The link to the controller.
+    pub follower: Follower,
+    /// The metadata.
+    pub image: SharedImage,
+    /// The replica directories.
+    pub replicas: Replicas,
+    /// The figures.
+    pub metrics: Metrics,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "DistributedMQ broker",
+    description = "The REST API of a broker. Errors are `application/problem+json` with a stable `code`.",
+    license(name = "Apache-2.0", identifier = "Apache-2.0"),
+))]
+struct Description;
+
+/// All routes but `/livez`, which `runtime::http` has.
+pub fn router(context: Context) -> Router {
+    let context = Arc::new(context);
+    let (routes, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(push::push))
+        .routes(routes!(status::status))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics_text))
+        .split_for_parts();
+    let description = Arc::new(description);
+    routes
+        .route(paths::OPENAPI, get(move || async move { Json(Arc::clone(&description)).into_response() }))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), check_cluster))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(context)
+}
+
+async fn no_such_path(uri: Uri) -> Refusal {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(ErrorCode::NotFound, format!("there is nothing at `{path}`")).with("path", path).into()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    let detail = format!("`{}` does not take {method}; the Allow header says what it takes", uri.path());
+    Problem::new(ErrorCode::MethodNotAllowed, detail).with("method", method.as_str()).into()
+}
+
+/// A request that says which cluster it is meant for is not answered by another one.
+async fn check_cluster(
+    State(context): State<Arc<Context>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let own = context.cluster_id.0.as_str();
+    match request.headers().get(headers::CLUSTER_ID) {
+        Some(meant) if meant.as_bytes() != own.as_bytes() => {
+            let meant = String::from_utf8_lossy(meant.as_bytes()).into_owned();
+            let detail = format!("this broker belongs to cluster `{own}`, not to `{meant}`");
+            Err(Problem::new(ErrorCode::WrongCluster, detail)
+                .with("clusterId", own)
+                .with("value", meant)
+                .into())
+        }
+        _ => Ok(next.run(request).await),
+    }
+}

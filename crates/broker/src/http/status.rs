@@ -1,0 +1,66 @@
+//! `GET /api/v1/storage/status`: what this broker knows and holds.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use common::{BrokerId, Partition, Topic};
+use http_api::{
+    StorageStatus,
+    storage::{FollowedController, HeartbeatStatus, ReplicaRole, ReplicaStatus},
+};
+use runtime::clock;
+
+use super::router::Context;
+
+/// What this broker knows and holds
+#[utoipa::path(
+    get,
+    path = http_api::paths::STORAGE_STATUS,
+    tag = "storage",
+    operation_id = "storageStatus",
+    responses((status = 200, description = "The state of this broker", body = StorageStatus)),
+)]
+pub(super) async fn status(State(context): State<Arc<Context>>) -> Json<StorageStatus> {
+    let link = context.follower.status();
+    let broker_id = context.broker_id;
+    let partitions =
+        context.image.read(|state| state.topics().flat_map(|topic| held_by(broker_id, topic)).collect());
+    Json(StorageStatus {
+        broker_id,
+        incarnation_id: context.incarnation_id,
+        broker_epoch: link.broker_epoch,
+        status: link.broker_status,
+        controller: link.controller.map(|controller| FollowedController {
+            id: controller.id,
+            url: controller.url,
+            term: controller.term.max(link.term),
+        }),
+        metadata_version: link.metadata_version.unwrap_or_default(),
+        heartbeat: HeartbeatStatus {
+            last_success: link
+                .last_success
+                .map(|time| clock::unix_ms().saturating_sub(clock::as_ms(context.follower.ago(time)))),
+            consecutive_failures: link.consecutive_failures,
+            rediscoveries: link.rediscoveries,
+        },
+        partitions,
+    })
+}
+
+/// The replicas of `topic` that `broker` holds.
+fn held_by(broker: BrokerId, topic: &Topic) -> impl Iterator<Item = ReplicaStatus> + '_ {
+    let held = move |partition: &&Partition| partition.replicas.contains(&broker);
+    topic.partitions.iter().filter(held).map(move |partition| ReplicaStatus {
+        topic_name: topic.topic_name.clone(),
+        topic_id: topic.topic_id,
+        partition: partition.id,
+        role: match partition.leader {
+            Some(leader) if leader == broker => ReplicaRole::Leader,
+            Some(_) => ReplicaRole::Follower,
+            None => ReplicaRole::Offline,
+        },
+        leader: partition.leader,
+        leader_epoch: partition.leader_epoch,
+        in_sync: partition.isr.contains(&broker),
+    })
+}

@@ -1,0 +1,183 @@
+//! The broker's copy of the cluster metadata. It evolves by the same events and the same code as the controllers'
+//! own state, so that a chain of deltas and a full image cannot come to different ends.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use common::{ClusterId, MetadataVersion, TopicId, TopicName};
+use http_api::{ClusterImage, ClusterMetadata, DeltaSet};
+use metadata_core::{Event, State};
+use thiserror::Error;
+
+/// Why metadata that was pulled is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ImageError {
+    /// It belongs to another cluster.
+    #[error("metadata of cluster `{given}`, but this broker belongs to `{own}`")]
+    WrongCluster {
+        /// Whose metadata was sent.
+        given: ClusterId,
+        /// Where this broker belongs.
+        own: ClusterId,
+    },
+    /// The deltas do not begin where this image ends, or do not lead where they say.
+    #[error("deltas from version {from} to {to} do not continue version {own}")]
+    Gap {
+        /// Where the deltas begin.
+        from: MetadataVersion,
+        /// Where they say that they end.
+        to: MetadataVersion,
+        /// What this broker has.
+        own: MetadataVersion,
+    },
+    /// A full image from before.
+    #[error("an image of version {given}, but this broker has version {own}")]
+    Older {
+        /// Version of the image.
+        given: MetadataVersion,
+        /// What this broker has.
+        own: MetadataVersion,
+    },
+}
+
+/// What became different by taking in deltas or an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Anything may be different: a full image was taken in.
+    pub full: bool,
+    /// Topics that are new or different. Not filled in if `full`.
+    pub topics: BTreeSet<TopicName>,
+    /// Topics whose deletion was committed: the tombstones, without which no data is removed.
+    pub deleted: BTreeSet<(TopicName, TopicId)>,
+}
+
+impl Changes {
+    /// Adds what came later.
+    pub fn merge(&mut self, later: Self) {
+        self.full |= later.full;
+        self.topics.extend(later.topics);
+        self.deleted.extend(later.deleted);
+    }
+
+    fn add(&mut self, event: &Event) {
+        match event {
+            Event::TopicCreated { topic } => {
+                self.topics.insert(topic.topic_name.clone());
+            }
+            Event::PartitionsAdded { topic_name, .. } | Event::PartitionsChanged { topic_name, .. } => {
+                self.topics.insert(topic_name.clone());
+            }
+            Event::TopicDeleted { topic_name, topic_id } => {
+                self.deleted.insert((topic_name.clone(), *topic_id));
+            }
+            Event::TopicConfigsChanged { .. }
+            | Event::BrokerRegistered { .. }
+            | Event::BrokerStatusChanged { .. }
+            | Event::BrokerRemoved { .. }
+            | Event::ProducerIdsAllocated { .. }
+            | Event::FeatureLevelChanged { .. } => {}
+        }
+    }
+}
+
+/// The metadata as of one version. Written by whoever pulls, read by everybody.
+#[derive(Debug)]
+pub struct MetadataImage {
+    cluster_id: ClusterId,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Only grows. 0: nothing was pulled yet.
+    version: MetadataVersion,
+    state: State,
+}
+
+impl MetadataImage {
+    /// The image of a broker of this cluster that has pulled nothing yet.
+    pub fn new(cluster_id: ClusterId) -> Self {
+        let state = State::new(cluster_id.clone());
+        Self { cluster_id, inner: RwLock::new(Inner { version: MetadataVersion(0), state }) }
+    }
+
+    /// Which version it is.
+    pub fn version(&self) -> MetadataVersion {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).version
+    }
+
+    /// Looks at the metadata. `look` holds the writers up: it is to be short, and to copy what it needs.
+    pub fn read<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.inner.read().unwrap_or_else(PoisonError::into_inner).state)
+    }
+
+    /// Takes in what was pulled, or leaves everything as it was.
+    pub fn take_in(&self, pulled: ClusterMetadata) -> Result<Changes, ImageError> {
+        match pulled {
+            ClusterMetadata::Deltas(deltas) => self.advance(&deltas),
+            ClusterMetadata::Full(image) => self.replace(image),
+        }
+    }
+
+    /// Puts a full image in the place of this one, unless it is older.
+    pub fn replace(&self, image: ClusterImage) -> Result<Changes, ImageError> {
+        if image.cluster_id != self.cluster_id {
+            return Err(ImageError::WrongCluster { given: image.cluster_id, own: self.cluster_id.clone() });
+        }
+        let version = image.version;
+        // Built beside the old one: readers are held up for the exchange only.
+        let state = build(image);
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if version < inner.version {
+            return Err(ImageError::Older { given: version, own: inner.version });
+        }
+        let former = std::mem::replace(&mut *inner, Inner { version, state });
+        drop(inner);
+        // Freed outside of the lock: with many partitions that takes its time.
+        drop(former);
+        Ok(Changes { full: true, ..Changes::default() })
+    }
+
+    /// Makes the events happen that lead from this image's version to a newer one. Events that have happened
+    /// already are passed over, so deltas that begin further back than needed do no harm.
+    pub fn advance(&self, deltas: &DeltaSet) -> Result<Changes, ImageError> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let own = inner.version;
+        if !is_chain(deltas) || deltas.from_version > own {
+            return Err(ImageError::Gap { from: deltas.from_version, to: deltas.version, own });
+        }
+        let mut changes = Changes::default();
+        for delta in deltas.deltas.iter().filter(|delta| delta.version > own) {
+            inner.state.evolve(delta.version, &delta.event);
+            changes.add(&delta.event);
+        }
+        inner.version = own.max(deltas.version);
+        Ok(changes)
+    }
+}
+
+/// Whether these deltas go forward, and end where they say.
+fn is_chain(deltas: &DeltaSet) -> bool {
+    let mut versions = deltas.deltas.iter().map(|delta| delta.version);
+    let first_and_last = versions.next().map(|first| (first, versions.next_back().unwrap_or(first)));
+    deltas.deltas.is_sorted_by_key(|delta| delta.version)
+        && deltas.from_version <= deltas.version
+        && first_and_last.is_none_or(|(first, last)| first > deltas.from_version && last <= deltas.version)
+}
+
+/// The state that an image shows: that of a cluster in which its brokers registered and its topics were created.
+fn build(image: ClusterImage) -> State {
+    let mut state = State::new(image.cluster_id);
+    for broker in image.brokers {
+        state.evolve(image.version, &Event::BrokerRegistered { broker: broker.into() });
+    }
+    for topic in image.topics {
+        state.evolve(image.version, &Event::TopicCreated { topic: Arc::new(topic.into()) });
+    }
+    state
+}
+
+/// Shared by everything in the broker that needs metadata.
+pub type SharedImage = Arc<MetadataImage>;
