@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        broker::BrokerCommand, cluster::ClusterCommand, metadata::MetadataCommand, raft::RaftCommand,
-        topic::TopicCommand,
+        bench::BenchCommand, broker::BrokerCommand, cluster::ClusterCommand, metadata::MetadataCommand,
+        raft::RaftCommand, topic::TopicCommand,
     },
     connection::ConnectionArgs,
     exit::Failure,
@@ -38,6 +38,9 @@ enum Command {
     /// The metadata and their history
     #[command(subcommand)]
     Metadata(MetadataCommand),
+    /// Measure a running cluster
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 impl Args {
@@ -49,6 +52,7 @@ impl Args {
             Command::Broker(command) => command.run(&self.connection).await,
             Command::Raft(command) => command.run(&self.connection).await,
             Command::Metadata(command) => command.run(&self.connection).await,
+            Command::Bench(command) => command.run(&self.connection).await,
         }
     }
 }

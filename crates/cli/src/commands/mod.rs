@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+pub(crate) mod bench;
 pub(crate) mod broker;
 pub(crate) mod cluster;
 pub(crate) mod metadata;
