@@ -10,6 +10,7 @@
 //! | [`telemetry`] | log lines as text or JSON, panics included |
 //! | [`metrics`] | the Prometheus registry, with figures of the process itself |
 //! | [`clock`] | wall clock and monotonic milliseconds |
+//! | [`services`] | `services.json` from disk |
 //! | [`parent`] | child processes that die with their parent |
 
 pub mod atomic_file;
@@ -19,6 +20,7 @@ pub mod executor;
 pub mod http;
 pub mod metrics;
 pub mod parent;
+pub mod services;
 pub mod shutdown;
 pub mod tasks;
 pub mod telemetry;
