@@ -1,83 +1,190 @@
-//! The facade.
+//! The facade: everything the rest of the node does with the quorum.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use common::{MetadataVersion, NodeId};
-use metadata_core::{Event, Proposal, State, outcome::Decided};
+use common::{ClusterId, MetadataVersion, NodeId};
+use metadata_core::{Event, State};
+use openraft::Instant as _;
+use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::sync::watch;
 
-use super::{LeaderHint, LogEntryView, MembershipError, ProposeError, RaftStatus, ReadError};
+use super::figures::RaftFigures;
+use super::identity::Identity;
+use super::machine::{Machine, Published};
+use super::net::Peers;
+use super::settings::Timings;
+use super::types::TypeConfig;
+use super::{LeaderHint, LogEntryView, MemberView, RaftStatus, ReadError, Role};
+use crate::store::{Backend, HistoryEntry, HistoryQuery, Store};
 
 /// A node's place in the quorum. Cheap to clone; all clones are the same node.
 #[derive(Clone)]
 pub struct Consensus {
-    _inner: Arc<()>,
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) identity: Identity,
+    pub(super) raft: openraft::Raft<TypeConfig, Machine>,
+    pub(super) published: Arc<Published>,
+    pub(super) store: Store,
+    pub(super) backend: Backend,
+    pub(super) peers: Peers,
+    pub(super) timings: Timings,
+    /// The voters of `services.json` with their URLs: what a new cluster is made of.
+    pub(super) founders: BTreeMap<NodeId, String>,
+    pub(super) hint: watch::Receiver<LeaderHint>,
+    /// Whether this node may take part: its database is known to be the right one.
+    pub(super) admitted: watch::Sender<bool>,
+    /// Whether everything this node may have shown before its restart is applied again.
+    pub(super) recovered: watch::Sender<bool>,
+    /// Proposals that wait for their outcome.
+    pub(super) waiting: AtomicUsize,
+    pub(super) figures: Arc<RaftFigures>,
 }
 
 impl Consensus {
-    /// Commits `proposal` and applies it. Bounded wait (see [`ProposeError::OutcomeUnknown`]).
-    pub async fn propose(&self, _proposal: Proposal) -> Result<Decided, ProposeError> {
-        todo!()
-    }
-
-    /// Returns once the state applied here holds everything that was acknowledged before the call (ReadIndex,
-    /// Raft thesis 6.4; no lease). Works on the leader and on followers.
-    pub async fn linearizable(&self) -> Result<(), ReadError> {
-        todo!()
-    }
-
     /// This node's id.
     pub fn node_id(&self) -> NodeId {
-        todo!()
+        self.inner.identity.node_id()
     }
 
-    /// Who leads.
+    /// The cluster this node belongs to.
+    pub fn cluster_id(&self) -> &ClusterId {
+        self.inner.identity.cluster_id()
+    }
+
+    /// Who leads. A leader that no quorum has confirmed for longer than its lease (it was paused, or cut off) does
+    /// not call itself one any more, although its Raft core may not have noticed yet.
     pub fn leader(&self) -> LeaderHint {
-        todo!()
+        let hint = self.inner.hint.borrow().clone();
+        if hint.is_self && !self.inner.is_lease_fresh() {
+            return LeaderHint { leader: None, term: hint.term, is_self: false };
+        }
+        hint
     }
 
     /// Follows who leads.
     pub fn watch_leader(&self) -> watch::Receiver<LeaderHint> {
-        todo!()
+        self.inner.hint.clone()
     }
 
     /// Reads the applied state under a short read lock: copy out what is needed (`Arc`s), serialize after.
-    pub fn read<R>(&self, _f: impl FnOnce(&State) -> R) -> R {
-        todo!()
+    pub fn read<R>(&self, f: impl FnOnce(&State) -> R) -> R {
+        self.inner.published.read(|applied| f(&applied.state))
     }
 
     /// The events after `version`, or `None` if they are not held any more: give a full image.
-    pub fn deltas_since(&self, _version: MetadataVersion) -> Option<Vec<(MetadataVersion, Arc<Event>)>> {
-        todo!()
+    pub fn deltas_since(&self, version: MetadataVersion) -> Option<Vec<(MetadataVersion, Arc<Event>)>> {
+        self.inner.published.read_changes(|changes| changes.since(version))
     }
 
     /// Follows the applied metadata version.
     pub fn watch_version(&self) -> watch::Receiver<MetadataVersion> {
-        todo!()
+        self.inner.published.watch_version()
+    }
+
+    /// Whether everything that this node may have shown before its last restart is applied again. Before that its
+    /// state may be older than what a client has seen already, so it serves no reads (etcd and openraft have both
+    /// had this bug).
+    pub fn is_recovered(&self) -> bool {
+        *self.inner.recovered.borrow()
+    }
+
+    /// Follows [`Self::is_recovered`].
+    pub fn watch_recovered(&self) -> watch::Receiver<bool> {
+        self.inner.recovered.subscribe()
+    }
+
+    /// Whether the Raft core runs. Once it has stopped (its database failed) it does not come back: the node ends.
+    pub fn is_running(&self) -> bool {
+        self.inner.raft.metrics().borrow_watched().running_state.is_ok()
     }
 
     /// A copy of the Raft state.
     pub fn status(&self) -> RaftStatus {
-        todo!()
+        let (digest, applied) = self
+            .inner
+            .published
+            .read(|applied| (applied.state.digest(), applied.last_applied.map_or(0, |last| last.index)));
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        let voters: std::collections::BTreeSet<NodeId> = membership.voter_ids().collect();
+        let members = membership
+            .nodes()
+            .map(|(id, member)| MemberView { id: *id, url: member.url.clone(), voter: voters.contains(id) })
+            .collect();
+        let role = match metrics.state {
+            openraft::ServerState::Leader => Role::Leader,
+            openraft::ServerState::Candidate => Role::Candidate,
+            openraft::ServerState::Learner => Role::Learner,
+            openraft::ServerState::Follower | openraft::ServerState::Shutdown => Role::Follower,
+        };
+        let index = |id: &Option<super::types::LogId>| id.as_ref().map_or(0, |id| id.index);
+        let replication = metrics.replication.iter().flatten();
+        RaftStatus {
+            node_id: self.node_id(),
+            role,
+            current_term: common::Term(metrics.current_term),
+            leader_id: metrics.current_leader,
+            commit_index: index(&metrics.local_committed),
+            last_applied: applied,
+            last_log_index: metrics.last_log_index.unwrap_or(0),
+            snapshot_index: index(&metrics.snapshot),
+            purged_index: index(&metrics.purged),
+            members,
+            replication: replication.map(|(id, matched)| (*id, index(matched))).collect(),
+            storage: self.inner.backend.name(),
+            state_digest: (digest, applied),
+        }
     }
 
-    /// Log entries from index `from` on, at most `limit`, oldest first.
-    pub async fn log_entries(&self, _from: u64, _limit: usize) -> Result<Vec<LogEntryView>, ReadError> {
-        todo!()
+    /// Metadata events, as the SQL projection keeps them. Everything applied before the call is in it.
+    pub async fn history(&self, query: HistoryQuery) -> Result<Vec<HistoryEntry>, ReadError> {
+        self.inner.store.history(query).await.map_err(|error| ReadError::Storage(error.to_string()))
     }
 
-    /// Adds a node: as a learner until it keeps up, then as a voter.
-    pub async fn add_member(&self, _id: NodeId, _url: String) -> Result<RaftStatus, MembershipError> {
-        todo!()
+    /// Durable log entries from index `from` on, at most `limit`, oldest first.
+    pub async fn log_entries(&self, from: u64, limit: usize) -> Result<Vec<LogEntryView>, ReadError> {
+        let rows = self.inner.store.log(from, limit).await;
+        let rows = rows.map_err(|error| ReadError::Storage(error.to_string()))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| LogEntryView {
+                index: row.position.index,
+                term: common::Term(row.position.term),
+                kind: row.kind.name(),
+                payload: row.payload,
+            })
+            .collect())
     }
 
-    /// Removes a node for ever: its id is never used again.
-    pub async fn remove_member(&self, _id: NodeId) -> Result<RaftStatus, MembershipError> {
-        todo!()
+    /// Figures of this node's Raft.
+    pub fn figures(&self) -> &Arc<RaftFigures> {
+        &self.inner.figures
     }
 
-    /// Hands leadership to `to`, or to the follower that is furthest on. Returns the new leader's hint.
-    pub async fn transfer_leader(&self, _to: Option<NodeId>) -> Result<LeaderHint, MembershipError> {
-        todo!()
+    /// Stops taking part. Nothing is answered afterwards.
+    pub(crate) async fn shutdown(&self) {
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(event = "raft.shutdown_failed", %error, "the Raft core did not end in good order");
+        }
+    }
+}
+
+impl Inner {
+    /// As leader: whether a quorum has confirmed it within the lease. No safety decision rests on this clock: writes
+    /// need a commit and linearizable reads a ReadIndex; it only keeps a leader that was paused from claiming to be one.
+    pub(super) fn is_lease_fresh(&self) -> bool {
+        let metrics = self.raft.data_metrics();
+        let acked = metrics.borrow_watched().last_quorum_acked;
+        match acked {
+            Some(at) => at.elapsed() <= self.timings.election_max,
+            // Not reported yet, or the only voter.
+            None => true,
+        }
     }
 }

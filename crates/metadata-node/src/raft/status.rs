@@ -1,6 +1,7 @@
 //! What a node tells about its Raft state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::{NodeId, Term};
 use serde_json::value::RawValue;
@@ -69,6 +70,6 @@ pub struct LogEntryView {
     pub term: Term,
     /// `blank`, `membership` or `command`.
     pub kind: &'static str,
-    /// Its payload as stored; `null` for a blank.
-    pub payload: Box<RawValue>,
+    /// Its payload as stored; `None` for a blank.
+    pub payload: Option<Arc<RawValue>>,
 }

@@ -69,9 +69,19 @@ impl LogCommand {
         Self { json: json.into(), proposal: None }
     }
 
+    /// As [`Self::from_json`], for a text that is shared already.
+    pub fn from_shared(json: Arc<RawValue>) -> Self {
+        Self { json, proposal: None }
+    }
+
     /// Its text.
     pub fn json(&self) -> &RawValue {
         &self.json
+    }
+
+    /// Its text, shared.
+    pub fn into_json(self) -> Arc<RawValue> {
+        self.json
     }
 
     /// Its meaning.

@@ -1,0 +1,68 @@
+//! Following who leads.
+
+use std::sync::Arc;
+
+use common::{NodeId, Term};
+use openraft::ServerState;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use runtime::Stop;
+use tokio::sync::watch;
+
+use super::figures::RaftFigures;
+use super::machine::{Machine, Published};
+use super::types::TypeConfig;
+use super::{LeaderAddress, LeaderHint};
+
+/// Turns openraft's view into hints, until the core stops or it is time to.
+pub(super) async fn follow(
+    id: NodeId,
+    raft: openraft::Raft<TypeConfig, Machine>,
+    published: Arc<Published>,
+    figures: Arc<RaftFigures>,
+    hints: watch::Sender<LeaderHint>,
+    stop: Stop,
+) {
+    let mut server = raft.server_metrics();
+    let mut applied_term = published.watch_term();
+    loop {
+        let hint = {
+            let applied_term = *applied_term.borrow_and_update();
+            let metrics = server.borrow_and_update();
+            let term = metrics.vote.leader_id.term;
+            let leads = metrics.state == ServerState::Leader;
+            // Established once an entry of its own term is applied: then everything acknowledged before is, too.
+            let is_self = leads && applied_term == term;
+            let leader = metrics.current_leader.filter(|leader| *leader != id || is_self);
+            let address = leader.and_then(|leader| {
+                let member = metrics.membership_config.membership().get_node(&leader)?;
+                Some(LeaderAddress { id: leader, url: member.url.as_str().into() })
+            });
+            LeaderHint { leader: address, term: Term(term), is_self }
+        };
+        let changed = hints.send_if_modified(|known| {
+            let changed = *known != hint;
+            if changed {
+                *known = hint.clone();
+            }
+            changed
+        });
+        if changed && let Some(leader) = &hint.leader {
+            figures.add_leader_changes(1);
+            tracing::info!(
+                event = "raft.leader",
+                leader = %leader.id,
+                term = %hint.term,
+                is_self = hint.is_self,
+                "the quorum has a leader"
+            );
+        }
+        let alive = tokio::select! {
+            changed = server.changed() => changed.is_ok(),
+            changed = applied_term.changed() => changed.is_ok(),
+            () = stop.requested() => false,
+        };
+        if !alive {
+            return;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The leader records which database each member keeps its log in (see [`super::admission`]).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::NodeId;
+use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use runtime::Stop;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::consensus::Consensus;
+use super::net::PeerNews;
+use super::types::Member;
+
+/// News of several members that come together are recorded by one entry.
+const SETTLE: Duration = Duration::from_millis(30);
+
+/// Listens to what peers say of themselves, until it is time to stop.
+pub(super) async fn run(consensus: Consensus, mut news: mpsc::Receiver<PeerNews>, stop: Stop) {
+    let mut heard: BTreeMap<NodeId, Uuid> = BTreeMap::new();
+    heard.insert(consensus.node_id(), consensus.storage_id());
+    let mut hints = consensus.watch_leader();
+    loop {
+        let next = async {
+            tokio::select! {
+                Some(PeerNews { id, storage_id }) = news.recv() => Some((id, storage_id)),
+                _ = hints.changed() => None,
+            }
+        };
+        let Some(next) = stop.or(next).await else { return };
+        heard.extend(next);
+        if unrecorded(&consensus, &heard).is_empty() {
+            continue;
+        }
+        if stop.or(tokio::time::sleep(SETTLE)).await.is_none() {
+            return;
+        }
+        while let Ok(PeerNews { id, storage_id }) = news.try_recv() {
+            heard.insert(id, storage_id);
+        }
+        let members = unrecorded(&consensus, &heard);
+        if members.is_empty() {
+            continue;
+        }
+        let ids: Vec<u64> = members.keys().map(|id| id.0).collect();
+        // If it fails (leadership is gone, another change is under way), the next RPC brings the news again.
+        match consensus.inner.raft.change_membership(ChangeMembers::SetNodes(members), true).await {
+            Ok(_) => {
+                tracing::info!(event = "raft.storage_recorded", nodes = ?ids, "recorded members' databases")
+            }
+            Err(error) => tracing::debug!(event = "raft.storage_not_recorded", nodes = ?ids, %error),
+        }
+    }
+}
+
+/// If this node leads: the members whose database is heard of and not recorded.
+fn unrecorded(consensus: &Consensus, heard: &BTreeMap<NodeId, Uuid>) -> BTreeMap<NodeId, Member> {
+    if !consensus.leader().is_self {
+        return BTreeMap::new();
+    }
+    let metrics = consensus.inner.raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let membership = metrics.membership_config.membership();
+    heard
+        .iter()
+        .filter_map(|(id, storage_id)| {
+            let member = membership.get_node(id).filter(|member| member.storage_id.is_none())?;
+            Some((*id, Member { url: member.url.clone(), storage_id: Some(*storage_id) }))
+        })
+        .collect()
+}

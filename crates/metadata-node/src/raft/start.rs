@@ -1,0 +1,138 @@
+//! Putting the pieces together.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use common::{ClusterId, NodeId};
+use openraft::async_runtime::watch::WatchReceiver as _;
+use runtime::{TaskKind, Tasks};
+use tokio::sync::{mpsc, watch};
+
+use super::consensus::{Consensus, Inner};
+use super::figures::RaftFigures;
+use super::identity::Identity;
+use super::log_store::LogStore;
+use super::machine::Machine;
+use super::net::Peers;
+use super::settings::{SettingsError, Timings};
+use super::{LeaderHint, failover, leader, registrar};
+use crate::store::{Opened, Store};
+
+/// How much news of peers may wait.
+const NEWS_MAX: usize = 64;
+
+/// What a node of the quorum is made of.
+#[derive(Debug, Clone)]
+pub struct ConsensusOptions {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// This node.
+    pub node_id: NodeId,
+    /// The voters of a new cluster, this node among them, with their URLs.
+    pub founders: BTreeMap<NodeId, String>,
+    /// Timings.
+    pub timings: Timings,
+}
+
+/// Why the quorum's part of a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusError {
+    /// Timings that do not fit together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The snapshot could not be read.
+    #[error("state: {0}")]
+    State(#[from] io::Error),
+    /// openraft could not load what is in the store.
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+impl Consensus {
+    /// Starts the Raft core on an open store, and the tasks around it. It does not take part before
+    /// [`Self::admit`](Consensus::admit) says so.
+    pub async fn start(
+        options: ConsensusOptions,
+        store: Store,
+        opened: &Opened,
+        tasks: &Tasks,
+    ) -> Result<Self, ConsensusError> {
+        let identity = Identity::new(options.cluster_id.clone(), options.node_id, opened.storage_id);
+        let config = options.timings.openraft(&options.cluster_id.0)?;
+        let (news_sender, news) = mpsc::channel(NEWS_MAX);
+        // Twice the longest stall that does not depose a leader anyway.
+        let append_timeout = (options.timings.election_max * 2).max(Duration::from_secs(1));
+        let log = LogStore::new(store.clone(), opened);
+        let machine = Machine::open(store.clone(), options.cluster_id).await?;
+        let published = machine.published();
+        let peers = Peers::new(identity.clone(), append_timeout, news_sender, Arc::clone(&published));
+        let raft = openraft::Raft::new(options.node_id, config, peers.clone(), log, machine)
+            .await
+            .map_err(|error| ConsensusError::Raft(error.to_string()))?;
+
+        let figures = Arc::new(RaftFigures::default());
+        let (hint_sender, hint) = watch::channel(LeaderHint::default());
+        let follow = (raft.clone(), Arc::clone(&published), Arc::clone(&figures));
+        tasks.spawn(TaskKind::Raft, "raft.leader", |stop| {
+            let (raft, published, figures) = follow;
+            leader::follow(options.node_id, raft, published, figures, hint_sender, stop)
+        });
+        let consensus = Self {
+            inner: Arc::new(Inner {
+                identity,
+                raft,
+                published,
+                store,
+                backend: opened.backend,
+                peers,
+                timings: options.timings,
+                founders: options.founders,
+                hint,
+                admitted: watch::Sender::new(false),
+                recovered: watch::Sender::new(false),
+                waiting: AtomicUsize::new(0),
+                figures,
+            }),
+        };
+        consensus.start_tasks(news, tasks);
+        Ok(consensus)
+    }
+
+    fn start_tasks(&self, news: mpsc::Receiver<super::net::PeerNews>, tasks: &Tasks) {
+        let this = self.clone();
+        tasks.spawn(TaskKind::Raft, "raft.registrar", |stop| registrar::run(this, news, stop));
+        let this = self.clone();
+        tasks.spawn(TaskKind::Raft, "raft.failover", |stop| failover::run(this, stop));
+        let this = self.clone();
+        tasks.spawn(TaskKind::Background, "raft.recovery", |_| async move {
+            this.inner.wait_for_recovery().await;
+        });
+        let this = self.clone();
+        tasks.spawn(TaskKind::Raft, "raft.core", |stop| async move {
+            stop.or(this.core_stopped()).await.map_or(Ok(()), Err)
+        });
+    }
+
+    /// Resolves, with the reason, when the Raft core has stopped by itself. It does not come back: a database error is
+    /// final, and a node that answers HTTP without Raft behind it looks alive and is not.
+    async fn core_stopped(&self) -> CoreStopped {
+        let mut metrics = self.inner.raft.metrics();
+        loop {
+            let state = metrics.borrow_and_update().running_state.clone();
+            if let Err(error) = state {
+                return CoreStopped(error.to_string());
+            }
+            if metrics.changed().await.is_err() {
+                return CoreStopped("its channel closed".to_owned());
+            }
+        }
+    }
+}
+
+/// The Raft core stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the Raft core has stopped: {0}")]
+struct CoreStopped(String);
