@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use thiserror::Error;
 
 use crate::{
-    Fault, FaultProxy,
+    Fault, FaultProxy, Observer,
     ports::ReservedPort,
     process::{Member, Process, ProcessError, Role, describe},
     ready::{NotReady, wait_ready},
@@ -187,6 +187,12 @@ impl LocalCluster {
     pub fn node_urls(&self) -> Vec<String> {
         let members = self.members().into_iter();
         members.filter(|member| member.role == Role::Metadata).map(|member| member.url).collect()
+    }
+
+    /// A view of its metadata nodes from outside.
+    pub fn observer(&self) -> Observer {
+        let nodes = self.members().into_iter().filter(|member| member.role == Role::Metadata);
+        Observer::new(nodes.map(|member| (NodeId(member.id), member.url)).collect())
     }
 
     /// A process by its name.

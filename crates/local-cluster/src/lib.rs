@@ -6,6 +6,8 @@
 //! | [`cluster`] | the running cluster |
 //! | [`process`] | one process of it: start, SIGTERM, SIGKILL, SIGSTOP, SIGCONT |
 //! | [`control`] | what another process needs to hurt a cluster that `dmq up` runs: its state file and its socket |
+//! | [`observe`] | who leads, and do all nodes hold the same: the view from outside |
+//! | [`wait`] | waiting for a condition with a deadline |
 //! | [`fault_proxy`] | broken networks between nodes |
 //! | [`ports`] | ports that stay free while a process is down |
 //!
@@ -14,14 +16,18 @@
 pub mod cluster;
 pub mod control;
 pub mod fault_proxy;
+pub mod observe;
 pub mod ports;
 pub mod process;
 pub mod ready;
 pub mod spec;
+pub mod wait;
 
 pub use cluster::{ClusterError, LocalCluster};
 pub use control::{ClusterState, ControlError, ControlServer, Controller};
 pub use fault_proxy::{Fault, FaultProxy};
+pub use observe::{Leadership, Observer};
 pub use process::{Member, Process, ProcessError, Role};
 pub use ready::{NotReady, wait_ready};
 pub use spec::{BrokerTimings, ClusterSpec, Database, RaftTimings};
+pub use wait::{WaitError, wait_for};

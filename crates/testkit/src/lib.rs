@@ -1,3 +1,10 @@
-//! What tests of this project share.
+//! What tests of this project share: clusters of real processes, a private Postgres, waiting for conditions.
+//!
+//! A test that fails keeps the cluster's directory and names its logs. Nothing here sleeps for a fixed time, and
+//! nothing is tried again to hide a failure: a wait has a condition and a deadline.
 
+pub mod cluster;
 pub mod postgres;
+
+pub use cluster::{Cluster, Storage, eventually};
+pub use local_cluster::{BrokerTimings, ClusterSpec, Fault, FaultProxy, Leadership, Observer, RaftTimings};
