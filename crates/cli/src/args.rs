@@ -1,20 +1,28 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use runtime::telemetry::LogOptions;
 
 use crate::{
     commands::{
-        bench::BenchCommand, broker::BrokerCommand, cluster::ClusterCommand, metadata::MetadataCommand,
-        raft::RaftCommand, topic::TopicCommand,
+        bench::BenchCommand, broker::BrokerCommand, broker_node, cluster::ClusterCommand,
+        metadata::MetadataCommand, metadata_node::MetadataNodeCommand, raft::RaftCommand,
+        topic::TopicCommand,
     },
     connection::ConnectionArgs,
     exit::Failure,
 };
 
+/// Threads for commands that talk to a cluster.
+const WORKER_THREADS: usize = 2;
+
 /// DistributedMQ: a Kafka-style message broker whose control plane can be read.
 #[derive(Debug, Parser)]
 #[command(name = "dmq", version)]
-pub(crate) struct Args {
+pub(crate) struct CommandLine {
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(subcommand)]
@@ -29,9 +37,10 @@ enum Command {
     /// Topics
     #[command(subcommand)]
     Topic(TopicCommand),
-    /// Brokers
-    #[command(subcommand)]
-    Broker(BrokerCommand),
+    /// Brokers: run one (`dmq broker --id 101`), or look at those of the cluster
+    Broker(BrokerArgs),
+    /// Run one metadata node
+    MetadataNode(MetadataNodeCommand),
     /// The quorum of metadata nodes
     #[command(subcommand)]
     Raft(RaftCommand),
@@ -43,16 +52,48 @@ enum Command {
     Bench(BenchCommand),
 }
 
-impl Args {
-    /// Runs the command.
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+/// `dmq broker <what>` talks to a cluster, `dmq broker --id <id>` is one of its brokers.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct BrokerArgs {
+    #[command(subcommand)]
+    command: Option<BrokerCommand>,
+    #[command(flatten)]
+    options: Option<broker::Options>,
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+impl CommandLine {
+    /// Runs the command. Servers have a runtime sized for them; everything else shares one.
+    pub(crate) fn run(self) -> ExitCode {
         match self.command {
-            Command::Cluster(command) => command.run(&self.connection).await,
-            Command::Topic(command) => command.run(&self.connection).await,
-            Command::Broker(command) => command.run(&self.connection).await,
-            Command::Raft(command) => command.run(&self.connection).await,
-            Command::Metadata(command) => command.run(&self.connection).await,
-            Command::Bench(command) => command.run(&self.connection).await,
+            Command::MetadataNode(node) => node.run(),
+            Command::Broker(BrokerArgs { options: Some(options), log, command: None }) => {
+                broker_node::run(options, &log)
+            }
+            command => match runtime::executor::block_on(WORKER_THREADS, command.run(&self.connection)) {
+                Ok(Ok(())) => ExitCode::SUCCESS,
+                Ok(Err(failure)) => failure.report(),
+                Err(error) => Failure::failed(format!("cannot start the runtime: {error}")).report(),
+            },
+        }
+    }
+}
+
+impl Command {
+    /// Runs a command that talks to a cluster.
+    async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
+        match self {
+            Self::Cluster(command) => command.run(connection).await,
+            Self::Topic(command) => command.run(connection).await,
+            Self::Broker(BrokerArgs { command: Some(command), .. }) => command.run(connection).await,
+            Self::Raft(command) => command.run(connection).await,
+            Self::Metadata(command) => command.run(connection).await,
+            Self::Bench(command) => command.run(connection).await,
+            Self::Broker(_) | Self::MetadataNode(_) => Err(Failure::usage(
+                "which broker? `dmq broker --id <id>` runs one, `dmq broker list` shows all",
+            )),
         }
     }
 }

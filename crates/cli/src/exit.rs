@@ -15,6 +15,8 @@ use std::{fmt, process::ExitCode};
 use client::CallError;
 use http_api::Retry;
 
+use crate::output::say;
+
 /// What the process says with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -59,6 +61,16 @@ impl Failure {
     /// The arguments cannot be meant so.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, message.to_string())
+    }
+}
+
+impl Failure {
+    /// Says the sentence on stderr and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        if !self.message.is_empty() {
+            say!("dmq: {self}");
+        }
+        self.exit.into()
     }
 }
 

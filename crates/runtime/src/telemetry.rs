@@ -19,9 +19,6 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
 };
 
-/// Environment variable with the default of [`LogOptions::filter`].
-pub const LOG_VAR: &str = "DMQ_LOG";
-
 /// How events are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -60,12 +57,14 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What is logged, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is logged, and how; also as flags of a server's command line.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct LogOptions {
-    /// Text or JSON.
+    /// How log lines are written to stderr: `text` or `json`
+    #[arg(long = "log-format", env = "DMQ_LOG_FORMAT", default_value_t, value_name = "FORMAT")]
     pub format: LogFormat,
-    /// A level (`info`), or levels by target (`warn,metadata_node=debug`).
+    /// What is logged: a level (`info`), or levels by target (`warn,metadata_node=debug`)
+    #[arg(long = "log-level", env = "DMQ_LOG", default_value = "info", value_name = "FILTER")]
     pub filter: String,
 }
 

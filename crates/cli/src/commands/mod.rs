@@ -6,8 +6,10 @@ use serde::Serialize;
 
 pub(crate) mod bench;
 pub(crate) mod broker;
+pub(crate) mod broker_node;
 pub(crate) mod cluster;
 pub(crate) mod metadata;
+pub(crate) mod metadata_node;
 pub(crate) mod raft;
 pub(crate) mod topic;
 
