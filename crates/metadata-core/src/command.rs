@@ -206,3 +206,60 @@ pub struct IsrMember {
     /// The epoch of the registration that was seen catching up.
     pub broker_epoch: BrokerEpoch,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, env, fs, path::PathBuf};
+
+    use super::*;
+
+    fn fixtures() -> PathBuf {
+        [env!("CARGO_MANIFEST_DIR"), "fixtures"].iter().collect()
+    }
+
+    /// Retries reach leaders of other builds, and snapshots keep fingerprints.
+    #[test]
+    fn fingerprints_are_the_same_on_every_build() {
+        let fingerprint = |path: &PathBuf| {
+            let command: Command = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            format!("{:016x}", command.fingerprint())
+        };
+        let files = fs::read_dir(fixtures().join("commands")).unwrap().map(|entry| entry.unwrap().path());
+        let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let found: BTreeMap<_, _> = files.map(|path| (name(&path), fingerprint(&path))).collect();
+        let golden = fixtures().join("fingerprints.json");
+        if env::var_os("UPDATE_FIXTURES").is_some() {
+            fs::write(&golden, format!("{}\n", serde_json::to_string_pretty(&found).unwrap())).unwrap();
+        }
+        let golden: BTreeMap<String, String> =
+            serde_json::from_str(&fs::read_to_string(golden).unwrap()).unwrap();
+        assert_eq!(found, golden);
+    }
+
+    #[test]
+    fn a_retry_has_the_fingerprint_of_the_first_try() {
+        let create = |topic_name: &str, id, placement_seed| Command::CreateTopic {
+            topic_name: TopicName::new(topic_name).unwrap(),
+            topic_id: TopicId(Uuid::from_u128(id)),
+            num_partitions: 1,
+            replication_factor: 1,
+            configs: BTreeMap::new(),
+            assignments: None,
+            placement_seed,
+            internal: false,
+        };
+        assert_eq!(create("a", 1, 2).fingerprint(), create("a", 3, 4).fingerprint());
+        assert_ne!(create("a", 1, 2).fingerprint(), create("b", 1, 2).fingerprint());
+        let register = |port, previous_is_gone| Command::RegisterBroker {
+            broker_id: BrokerId(1),
+            incarnation_id: IncarnationId(Uuid::nil()),
+            host: "localhost".to_owned(),
+            port,
+            kafka_port: None,
+            rack: None,
+            previous_is_gone,
+        };
+        assert_eq!(register(1, true).fingerprint(), register(1, false).fingerprint());
+        assert_ne!(register(1, true).fingerprint(), register(2, true).fingerprint());
+    }
+}

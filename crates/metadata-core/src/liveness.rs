@@ -122,3 +122,6 @@ impl Ledger {
 fn is_live(broker: &Broker) -> bool {
     broker.status != BrokerStatus::Offline
 }
+
+#[cfg(test)]
+mod tests;

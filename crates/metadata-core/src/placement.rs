@@ -114,3 +114,94 @@ impl Ring {
 fn remainder(value: u64, size: usize) -> usize {
     usize::try_from(value % size as u64).expect("below a usize")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn candidates<'a>(racks: &[Option<&'a str>]) -> Vec<Candidate<'a>> {
+        (0..).zip(racks).map(|(id, rack)| Candidate { broker_id: BrokerId(id), rack: *rack }).collect()
+    }
+
+    fn placed(racks: &[Option<&str>], wanted: Wanted) -> Vec<Vec<i32>> {
+        let partitions = place(&candidates(racks), wanted);
+        partitions.into_iter().map(|replicas| replicas.into_iter().map(|id| id.0).collect()).collect()
+    }
+
+    /// The example in the documentation of Kafka's `AdminUtils`: 5 brokers, 10 partitions, 3 replicas.
+    #[test]
+    fn without_racks_as_in_kafka() {
+        let wanted = Wanted { first_partition: 0, partitions: 10, replication_factor: 3, seed: 0 };
+        let expected = [
+            [0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4],
+            [3, 4, 0],
+            [4, 0, 1],
+            [0, 2, 3],
+            [1, 3, 4],
+            [2, 4, 0],
+            [3, 0, 1],
+            [4, 1, 2],
+        ];
+        assert_eq!(placed(&[None; 5], wanted), expected);
+    }
+
+    /// The other example there: racks 0: (0, 3), 1: (4, 1)... as a list that alternates between racks.
+    #[test]
+    fn racks_are_taken_in_turn() {
+        let racks = ["a", "b", "c", "c", "a", "b"].map(Some);
+        let ring = Ring::new(&candidates(&racks));
+        let order: Vec<_> = ring.brokers.iter().map(|(broker, _)| broker.0).collect();
+        assert_eq!(order, [0, 1, 2, 4, 5, 3]);
+        let wanted = Wanted { first_partition: 0, partitions: 6, replication_factor: 3, seed: 0 };
+        let expected = [[0, 1, 2], [1, 2, 4], [2, 4, 5], [4, 5, 3], [5, 3, 0], [3, 0, 1]];
+        assert_eq!(placed(&racks, wanted), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_placed() {
+        let wanted =
+            |replication_factor| Wanted { first_partition: 0, partitions: 1, replication_factor, seed: 0 };
+        assert!(placed(&[None; 2], wanted(3)).is_empty());
+        assert!(placed(&[None; 2], wanted(0)).is_empty());
+        assert_eq!(placed(&[None], wanted(1)), [[0]]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_placement_is_legal_balanced_and_spread_over_racks(
+            racks in prop::collection::vec(0..5_usize, 1..20),
+            has_racks in any::<bool>(),
+            first_partition in 0..100_usize,
+            rounds in 1..8_usize,
+            factor in 1..20_usize,
+            seed in any::<u64>(),
+        ) {
+            const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+            let rack_of = |rack: usize| has_racks.then_some(NAMES[rack]);
+            let brokers: Vec<_> = racks.iter().map(|rack| rack_of(*rack)).collect();
+            let (size, factor) = (brokers.len(), factor.min(brokers.len()));
+            let partitions = rounds * size;
+            let wanted = Wanted { first_partition, partitions, replication_factor: factor, seed };
+            let placed = placed(&brokers, wanted);
+            prop_assert_eq!(placed.len(), partitions);
+
+            let mut leaders = vec![0; size];
+            let racks_total = racks.iter().collect::<BTreeSet<_>>().len();
+            for replicas in &placed {
+                let distinct: BTreeSet<_> = replicas.iter().collect();
+                prop_assert_eq!((replicas.len(), distinct.len()), (factor, factor));
+                let used: BTreeSet<_> = replicas.iter().map(|id| racks[usize::try_from(*id).unwrap()]).collect();
+                if has_racks {
+                    prop_assert_eq!(used.len(), factor.min(racks_total));
+                }
+                leaders[usize::try_from(replicas[0]).unwrap()] += 1;
+            }
+            // Whole rounds: everybody leads as often as everybody else.
+            prop_assert!(leaders.iter().all(|led| *led == rounds), "{leaders:?}");
+        }
+    }
+}

@@ -1,13 +1,53 @@
 //! What holds after any sequence of commands, hostile ones included.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
+
+mod samples;
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{MetadataVersion, Partition, PartitionId, TopicId};
-use metadata_core::{ChangeLog, Event, Proposal, Record, Rejection, State, snapshot::SnapshotError};
-use proptest::prelude::*;
+use metadata_core::{ChangeLog, Event, Outcome, Proposal, Record, Rejection, State, snapshot::SnapshotError};
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use serde::Serialize;
 use support::{image, is_online, new_state, run, steps};
+
+/// The properties below say little if the sequences never get anywhere: a thousand of them must reach every outcome
+/// and every rejection but those that take more than the small worlds of these tests hold.
+#[test]
+fn the_sequences_reach_everything() {
+    let beyond_small_worlds = ["LIMIT_EXCEEDED"];
+    let mut reached = BTreeSet::new();
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..1_000 {
+        let steps = steps(150).new_tree(&mut runner).unwrap().current();
+        run(&steps, |_, _, applied, _| {
+            reached.insert(match &applied.result {
+                Ok(outcome) => tag(outcome, "type"),
+                Err(rejection) => tag(rejection, "code"),
+            });
+            if let Ok(Outcome::IsrChanges { results }) = &applied.result {
+                reached.extend(
+                    results.iter().filter_map(|change| Some(tag(change.result.as_ref().err()?, "code"))),
+                );
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
+    let outcomes = samples::outcomes().into_iter().map(|(_, outcome)| tag(&outcome, "type"));
+    let rejections = samples::rejections().into_iter().map(|(_, rejection)| tag(&rejection, "code"));
+    let missing: Vec<_> = outcomes
+        .chain(rejections)
+        .filter(|tag| !reached.contains(tag) && !beyond_small_worlds.contains(&tag.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}");
+}
+
+fn tag(value: &impl Serialize, field: &str) -> String {
+    serde_json::to_value(value).unwrap()[field].as_str().unwrap().to_owned()
+}
 
 /// Every partition of the state, by topic id and partition id.
 fn partitions(state: &State) -> BTreeMap<(TopicId, PartitionId), Partition> {

@@ -180,7 +180,7 @@ fn assign(
     if replication_factor > candidates.len() {
         let online = candidates.len();
         return invalid(format!(
-            "replicationFactor is {replication_factor}, but only {online} brokers are ONLINE"
+            "replicationFactor is {replication_factor}, but the number of ONLINE brokers is {online}"
         ));
     }
     Ok(place(&candidates, Wanted { first_partition, partitions, replication_factor, seed }))

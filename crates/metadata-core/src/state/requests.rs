@@ -118,3 +118,73 @@ impl Requests {
         self.digest = self.digest.wrapping_sub(entry.digest());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::{LeaderEpoch, Partition, PartitionEpoch, PartitionId, Topic, TopicId, TopicName};
+
+    use super::*;
+
+    fn entry(id: usize, time_ms: u64, partitions: usize) -> Remembered {
+        let partition = Partition {
+            id: PartitionId(0),
+            leader: None,
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: PartitionEpoch(0),
+            replicas: Vec::new(),
+            isr: Vec::new(),
+        };
+        let topic = Topic {
+            topic_name: TopicName::new("a").unwrap(),
+            topic_id: TopicId(RequestId::nil()),
+            replication_factor: 1,
+            configs: [].into(),
+            partitions: vec![partition; partitions],
+        };
+        Remembered {
+            request_id: RequestId::from_u128(id as u128),
+            time_ms,
+            fingerprint: id as u64,
+            result: Ok(Outcome::Topic { topic: Arc::new(topic) }),
+        }
+    }
+
+    fn ids(requests: &Requests) -> Vec<u64> {
+        requests.iter().map(|entry| entry.fingerprint).collect()
+    }
+
+    #[test]
+    fn the_oldest_go_when_they_are_too_many() {
+        let mut requests = Requests::default();
+        (0..REQUESTS_MAX + 10).for_each(|id| requests.remember(entry(id, 0, 1)));
+        assert_eq!(requests.len(), REQUESTS_MAX);
+        assert!(requests.get(RequestId::from_u128(9)).is_none());
+        assert!(requests.get(RequestId::from_u128(10)).is_some());
+        assert!(requests.indexes_hold());
+    }
+
+    #[test]
+    fn the_oldest_go_when_their_answers_weigh_too_much() {
+        let mut requests = Requests::default();
+        (0..6).for_each(|id| requests.remember(entry(id, 0, REQUESTS_PARTITIONS_MAX / 4)));
+        assert_eq!(ids(&requests), [2, 3, 4, 5]);
+        assert!(requests.indexes_hold());
+    }
+
+    #[test]
+    fn the_oldest_go_by_a_clock_that_never_goes_back() {
+        let mut requests = Requests::default();
+        requests.remember(entry(1, 1_000, 0));
+        requests.remember(entry(2, 1_000 + REQUESTS_AGE_MS_MAX, 0));
+        // The next leader's clock is behind: the entry counts as made now.
+        requests.remember(entry(3, 5, 0));
+        assert_eq!(ids(&requests), [1, 2, 3]);
+        requests.remember(entry(4, 1_001 + REQUESTS_AGE_MS_MAX, 0));
+        assert_eq!(ids(&requests), [2, 3, 4]);
+        requests.remember(entry(5, u64::MAX, 0));
+        assert_eq!(ids(&requests), [5]);
+        requests.remember(entry(6, 0, 0));
+        assert_eq!(ids(&requests), [5, 6]);
+        assert!(requests.indexes_hold());
+    }
+}

@@ -1,0 +1,298 @@
+//! One value (or more, where fields are optional) of each persisted type's variants.
+
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+#![allow(dead_code, reason = "not every test needs every sample")]
+
+use std::sync::Arc;
+
+use common::{
+    Broker, BrokerEpoch, BrokerId, BrokerStatus, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion,
+    Partition, PartitionEpoch, PartitionId, Topic, TopicId, TopicName,
+};
+use metadata_core::{
+    Before, Command, Event, Outcome, Record, Rejection,
+    command::{IsrChange, IsrMember},
+    outcome::IsrResult,
+};
+use uuid::Uuid;
+
+/// Makes the list of an enum's variants and the function that names a value's variant. A new variant does not
+/// compile until it is listed, and once listed fails the tests until it has a sample.
+macro_rules! variants {
+    ($list:ident, $name_of:ident, $type:ident: $($variant:ident)*) => {
+        pub(crate) const $list: &[&str] = &[$(stringify!($variant)),*];
+
+        pub(crate) fn $name_of(value: &$type) -> &'static str {
+            match value {
+                $($type::$variant { .. } => stringify!($variant),)*
+            }
+        }
+    };
+}
+
+variants!(COMMANDS, command_name, Command:
+    CreateTopic AlterTopic DeleteTopic RegisterBroker FenceBrokers UnfenceBroker DrainBroker RemoveBroker AlterIsr
+    ElectPreferredLeaders AllocateProducerIds SetFeatureLevel);
+variants!(EVENTS, event_name, Event:
+    TopicCreated TopicConfigsChanged PartitionsAdded PartitionsChanged TopicDeleted BrokerRegistered
+    BrokerStatusChanged BrokerRemoved ProducerIdsAllocated FeatureLevelChanged);
+variants!(OUTCOMES, outcome_name, Outcome:
+    Topic TopicDeleted Broker Done IsrChanges Elections ProducerIds);
+variants!(REJECTIONS, rejection_name, Rejection:
+    InvalidTopicName InvalidPartitions InvalidReplicationFactor InvalidAssignment InvalidConfig TopicAlreadyExists
+    UnknownTopic UnknownPartition InternalTopic UnknownBroker DuplicateBrokerId StaleBrokerEpoch BrokerHoldsReplicas
+    InvalidRegistration FencedLeaderEpoch InvalidUpdateVersion InvalidIsr IneligibleReplica InvalidFeatureLevel
+    IdempotencyKeyReused LimitExceeded);
+variants!(RECORDS, record_name, Record: Header Broker Topic Request);
+variants!(BEFORES, before_name, Before:
+    Nothing Topic Configs NumPartitions Partitions Broker Status NextProducerId FeatureLevel);
+
+/// A value with the variant it shows and, where one variant has several, what is special about it.
+pub(crate) type Sample<T> = (&'static str, T);
+
+fn name() -> TopicName {
+    TopicName::new("orders").unwrap()
+}
+
+fn topic_id() -> TopicId {
+    TopicId(Uuid::from_u128(0x7a9c_3f6e_2b1d_4c58_8e0f_5d6a_9b7c_1e23))
+}
+
+fn incarnation_id() -> IncarnationId {
+    IncarnationId(Uuid::from_u128(0x1b4e_28ba_2fa1_41d2_883f_0016_d3cc_a427))
+}
+
+fn ids(ids: &[i32]) -> Vec<BrokerId> {
+    ids.iter().copied().map(BrokerId).collect()
+}
+
+fn partition(id: i32, leader: Option<i32>, isr: &[i32]) -> Partition {
+    Partition {
+        id: PartitionId(id),
+        leader: leader.map(BrokerId),
+        leader_epoch: LeaderEpoch(2),
+        partition_epoch: PartitionEpoch(5),
+        replicas: ids(&[101, 102, 103]),
+        isr: ids(isr),
+    }
+}
+
+fn topic() -> Arc<Topic> {
+    Arc::new(Topic {
+        topic_name: name(),
+        topic_id: topic_id(),
+        replication_factor: 3,
+        configs: [("retention.ms".to_owned(), "86400000".to_owned())].into(),
+        partitions: vec![partition(0, Some(101), &[101, 102, 103]), partition(1, None, &[102])],
+    })
+}
+
+fn broker() -> Broker {
+    Broker {
+        broker_id: BrokerId(101),
+        broker_epoch: BrokerEpoch(17),
+        incarnation_id: incarnation_id(),
+        host: "localhost".to_owned(),
+        port: 8081,
+        kafka_port: Some(19092),
+        rack: Some("a".to_owned()),
+        status: BrokerStatus::Online,
+    }
+}
+
+fn plain_broker() -> Broker {
+    Broker { kafka_port: None, rack: None, status: BrokerStatus::Draining, ..broker() }
+}
+
+pub(crate) fn commands() -> Vec<Sample<Command>> {
+    let (broker_id, broker_epoch) = (BrokerId(101), BrokerEpoch(17));
+    let created = |configs, assignments, internal| Command::CreateTopic {
+        topic_name: name(),
+        topic_id: topic_id(),
+        num_partitions: 2,
+        replication_factor: 3,
+        configs,
+        assignments,
+        placement_seed: 9_007_199_254_740_993,
+        internal,
+    };
+    let registered = |kafka_port, rack: Option<&str>, previous_is_gone| Command::RegisterBroker {
+        broker_id,
+        incarnation_id: incarnation_id(),
+        host: "localhost".to_owned(),
+        port: 8081,
+        kafka_port,
+        rack: rack.map(str::to_owned),
+        previous_is_gone,
+    };
+    let altered = |num_partitions, configs| Command::AlterTopic {
+        topic_name: name(),
+        num_partitions,
+        configs,
+        placement_seed: 7,
+    };
+    let change = IsrChange {
+        topic_name: name(),
+        partition: PartitionId(1),
+        leader_epoch: LeaderEpoch(2),
+        partition_epoch: PartitionEpoch(5),
+        new_isr: vec![
+            IsrMember { broker_id, broker_epoch },
+            IsrMember { broker_id: BrokerId(102), broker_epoch: BrokerEpoch(18) },
+        ],
+    };
+    let configs = [("retention.ms".to_owned(), "86400000".to_owned())].into();
+    let assignments = Some(vec![ids(&[101, 102, 103]), ids(&[102, 103, 101])]);
+    let settings =
+        [("cleanup.policy".to_owned(), Some("compact".to_owned())), ("retention.ms".to_owned(), None)];
+    vec![
+        ("", created(configs, assignments, true)),
+        ("minimal", created([].into(), None, false)),
+        ("", altered(Some(6), settings.into())),
+        ("minimal", altered(None, [].into())),
+        ("", Command::DeleteTopic { topic_name: name() }),
+        ("", registered(Some(19092), Some("a"), true)),
+        ("minimal", registered(None, None, false)),
+        (
+            "",
+            Command::FenceBrokers {
+                brokers: vec![(broker_id, broker_epoch), (BrokerId(102), BrokerEpoch(18))],
+            },
+        ),
+        ("", Command::UnfenceBroker { broker_id, broker_epoch }),
+        ("", Command::DrainBroker { broker_id, broker_epoch }),
+        ("", Command::RemoveBroker { broker_id }),
+        ("", Command::AlterIsr { broker_id, broker_epoch, changes: vec![change] }),
+        ("", Command::ElectPreferredLeaders { partitions: vec![(name(), PartitionId(0))] }),
+        ("", Command::AllocateProducerIds { broker_id, broker_epoch }),
+        ("", Command::SetFeatureLevel { level: 1 }),
+    ]
+}
+
+pub(crate) fn events() -> Vec<Sample<Event>> {
+    let (topic_name, topic_id) = (name(), topic_id());
+    let (broker_id, broker_epoch) = (BrokerId(101), BrokerEpoch(17));
+    let partitions = vec![partition(1, Some(102), &[102, 103])];
+    let named = || (topic_name.clone(), topic_id);
+    let (configs_of, added_to, changed_in, deleted) = (named(), named(), named(), named());
+    vec![
+        ("", Event::TopicCreated { topic: topic() }),
+        (
+            "",
+            Event::TopicConfigsChanged {
+                topic_name: configs_of.0,
+                topic_id: configs_of.1,
+                configs: topic().configs.clone(),
+            },
+        ),
+        (
+            "",
+            Event::PartitionsAdded {
+                topic_name: added_to.0,
+                topic_id: added_to.1,
+                partitions: partitions.clone(),
+            },
+        ),
+        ("", Event::PartitionsChanged { topic_name: changed_in.0, topic_id: changed_in.1, partitions }),
+        ("", Event::TopicDeleted { topic_name: deleted.0, topic_id: deleted.1 }),
+        ("", Event::BrokerRegistered { broker: broker() }),
+        ("minimal", Event::BrokerRegistered { broker: plain_broker() }),
+        ("", Event::BrokerStatusChanged { broker_id, broker_epoch, status: BrokerStatus::Offline }),
+        ("", Event::BrokerRemoved { broker_id }),
+        ("", Event::ProducerIdsAllocated { broker_id, next_producer_id: 3_000 }),
+        ("", Event::FeatureLevelChanged { level: 1 }),
+    ]
+}
+
+pub(crate) fn outcomes() -> Vec<Sample<Outcome>> {
+    let result = |result| IsrResult { topic_name: name(), partition: PartitionId(1), result };
+    let results = vec![
+        result(Ok(partition(1, Some(101), &[101, 102]))),
+        result(Err(Rejection::UnknownTopic { topic_name: name() })),
+    ];
+    vec![
+        ("", Outcome::Topic { topic: topic() }),
+        ("", Outcome::TopicDeleted),
+        ("", Outcome::Broker { broker: broker() }),
+        ("", Outcome::Done { changed: true }),
+        ("", Outcome::IsrChanges { results }),
+        ("", Outcome::Elections { elected: 4 }),
+        ("", Outcome::ProducerIds { first: 2_000, count: 1_000 }),
+    ]
+}
+
+pub(crate) fn rejections() -> Vec<Sample<Rejection>> {
+    let detail = || "what is wrong, with the value and the bound".to_owned();
+    let (broker_id, broker_epoch) = (BrokerId(101), BrokerEpoch(17));
+    vec![
+        ("", Rejection::InvalidTopicName { detail: detail() }),
+        ("", Rejection::InvalidPartitions { detail: detail() }),
+        ("", Rejection::InvalidReplicationFactor { detail: detail() }),
+        ("", Rejection::InvalidAssignment { detail: detail() }),
+        ("", Rejection::InvalidConfig { name: "retention.ms".to_owned(), detail: detail() }),
+        ("", Rejection::TopicAlreadyExists { topic_name: name() }),
+        ("", Rejection::UnknownTopic { topic_name: name() }),
+        ("", Rejection::UnknownPartition { topic_name: name(), partition: PartitionId(9) }),
+        ("", Rejection::InternalTopic { topic_name: name(), action: "deleted".to_owned() }),
+        ("", Rejection::UnknownBroker { broker_id }),
+        ("", Rejection::DuplicateBrokerId { broker_id, broker_epoch }),
+        ("", Rejection::StaleBrokerEpoch { broker_id, given: BrokerEpoch(3), current: broker_epoch }),
+        ("", Rejection::BrokerHoldsReplicas { broker_id, replicas: 12 }),
+        ("", Rejection::InvalidRegistration { detail: detail() }),
+        ("", Rejection::FencedLeaderEpoch { detail: detail() }),
+        ("", Rejection::InvalidUpdateVersion { detail: detail() }),
+        ("", Rejection::InvalidIsr { detail: detail() }),
+        ("", Rejection::IneligibleReplica { detail: detail() }),
+        ("", Rejection::InvalidFeatureLevel { detail: detail() }),
+        ("", Rejection::IdempotencyKeyReused { request_id: incarnation_id().0 }),
+        (
+            "",
+            Rejection::LimitExceeded {
+                what: "partitions of the cluster".to_owned(),
+                value: 1_000_001,
+                bound: 1_000_000,
+            },
+        ),
+    ]
+}
+
+pub(crate) fn records() -> Vec<Sample<Record>> {
+    let header = Record::Header {
+        format: 1,
+        cluster_id: ClusterId("demo".to_owned()),
+        version: MetadataVersion(42),
+        feature_level: 1,
+        next_producer_id: 3_000,
+        brokers: 3,
+        topics: 1,
+        requests: 2,
+        digest: 0xfedc_ba98_7654_3210,
+    };
+    let request = |result| Record::Request {
+        request_id: incarnation_id().0,
+        time_ms: 1_760_000_000_000,
+        fingerprint: 0x0123_4567_89ab_cdef,
+        result,
+    };
+    vec![
+        ("", header),
+        ("", Record::Broker { broker: broker() }),
+        ("", Record::Topic { topic: topic() }),
+        ("", request(Ok(Outcome::Done { changed: false }))),
+        ("rejected", request(Err(Rejection::UnknownBroker { broker_id: BrokerId(101) }))),
+    ]
+}
+
+pub(crate) fn befores() -> Vec<Sample<Before>> {
+    vec![
+        ("", Before::Nothing),
+        ("", Before::Topic(topic())),
+        ("", Before::Configs(topic().configs.clone())),
+        ("", Before::NumPartitions(2)),
+        ("", Before::Partitions(vec![partition(1, None, &[102])])),
+        ("", Before::Broker(Box::new(broker()))),
+        ("", Before::Status(BrokerStatus::Online)),
+        ("", Before::NextProducerId(2_000)),
+        ("", Before::FeatureLevel(1)),
+    ]
+}
