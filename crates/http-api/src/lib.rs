@@ -23,6 +23,7 @@ pub mod problem;
 pub mod producer_ids;
 pub mod query;
 pub mod raft;
+mod rejection;
 pub mod storage;
 pub mod suspicions;
 pub mod topics;

@@ -120,6 +120,8 @@ error_codes! {
     FencedLeaderEpoch = 409, "Fenced leader epoch", Never;
     /// The compare-and-set lost: read, and try again with what was read.
     InvalidUpdateVersion = 409, "Partition changed in between", Never;
+    /// A wanted ISR that is no ISR: it lacks the leader, or names a broker twice or one without a replica.
+    InvalidIsr = 400, "Invalid ISR", Never;
     /// A wanted ISR member may not be one.
     IneligibleReplica = 409, "Replica may not join the ISR", Never;
     /// Another change of the quorum is under way.

@@ -64,12 +64,18 @@ pub struct RaftStatus {
     pub last_log_index: u64,
     /// Last index that its newest snapshot covers.
     pub snapshot_index: u64,
+    /// All entries up to here are gone from its log.
+    pub purged_index: u64,
     /// Voters and learners by id.
     pub members: Vec<RaftMember>,
     /// On the leader: highest index that each member is known to hold. Empty elsewhere.
     pub replication: BTreeMap<NodeId, u64>,
     /// Where the log is kept.
     pub storage: StorageKind,
+    /// A hash of its applied state, in hexadecimal. Two nodes that applied the same entries have the same.
+    pub state_digest: String,
+    /// The index of that state.
+    pub state_digest_index: u64,
 }
 
 /// One entry of the Raft log.
@@ -80,8 +86,6 @@ pub struct RaftLogEntry {
     pub index: u64,
     /// The term it was proposed in.
     pub term: Term,
-    /// The leader that proposed it.
-    pub leader_id: NodeId,
     /// What it holds.
     pub kind: RaftLogKind,
     /// The proposal with its time and author, or the membership; `null` for a blank entry.

@@ -1,0 +1,136 @@
+//! Brokers: registration, list, description, removal.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use common::{Broker, BrokerId};
+use http_api::{
+    BrokerInfo, ErrorCode, Problem, RegisterBrokerRequest, RegisterBrokerResponse, paths,
+    query::{ReadQuery, WriteQuery},
+};
+use metadata_core::{Command, Outcome, State as Metadata};
+
+use super::{
+    api::Api,
+    body::Body,
+    params::{Params, Segments},
+    refusal::{Answer, Refusal},
+    responses::{ReadProblems, WriteProblems},
+    writer::{Writer, unexpected},
+};
+
+/// Register a broker
+///
+/// A process announces itself under an id. A new incarnation replaces a former one that is gone: its epoch is
+/// fenced from then on. While the former one is alive the answer is 409.
+#[utoipa::path(
+    post, path = paths::BROKERS, tag = "brokers", params(WriteQuery), request_body = RegisterBrokerRequest,
+    responses(
+        (status = 201, body = RegisterBrokerResponse),
+        (status = 409, description = "Another process with this id is alive",
+         body = Problem, content_type = "application/problem+json"),
+        WriteProblems,
+    )
+)]
+pub(super) async fn register(
+    State(api): State<Arc<Api>>,
+    writer: Writer,
+    Body(request): Body<RegisterBrokerRequest>,
+) -> Answer<(StatusCode, Json<RegisterBrokerResponse>)> {
+    let former = api.consensus.read(|state| state.broker(request.broker_id).cloned());
+    let previous_is_gone = match former {
+        Some(former) if former.incarnation_id != request.incarnation_id => api.controller.is_gone(&former).await,
+        _ => true,
+    };
+    let controller_info = writer.controller_info()?;
+    let command = Command::RegisterBroker {
+        broker_id: request.broker_id,
+        incarnation_id: request.incarnation_id,
+        host: request.host,
+        port: request.port,
+        kafka_port: request.kafka_port,
+        rack: request.rack,
+        previous_is_gone,
+    };
+    let (outcome, metadata_version) = writer.for_broker(request.broker_id).propose(command).await?;
+    let Outcome::Broker { broker } = outcome else {
+        return Err(unexpected(&outcome));
+    };
+    api.controller.contact(broker.broker_id, broker.broker_epoch);
+    let answer = RegisterBrokerResponse {
+        broker_id: broker.broker_id,
+        broker_epoch: broker.broker_epoch,
+        metadata_version,
+        controller_info,
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// List brokers
+#[utoipa::path(
+    get, path = paths::BROKERS, tag = "brokers", params(ReadQuery),
+    responses((status = 200, body = Vec<BrokerInfo>), ReadProblems)
+)]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Params(query): Params<ReadQuery>,
+) -> Answer<Json<Vec<BrokerInfo>>> {
+    api.settle(query.consistency).await?;
+    let mut brokers: Vec<_> =
+        api.consensus.read(|state| state.brokers().map(|broker| shown(state, broker)).collect());
+    for broker in &mut brokers {
+        broker.last_heartbeat = api.controller.last_contact_unix_ms(broker.broker_id);
+    }
+    Ok(Json(brokers))
+}
+
+/// Describe a broker
+#[utoipa::path(
+    get, path = paths::BROKER, tag = "brokers", params(ReadQuery, ("id" = BrokerId, Path)),
+    responses(
+        (status = 200, body = BrokerInfo),
+        (status = 404, description = "No such broker", body = Problem, content_type = "application/problem+json"),
+        ReadProblems,
+    )
+)]
+pub(super) async fn get(
+    State(api): State<Arc<Api>>,
+    Segments(id): Segments<BrokerId>,
+    Params(query): Params<ReadQuery>,
+) -> Answer<Json<BrokerInfo>> {
+    api.settle(query.consistency).await?;
+    let found = api.consensus.read(|state| state.broker(id).map(|broker| shown(state, broker)));
+    let mut broker = found.ok_or_else(|| unknown_broker(id))?;
+    broker.last_heartbeat = api.controller.last_contact_unix_ms(id);
+    Ok(Json(broker))
+}
+
+/// Forget a broker
+///
+/// Only one that holds no replicas.
+#[utoipa::path(
+    delete, path = paths::BROKER, tag = "brokers", params(WriteQuery, ("id" = BrokerId, Path)),
+    responses(
+        (status = 204, description = "The broker is forgotten"),
+        (status = 404, description = "No such broker", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It still holds replicas",
+         body = Problem, content_type = "application/problem+json"),
+        WriteProblems,
+    )
+)]
+pub(super) async fn remove(writer: Writer, Segments(id): Segments<BrokerId>) -> Answer<StatusCode> {
+    match writer.propose(Command::RemoveBroker { broker_id: id }).await?.0 {
+        Outcome::Done { .. } => Ok(StatusCode::NO_CONTENT),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// A broker as the API shows it, without its last contact, which is no part of the metadata.
+pub(super) fn shown(state: &Metadata, broker: &Broker) -> BrokerInfo {
+    let id = broker.broker_id;
+    BrokerInfo::new(broker, state.leader_partitions(id), state.replica_partitions(id))
+}
+
+pub(super) fn unknown_broker(id: BrokerId) -> Refusal {
+    Problem::new(ErrorCode::UnknownBroker, format!("broker {id} is not registered")).with("brokerId", id.0).into()
+}
