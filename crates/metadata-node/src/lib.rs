@@ -9,6 +9,7 @@
 
 pub mod controller;
 pub mod http;
+pub mod metrics;
 pub mod node;
 pub mod options;
 pub mod raft;

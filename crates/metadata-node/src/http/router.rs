@@ -1,0 +1,210 @@
+//! The routes, each with its description: one table makes both the router and the OpenAPI document, so that neither
+//! can have what the other lacks.
+
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{OriginalUri, Request},
+    http::{Method, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use common::ClusterId;
+use futures_util::future::BoxFuture;
+use http_api::{ErrorCode, Livez, Problem, headers, paths};
+use tower::{Layer, Service};
+use utoipa::{
+    OpenApi,
+    openapi::{self, RefOr, path::Paths, schema::Schema},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    api::Api,
+    brokers, cluster, controller, elections, features, health, heartbeat, history, isr, producer_ids, raft,
+    refusal::Refusal,
+    suspicions, topics,
+};
+use crate::metrics::{Metrics, RouteMetrics};
+
+/// What [`routes!`] makes of one path.
+type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
+
+/// What the document says besides its paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "DistributedMQ metadata node",
+        description = "The control plane. Reads are answered by any node from its applied state; writes, registrations \
+                       and heartbeats by the controller only: other nodes answer 503 and name it in `X-Controller-Leader` \
+                       and `X-Controller-Url`, or 307 with `?redirect=true`. A write is answered once it is committed by \
+                       a majority and applied; `Idempotency-Key: <uuid>` makes repeating one safe."
+    ),
+    tags(
+        (name = "cluster", description = "Controller, metadata as a whole, history"),
+        (name = "topics", description = "Topics and their partitions"),
+        (name = "brokers", description = "Registration, heartbeats, and what brokers ask of the controller"),
+        (name = "raft", description = "The quorum"),
+        (name = "health", description = "Probes and figures"),
+    )
+)]
+struct Document;
+
+/// Is the process alive?
+///
+/// With `?watch=true` the answer does not end while the process lives.
+#[utoipa::path(
+    get, path = paths::LIVEZ, tag = "health",
+    params(("watch" = Option<bool>, Query, description = "Keep the answer open for as long as the process lives")),
+    responses((status = 200, body = Livez))
+)]
+#[expect(dead_code, reason = "describes the route that runtime::http::livez serves")]
+async fn livez() {}
+
+/// This description
+#[utoipa::path(
+    get, path = paths::OPENAPI, tag = "health",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
+)]
+#[expect(dead_code, reason = "describes the route that is made of the finished document")]
+async fn openapi() {}
+
+/// The router of a metadata node, but for `/livez`, which the runtime serves.
+pub fn router(api: Arc<Api>) -> Router {
+    let cluster_id = api.consensus.read(|state| state.cluster_id().clone());
+    let (router, document) = table(&api.metrics, cluster_id).split_for_parts();
+    let document = Bytes::from(document.to_json().expect("the document has a JSON form"));
+    let openapi = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
+    router
+        .route(paths::OPENAPI, openapi)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+/// The OpenAPI document.
+pub fn document() -> openapi::OpenApi {
+    table(&Metrics::default(), ClusterId(String::new())).into_openapi()
+}
+
+fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
+    let cluster_id = Arc::new(cluster_id);
+    // Every operation of a path, guarded, and measured under the path's template.
+    let guarded = |(schemas, paths, router): Routes| {
+        let template = paths.paths.keys().next().map_or("", String::as_str);
+        let guard = Guard { cluster_id: Arc::clone(&cluster_id), metrics: metrics.route(template) };
+        (schemas, paths, router.layer(guard))
+    };
+    let mut router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(guarded(routes!(controller::get)))
+        .routes(guarded(routes!(cluster::get)))
+        .routes(guarded(routes!(topics::create, topics::list)))
+        .routes(guarded(routes!(topics::get, topics::alter, topics::delete)))
+        .routes(guarded(routes!(topics::leader)))
+        .routes(guarded(routes!(brokers::register, brokers::list)))
+        .routes(guarded(routes!(brokers::get, brokers::remove)))
+        .routes(guarded(routes!(heartbeat::post)))
+        .routes(guarded(routes!(isr::alter)))
+        .routes(guarded(routes!(suspicions::post)))
+        .routes(guarded(routes!(elections::post)))
+        .routes(guarded(routes!(producer_ids::allocate)))
+        .routes(guarded(routes!(features::get, features::set)))
+        .routes(guarded(routes!(history::get)))
+        .routes(guarded(routes!(raft::status)))
+        .routes(guarded(routes!(raft::log)))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics));
+    let (_, livez, _): Routes = routes!(livez);
+    let (_, openapi, _): Routes = routes!(openapi);
+    let described = &mut router.get_openapi_mut().paths.paths;
+    described.extend(livez.paths);
+    described.extend(openapi.paths);
+    router
+}
+
+async fn unknown_path(OriginalUri(uri): OriginalUri) -> Refusal {
+    let shown: String = uri.path().chars().take(200).collect();
+    Problem::new(ErrorCode::NotFound, format!("there is nothing at `{shown}`; /openapi.json lists what there is"))
+        .with("path", shown)
+        .into()
+}
+
+/// The `Allow` header is added by axum.
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Refusal {
+    let shown: String = uri.path().chars().take(200).collect();
+    Problem::new(ErrorCode::MethodNotAllowed, format!("`{shown}` does not take {method}; `Allow` says what it takes"))
+        .with("path", shown)
+        .with("method", method.as_str())
+        .into()
+}
+
+/// What goes before every operation: requests that say they are meant for another cluster are refused (F8:
+/// KAFKA-13528), all others are measured.
+#[derive(Clone)]
+struct Guard {
+    cluster_id: Arc<ClusterId>,
+    metrics: Arc<RouteMetrics>,
+}
+
+#[derive(Clone)]
+struct Guarded<S> {
+    inner: S,
+    guard: Guard,
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Guarded { inner, guard: self.clone() }
+    }
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if let Some(refusal) = self.guard.other_cluster(&request) {
+            return Box::pin(ready(Ok(refusal.into_response())));
+        }
+        let metrics = Arc::clone(&self.guard.metrics);
+        let begun = Instant::now();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            metrics.observe(response.status(), begun.elapsed());
+            Ok(response)
+        })
+    }
+}
+
+impl Guard {
+    fn other_cluster(&self, request: &Request) -> Option<Refusal> {
+        let meant_for = request.headers().get(headers::CLUSTER_ID)?;
+        let ClusterId(mine) = self.cluster_id.as_ref();
+        if meant_for.as_bytes() == mine.as_bytes() {
+            return None;
+        }
+        let theirs = String::from_utf8_lossy(meant_for.as_bytes());
+        let detail = format!("the request is meant for cluster `{theirs}`, this node belongs to `{mine}`");
+        Some(Problem::new(ErrorCode::WrongCluster, detail).with("value", theirs).with("clusterId", mine.as_str()).into())
+    }
+}

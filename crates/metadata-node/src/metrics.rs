@@ -1,0 +1,299 @@
+//! Figures for Prometheus. Names follow Kafka's exporters where one exists, so that dashboards made for Kafka show
+//! something; ours begin with `dmq_`. Units are seconds and bytes.
+
+use std::{
+    sync::{Arc, OnceLock, atomic::AtomicU64},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::Histogram,
+    },
+    registry::Registry,
+};
+
+use crate::{http::Api, raft::Role, store::StoreEvents};
+
+/// Upper bounds of the buckets of request times, in seconds: from a heartbeat to a write that waits for its quorum.
+const REQUEST_SECONDS: [f64; 12] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
+/// Upper bounds of the buckets of commit times of the database, in seconds.
+const COMMIT_SECONDS: [f64; 11] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+
+/// Upper bounds of the buckets of rows per commit.
+const COMMIT_ROWS: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 2_000.0];
+
+/// All figures of a node.
+pub struct Metrics {
+    process: runtime::metrics::Metrics,
+    requests: Family<RequestLabels, Histogram, RequestHistogram>,
+    state: StateGauges,
+    /// What the controller counts.
+    pub(crate) controller: ControllerCounters,
+    /// What the database's writer counts.
+    pub store: Arc<StoreCounters>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    api: String,
+    status: String,
+}
+
+#[derive(Clone)]
+struct RequestHistogram;
+
+impl MetricConstructor<Histogram> for RequestHistogram {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(REQUEST_SECONDS)
+    }
+}
+
+/// Requests of one path.
+pub(crate) struct RouteMetrics {
+    api: String,
+    family: Family<RequestLabels, Histogram, RequestHistogram>,
+    /// By class of status, 1xx to 5xx; a class appears with its first answer.
+    classes: [OnceLock<Histogram>; 5],
+}
+
+impl RouteMetrics {
+    /// One request was answered.
+    pub(crate) fn observe(&self, status: StatusCode, took: Duration) {
+        let class = usize::from(status.as_u16() / 100);
+        let Some(slot) = self.classes.get(class.saturating_sub(1)) else {
+            return;
+        };
+        let histogram = slot.get_or_init(|| {
+            let labels = RequestLabels { api: self.api.clone(), status: format!("{class}xx") };
+            self.family.get_or_create(&labels).clone()
+        });
+        histogram.observe(took.as_secs_f64());
+    }
+}
+
+/// What the node's state shows, read at each scrape.
+#[derive(Default)]
+struct StateGauges {
+    brokers: Gauge,
+    brokers_online: Gauge,
+    topics: Gauge,
+    partitions: Gauge,
+    offline_partitions: Gauge,
+    under_replicated_partitions: Gauge,
+    non_preferred_partitions: Gauge,
+    metadata_version: Gauge,
+    active_controller: Gauge,
+    raft_state: Gauge,
+    raft_leader: Gauge,
+    raft_term: Gauge,
+    raft_commit_index: Gauge,
+    raft_last_log_index: Gauge,
+    raft_snapshot_index: Gauge,
+    raft_apply_lag: Gauge,
+    store_queue: Gauge,
+    projection_lag: Gauge,
+}
+
+/// What the controller counts.
+#[derive(Default)]
+pub(crate) struct ControllerCounters {
+    /// Heartbeats taken.
+    pub(crate) heartbeats: Counter,
+    /// Brokers proposed to be fenced because their session ran out.
+    pub(crate) fenced_silent: Counter,
+    /// Brokers proposed to be fenced because their process is known to be gone.
+    pub(crate) fenced_gone: Counter,
+    /// Times this node took office.
+    pub(crate) reigns: Counter,
+    /// Pushes that a broker acknowledged.
+    pub(crate) pushes: Counter,
+    /// Pushes that failed.
+    pub(crate) pushes_failed: Counter,
+}
+
+/// What the database's writer counts.
+pub struct StoreCounters {
+    commit_seconds: Histogram,
+    commit_rows: Histogram,
+    reconnects: Counter<u64, AtomicU64>,
+}
+
+impl Default for StoreCounters {
+    fn default() -> Self {
+        Self {
+            commit_seconds: Histogram::new(COMMIT_SECONDS),
+            commit_rows: Histogram::new(COMMIT_ROWS),
+            reconnects: Counter::default(),
+        }
+    }
+}
+
+impl StoreEvents for StoreCounters {
+    #[expect(clippy::cast_precision_loss, reason = "rows of one transaction are few")]
+    fn committed(&self, took: Duration, rows: usize) {
+        self.commit_seconds.observe(took.as_secs_f64());
+        self.commit_rows.observe(rows as f64);
+    }
+
+    fn reconnected(&self) {
+        self.reconnects.inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let requests = Family::new_with_constructor(RequestHistogram);
+        let state = StateGauges::default();
+        let controller = ControllerCounters::default();
+        let store = Arc::new(StoreCounters::default());
+        let process = runtime::metrics::Metrics::new(|registry| {
+            registry.register(
+                "dmq_request_duration_seconds",
+                "Time to answer REST requests, by path and class of status",
+                requests.clone(),
+            );
+            state.register(registry);
+            controller.register(registry);
+            store.register(registry);
+        });
+        Self { process, requests, state, controller, store }
+    }
+}
+
+impl Metrics {
+    /// The figures of one path.
+    pub(crate) fn route(&self, api: &str) -> Arc<RouteMetrics> {
+        let classes = std::array::from_fn(|_| OnceLock::new());
+        Arc::new(RouteMetrics { api: api.to_owned(), family: self.requests.clone(), classes })
+    }
+
+    /// The text of `GET /metrics`.
+    pub(crate) fn encode(&self, api: &Api) -> String {
+        self.state.read(api);
+        self.process.encode()
+    }
+}
+
+impl StateGauges {
+    fn register(&self, registry: &mut Registry) {
+        let mut gauge = |name: &str, help: &str, gauge: &Gauge| registry.register(name, help, gauge.clone());
+        gauge("kafka_brokers", "Registered brokers", &self.brokers);
+        gauge("dmq_brokers_online", "Brokers that are ONLINE", &self.brokers_online);
+        gauge("dmq_topics", "Topics", &self.topics);
+        gauge("dmq_partitions", "Partitions of all topics", &self.partitions);
+        gauge(
+            "kafka_controller_kafkacontroller_activecontrollercount",
+            "1 on the controller, 0 elsewhere",
+            &self.active_controller,
+        );
+        gauge(
+            "kafka_controller_kafkacontroller_offlinepartitionscount",
+            "Partitions without a leader",
+            &self.offline_partitions,
+        );
+        gauge(
+            "dmq_under_replicated_partitions",
+            "Partitions whose ISR lacks a replica",
+            &self.under_replicated_partitions,
+        );
+        gauge(
+            "kafka_controller_kafkacontroller_preferredreplicaimbalancecount",
+            "Partitions not led by their preferred leader",
+            &self.non_preferred_partitions,
+        );
+        gauge("dmq_metadata_version", "Raft index of the last change of the metadata", &self.metadata_version);
+        gauge(
+            "kafka_server_raftmetrics_current_state",
+            "Role in the quorum: 0 learner, 1 follower, 2 candidate, 3 leader",
+            &self.raft_state,
+        );
+        gauge(
+            "kafka_server_raftmetrics_current_leader",
+            "Node id of the known leader, -1 if none is known",
+            &self.raft_leader,
+        );
+        gauge("kafka_server_raftmetrics_current_epoch", "Raft term", &self.raft_term);
+        gauge(
+            "kafka_server_raftmetrics_high_watermark",
+            "Last Raft index known to be committed",
+            &self.raft_commit_index,
+        );
+        gauge("kafka_server_raftmetrics_log_end_offset", "Last Raft index in the log", &self.raft_last_log_index);
+        gauge("dmq_raft_snapshot_index", "Last Raft index of the newest snapshot", &self.raft_snapshot_index);
+        gauge("dmq_raft_apply_lag", "Committed entries not yet applied", &self.raft_apply_lag);
+        gauge("dmq_sql_queue_length", "Operations that wait for the database's writer", &self.store_queue);
+        gauge(
+            "dmq_sql_projection_lag",
+            "Applied entries whose changes are not yet in the SQL tables",
+            &self.projection_lag,
+        );
+    }
+
+    fn read(&self, api: &Api) {
+        api.consensus.read(|state| {
+            let online = state.brokers().filter(|broker| broker.status == common::BrokerStatus::Online).count();
+            set(&self.brokers, state.broker_count());
+            set(&self.brokers_online, online);
+            set(&self.topics, state.topic_count());
+            set(&self.partitions, state.total_partitions());
+            set(&self.offline_partitions, state.offline_partitions());
+            set(&self.under_replicated_partitions, state.under_replicated_partitions());
+            set(&self.non_preferred_partitions, state.non_preferred_partitions());
+            set(&self.metadata_version, state.version().0);
+        });
+        let status = api.consensus.status();
+        self.active_controller.set(i64::from(api.consensus.leader().is_self));
+        self.raft_state.set(match status.role {
+            Role::Learner => 0,
+            Role::Follower => 1,
+            Role::Candidate => 2,
+            Role::Leader => 3,
+        });
+        self.raft_leader.set(status.leader_id.map_or(-1, |id| i64::try_from(id.0).unwrap_or(i64::MAX)));
+        set(&self.raft_term, status.current_term.0);
+        set(&self.raft_commit_index, status.commit_index);
+        set(&self.raft_last_log_index, status.last_log_index);
+        set(&self.raft_snapshot_index, status.snapshot_index);
+        set(&self.raft_apply_lag, status.commit_index.saturating_sub(status.last_applied));
+        let store = api.store.gauges();
+        set(&self.store_queue, store.queue_length());
+        set(&self.projection_lag, status.last_applied.saturating_sub(store.projected_index()));
+    }
+}
+
+/// Prometheus knows signed numbers only.
+fn set<N: TryInto<i64>>(gauge: &Gauge, value: N) {
+    gauge.set(value.try_into().unwrap_or(i64::MAX));
+}
+
+impl ControllerCounters {
+    fn register(&self, registry: &mut Registry) {
+        let mut counter =
+            |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+        counter("dmq_heartbeats", "Heartbeats of brokers that were taken", &self.heartbeats);
+        counter("dmq_brokers_fenced_silent", "Brokers fenced at the end of their session", &self.fenced_silent);
+        counter("dmq_brokers_fenced_gone", "Brokers fenced because their process was gone", &self.fenced_gone);
+        counter("dmq_controller_reigns", "Times this node became controller", &self.reigns);
+        counter("dmq_pushes", "Pushes that brokers acknowledged", &self.pushes);
+        counter("dmq_pushes_failed", "Pushes that failed; brokers do not depend on them", &self.pushes_failed);
+    }
+}
+
+impl StoreCounters {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "dmq_sql_commit_seconds",
+            "Time of the database's commits",
+            self.commit_seconds.clone(),
+        );
+        registry.register("dmq_sql_commit_rows", "Rows per commit", self.commit_rows.clone());
+        registry.register("dmq_sql_reconnects", "Connections made again", self.reconnects.clone());
+    }
+}
