@@ -144,6 +144,8 @@ error_codes! {
     Internal = 500, "Internal error", Later;
     /// The node is not the controller.
     NotController = 503, "Not the controller", OtherNode;
+    /// The node has just started and may not show its state yet.
+    NotReady = 503, "Not ready", Later;
     /// A linearizable read could not be confirmed by a quorum in time.
     QuorumUnavailable = 503, "No quorum", Later;
     /// The node's queue of proposals is full; nothing was proposed.

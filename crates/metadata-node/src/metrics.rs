@@ -21,7 +21,8 @@ use prometheus_client::{
 use crate::{http::Api, raft::Role, store::StoreEvents};
 
 /// Upper bounds of the buckets of request times, in seconds: from a heartbeat to a write that waits for its quorum.
-const REQUEST_SECONDS: [f64; 12] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+const REQUEST_SECONDS: [f64; 12] =
+    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// Upper bounds of the buckets of commit times of the database, in seconds.
 const COMMIT_SECONDS: [f64; 11] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
@@ -208,7 +209,11 @@ impl StateGauges {
             "Partitions not led by their preferred leader",
             &self.non_preferred_partitions,
         );
-        gauge("dmq_metadata_version", "Raft index of the last change of the metadata", &self.metadata_version);
+        gauge(
+            "dmq_metadata_version",
+            "Raft index of the last change of the metadata",
+            &self.metadata_version,
+        );
         gauge(
             "kafka_server_raftmetrics_current_state",
             "Role in the quorum: 0 learner, 1 follower, 2 candidate, 3 leader",
@@ -225,7 +230,11 @@ impl StateGauges {
             "Last Raft index known to be committed",
             &self.raft_commit_index,
         );
-        gauge("kafka_server_raftmetrics_log_end_offset", "Last Raft index in the log", &self.raft_last_log_index);
+        gauge(
+            "kafka_server_raftmetrics_log_end_offset",
+            "Last Raft index in the log",
+            &self.raft_last_log_index,
+        );
         gauge("dmq_raft_snapshot_index", "Last Raft index of the newest snapshot", &self.raft_snapshot_index);
         gauge("dmq_raft_apply_lag", "Committed entries not yet applied", &self.raft_apply_lag);
         gauge("dmq_sql_queue_length", "Operations that wait for the database's writer", &self.store_queue);
@@ -238,7 +247,8 @@ impl StateGauges {
 
     fn read(&self, api: &Api) {
         api.consensus.read(|state| {
-            let online = state.brokers().filter(|broker| broker.status == common::BrokerStatus::Online).count();
+            let online =
+                state.brokers().filter(|broker| broker.status == common::BrokerStatus::Online).count();
             set(&self.brokers, state.broker_count());
             set(&self.brokers_online, online);
             set(&self.topics, state.topic_count());
@@ -278,11 +288,23 @@ impl ControllerCounters {
         let mut counter =
             |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
         counter("dmq_heartbeats", "Heartbeats of brokers that were taken", &self.heartbeats);
-        counter("dmq_brokers_fenced_silent", "Brokers fenced at the end of their session", &self.fenced_silent);
-        counter("dmq_brokers_fenced_gone", "Brokers fenced because their process was gone", &self.fenced_gone);
+        counter(
+            "dmq_brokers_fenced_silent",
+            "Brokers fenced at the end of their session",
+            &self.fenced_silent,
+        );
+        counter(
+            "dmq_brokers_fenced_gone",
+            "Brokers fenced because their process was gone",
+            &self.fenced_gone,
+        );
         counter("dmq_controller_reigns", "Times this node became controller", &self.reigns);
         counter("dmq_pushes", "Pushes that brokers acknowledged", &self.pushes);
-        counter("dmq_pushes_failed", "Pushes that failed; brokers do not depend on them", &self.pushes_failed);
+        counter(
+            "dmq_pushes_failed",
+            "Pushes that failed; brokers do not depend on them",
+            &self.pushes_failed,
+        );
     }
 }
 

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use common::NodeId;
-use http_api::{ControllerInfo, query::Consistency};
+use http_api::{ControllerInfo, ErrorCode, query::Consistency};
 use runtime::clock;
 
-use super::{image::ImageCache, refusal::Answer};
+use super::{
+    image::ImageCache,
+    refusal::{Answer, Refusal},
+};
 use crate::{
     controller::Controller,
     metrics::Metrics,
@@ -26,13 +29,23 @@ pub struct Api {
 
 impl Api {
     /// The API of the node whose parts these are.
-    pub fn new(consensus: Consensus, store: Store, controller: Controller, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(
+        consensus: Consensus,
+        store: Store,
+        controller: Controller,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let node_id = consensus.node_id();
         Arc::new(Self { node_id, consensus, store, controller, metrics, images: ImageCache::default() })
     }
 
     /// Waits until reads are as current as wanted.
     pub(crate) async fn settle(&self, consistency: Consistency) -> Answer<()> {
+        if !self.consensus.is_recovered() {
+            let detail =
+                "this node has just started: what it shows may be older than what it has shown before";
+            return Err(Refusal::because(ErrorCode::NotReady, detail));
+        }
         match consistency {
             Consistency::Local => Ok(()),
             Consistency::Linearizable => Ok(self.consensus.linearizable().await?),

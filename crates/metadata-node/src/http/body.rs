@@ -33,7 +33,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         match OptionalBody::from_request(request, state).await?.0 {
             Some(body) => Ok(Self(body)),
-            None => Err(Refusal::because(ErrorCode::InvalidRequest, "the body is empty; a JSON object is wanted")),
+            None => {
+                Err(Refusal::because(ErrorCode::InvalidRequest, "the body is empty; a JSON object is wanted"))
+            }
         }
     }
 }

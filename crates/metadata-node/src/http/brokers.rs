@@ -39,10 +39,12 @@ pub(super) async fn register(
 ) -> Answer<(StatusCode, Json<RegisterBrokerResponse>)> {
     let former = api.consensus.read(|state| state.broker(request.broker_id).cloned());
     let previous_is_gone = match former {
-        Some(former) if former.incarnation_id != request.incarnation_id => api.controller.is_gone(&former).await,
+        Some(former) if former.incarnation_id != request.incarnation_id => {
+            api.controller.is_gone(writer.term(), &former).await
+        }
         _ => true,
     };
-    let controller_info = writer.controller_info()?;
+    let (term, controller_info) = (writer.term(), writer.controller_info()?);
     let command = Command::RegisterBroker {
         broker_id: request.broker_id,
         incarnation_id: request.incarnation_id,
@@ -56,7 +58,7 @@ pub(super) async fn register(
     let Outcome::Broker { broker } = outcome else {
         return Err(unexpected(&outcome));
     };
-    api.controller.contact(broker.broker_id, broker.broker_epoch);
+    api.controller.contact(term, broker.broker_id, broker.broker_epoch);
     let answer = RegisterBrokerResponse {
         broker_id: broker.broker_id,
         broker_epoch: broker.broker_epoch,
@@ -132,5 +134,7 @@ pub(super) fn shown(state: &Metadata, broker: &Broker) -> BrokerInfo {
 }
 
 pub(super) fn unknown_broker(id: BrokerId) -> Refusal {
-    Problem::new(ErrorCode::UnknownBroker, format!("broker {id} is not registered")).with("brokerId", id.0).into()
+    Problem::new(ErrorCode::UnknownBroker, format!("broker {id} is not registered"))
+        .with("brokerId", id.0)
+        .into()
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use http_api::{ControllerInfo, Problem, paths, query::ReadQuery};
+use http_api::{
+    ControllerInfo, Problem, paths,
+    query::{Consistency, ReadQuery},
+};
 
 use super::{
     api::Api,
@@ -26,8 +29,10 @@ pub(super) async fn get(
     State(api): State<Arc<Api>>,
     Params(query): Params<ReadQuery>,
 ) -> Answer<Json<ControllerInfo>> {
-    api.settle(query.consistency).await?;
+    // Who leads is no part of the applied state: a node that still recovers may say it.
+    if query.consistency == Consistency::Linearizable {
+        api.settle(query.consistency).await?;
+    }
     let hint = api.consensus.leader();
-    // A node that leads but has not confirmed it names itself: its term is newer than anybody else's.
     super::api::controller_info(&hint).map(Json).ok_or_else(|| Refusal::not_controller(api.node_id, &hint))
 }

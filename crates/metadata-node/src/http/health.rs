@@ -55,7 +55,7 @@ pub(super) async fn readyz(
     State(api): State<Arc<Api>>,
     Params(query): Params<ReadyQuery>,
 ) -> Answer<(StatusCode, Json<Readiness>)> {
-    let mut readiness = Readiness::of(vec![leader(&api), applied(&api), storage(&api)]);
+    let mut readiness = Readiness::of(vec![leader(&api), recovered(&api), applied(&api), storage(&api)]);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if readiness.ready && !query.verbose {
         readiness.checks.clear();
@@ -71,14 +71,23 @@ fn leader(api: &Api) -> Check {
     let hint = api.consensus.leader();
     let detail = match &hint.leader {
         Some(_) if hint.is_self => format!("this node leads in term {}", hint.term),
-        Some(leader) if leader.id == api.node_id => {
-            format!("this node was elected in term {} and waits for a majority to confirm it", hint.term)
-        }
         Some(leader) => format!("node {} at {} leads in term {}", leader.id, leader.url, hint.term),
-        None => format!("no leader is known in term {}: an election is going on, or a majority is out of reach", hint.term),
+        None => format!(
+            "no leader is known in term {}: an election is going on, or a majority is out of reach",
+            hint.term
+        ),
     };
-    let taking_office = hint.is(api.node_id) && !hint.is_self;
-    check("leader", hint.leader.is_some() && !taking_office, detail)
+    check("leader", hint.leader.is_some(), detail)
+}
+
+fn recovered(api: &Api) -> Check {
+    let ok = api.consensus.is_recovered();
+    let detail = if ok {
+        "everything shown before the last start is applied"
+    } else {
+        "started just now; catching up"
+    };
+    check("recovered", ok, detail.to_owned())
 }
 
 fn applied(api: &Api) -> Check {
@@ -92,6 +101,9 @@ fn applied(api: &Api) -> Check {
 }
 
 fn storage(api: &Api) -> Check {
+    if !api.consensus.is_running() {
+        return check("storage", false, "the Raft core has stopped: the database failed".to_owned());
+    }
     let queued = api.store.gauges().queue_length();
     let backend = api.consensus.status().storage;
     let detail = format!("{queued} operations wait for {backend}; at most {STORE_QUEUE_MAX} are tolerated");

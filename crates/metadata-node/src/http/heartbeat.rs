@@ -52,7 +52,7 @@ pub(super) async fn post(
     {
         return Err(Rejection::StaleBrokerEpoch { broker_id, given, current: broker_epoch }.into());
     }
-    api.controller.contact(broker_id, broker_epoch);
+    api.controller.contact(hint.term, broker_id, broker_epoch);
     let mut metadata_version = version;
     let want_shutdown = request.is_some_and(|request| request.want_shutdown);
     match status {

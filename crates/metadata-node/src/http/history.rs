@@ -40,7 +40,7 @@ pub(super) async fn get(
         })?;
     }
     let query = store::HistoryQuery { topic: query.topic, broker: query.broker, since: query.since, limit };
-    let entries = api.store.history(query).await?;
+    let entries = api.consensus.history(query).await?;
     entries.into_iter().map(shown).collect::<Answer<_>>().map(Json)
 }
 

@@ -97,7 +97,12 @@ pub(crate) async fn current(api: &Arc<Api>) -> Answer<(Bytes, MetadataVersion)> 
     Ok((json, version))
 }
 
-fn write(state: &State, controller: Option<ControllerInfo>, members: Vec<RaftMember>, begin_with: usize) -> Bytes {
+fn write(
+    state: &State,
+    controller: Option<ControllerInfo>,
+    members: Vec<RaftMember>,
+    begin_with: usize,
+) -> Bytes {
     let image = ImageRef {
         cluster_id: state.cluster_id(),
         version: state.version(),

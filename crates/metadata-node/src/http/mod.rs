@@ -21,6 +21,7 @@ mod heartbeat;
 mod history;
 mod image;
 mod isr;
+mod members;
 mod params;
 mod producer_ids;
 mod raft;

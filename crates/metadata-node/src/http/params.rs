@@ -40,7 +40,8 @@ fn bad_segment(error: FailedToDeserializePathParams) -> Refusal {
                 .with("value", value.as_str())
         }
         ErrorKind::ParseError { value, expected_type } => {
-            invalid(format!("path: `{value}` is no {}", type_in_words(expected_type))).with("value", value.as_str())
+            invalid(format!("path: `{value}` is no {}", type_in_words(expected_type)))
+                .with("value", value.as_str())
         }
         ErrorKind::DeserializeError { key, value, message } => {
             invalid(format!("path: `{key}` is `{value}`: {message}"))

@@ -54,7 +54,7 @@ pub(super) async fn log(
                 "membership" => RaftLogKind::Membership,
                 _ => RaftLogKind::Command,
             },
-            payload: parsed(Some(&entry.payload))?,
+            payload: parsed(entry.payload.as_deref())?,
         })
     });
     shown.collect::<Answer<_>>().map(Json)

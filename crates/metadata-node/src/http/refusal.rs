@@ -135,9 +135,7 @@ impl IntoResponse for Refusal {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(headers::PROBLEM_JSON));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(headers::PROBLEM_JSON));
         if let Some(location) = location {
             response.headers_mut().insert(header::LOCATION, location);
         }

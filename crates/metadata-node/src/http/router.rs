@@ -12,8 +12,8 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{OriginalUri, Request},
-    http::{Method, header},
+    extract::Request,
+    http::{Method, Uri, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
@@ -28,10 +28,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    api::Api,
-    brokers, cluster, controller, elections, features, health, heartbeat, history, isr, producer_ids, raft,
-    refusal::Refusal,
-    suspicions, topics,
+    api::Api, brokers, cluster, controller, elections, features, health, heartbeat, history, isr, members,
+    producer_ids, raft, raft_rpc, refusal::Refusal, suspicions, topics,
 };
 use crate::metrics::{Metrics, RouteMetrics};
 
@@ -46,7 +44,8 @@ type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
         description = "The control plane. Reads are answered by any node from its applied state; writes, registrations \
                        and heartbeats by the controller only: other nodes answer 503 and name it in `X-Controller-Leader` \
                        and `X-Controller-Url`, or 307 with `?redirect=true`. A write is answered once it is committed by \
-                       a majority and applied; `Idempotency-Key: <uuid>` makes repeating one safe."
+                       a majority and applied; `Idempotency-Key: <uuid>` makes repeating one safe. The RPCs between nodes are \
+                       no part of this API."
     ),
     tags(
         (name = "cluster", description = "Controller, metadata as a whole, history"),
@@ -66,7 +65,6 @@ struct Document;
     params(("watch" = Option<bool>, Query, description = "Keep the answer open for as long as the process lives")),
     responses((status = 200, body = Livez))
 )]
-#[expect(dead_code, reason = "describes the route that runtime::http::livez serves")]
 async fn livez() {}
 
 /// This description
@@ -74,7 +72,6 @@ async fn livez() {}
     get, path = paths::OPENAPI, tag = "health",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
 )]
-#[expect(dead_code, reason = "describes the route that is made of the finished document")]
 async fn openapi() {}
 
 /// The router of a metadata node, but for `/livez`, which the runtime serves.
@@ -82,12 +79,14 @@ pub fn router(api: Arc<Api>) -> Router {
     let cluster_id = api.consensus.read(|state| state.cluster_id().clone());
     let (router, document) = table(&api.metrics, cluster_id).split_for_parts();
     let document = Bytes::from(document.to_json().expect("the document has a JSON form"));
+    let between_nodes = raft_rpc::router(api.consensus.clone());
     let openapi = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) });
     router
         .route(paths::OPENAPI, openapi)
+        .with_state(api)
+        .merge(between_nodes)
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(api)
 }
 
 /// The OpenAPI document.
@@ -120,6 +119,9 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
         .routes(guarded(routes!(history::get)))
         .routes(guarded(routes!(raft::status)))
         .routes(guarded(routes!(raft::log)))
+        .routes(guarded(routes!(members::list, members::add)))
+        .routes(guarded(routes!(members::remove)))
+        .routes(guarded(routes!(members::transfer)))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics));
     let (_, livez, _): Routes = routes!(livez);
@@ -130,20 +132,26 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
     router
 }
 
-async fn unknown_path(OriginalUri(uri): OriginalUri) -> Refusal {
+async fn unknown_path(uri: Uri) -> Refusal {
     let shown: String = uri.path().chars().take(200).collect();
-    Problem::new(ErrorCode::NotFound, format!("there is nothing at `{shown}`; /openapi.json lists what there is"))
-        .with("path", shown)
-        .into()
+    Problem::new(
+        ErrorCode::NotFound,
+        format!("there is nothing at `{shown}`; /openapi.json lists what there is"),
+    )
+    .with("path", shown)
+    .into()
 }
 
 /// The `Allow` header is added by axum.
-async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Refusal {
+async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     let shown: String = uri.path().chars().take(200).collect();
-    Problem::new(ErrorCode::MethodNotAllowed, format!("`{shown}` does not take {method}; `Allow` says what it takes"))
-        .with("path", shown)
-        .with("method", method.as_str())
-        .into()
+    Problem::new(
+        ErrorCode::MethodNotAllowed,
+        format!("`{shown}` does not take {method}; `Allow` says what it takes"),
+    )
+    .with("path", shown)
+    .with("method", method.as_str())
+    .into()
 }
 
 /// What goes before every operation: requests that say they are meant for another cluster are refused (F8:
@@ -205,6 +213,11 @@ impl Guard {
         }
         let theirs = String::from_utf8_lossy(meant_for.as_bytes());
         let detail = format!("the request is meant for cluster `{theirs}`, this node belongs to `{mine}`");
-        Some(Problem::new(ErrorCode::WrongCluster, detail).with("value", theirs).with("clusterId", mine.as_str()).into())
+        Some(
+            Problem::new(ErrorCode::WrongCluster, detail)
+                .with("value", theirs)
+                .with("clusterId", mine.as_str())
+                .into(),
+        )
     }
 }

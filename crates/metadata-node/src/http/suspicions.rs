@@ -10,12 +10,7 @@ use http_api::{
 };
 
 use super::{
-    api::Api,
-    body::Body,
-    brokers::unknown_broker,
-    refusal::Answer,
-    responses::WriteProblems,
-    writer::Leader,
+    api::Api, body::Body, brokers::unknown_broker, refusal::Answer, responses::WriteProblems, writer::Leader,
 };
 
 /// Report a broker that may be dead

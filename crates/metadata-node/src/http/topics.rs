@@ -70,10 +70,7 @@ pub(super) async fn create(writer: Writer, Body(request): Body<CreateTopicReques
     get, path = paths::TOPICS, tag = "topics", params(ReadQuery),
     responses((status = 200, body = Vec<TopicInfo>), ReadProblems)
 )]
-pub(super) async fn list(
-    State(api): State<Arc<Api>>,
-    Params(query): Params<ReadQuery>,
-) -> Answer<Response> {
+pub(super) async fn list(State(api): State<Arc<Api>>, Params(query): Params<ReadQuery>) -> Answer<Response> {
     api.settle(query.consistency).await?;
     let state = api.consensus.read(Clone::clone);
     let topics: Vec<_> = state.topics().map(|topic| TopicRef::from(topic.as_ref())).collect();
@@ -95,7 +92,8 @@ pub(super) async fn get(
     Params(query): Params<ReadQuery>,
 ) -> Answer<Response> {
     api.settle(query.consistency).await?;
-    let topic = api.consensus.read(|state| state.topic(&name).cloned()).ok_or_else(|| unknown_topic(&name))?;
+    let topic =
+        api.consensus.read(|state| state.topic(&name).cloned()).ok_or_else(|| unknown_topic(&name))?;
     Ok(Json(TopicRef::from(topic.as_ref())).into_response())
 }
 
@@ -164,11 +162,15 @@ pub(super) async fn leader(
         let topic = state.topic(&name).ok_or_else(|| unknown_topic(&name))?;
         let found = usize::try_from(partition.0).ok().and_then(|position| topic.partitions.get(position));
         let found = found.ok_or_else(|| {
-            let detail = format!("topic `{name}` has no partition {partition}, only 0 to {}", topic.partitions.len() - 1);
+            let detail = format!(
+                "topic `{name}` has no partition {partition}, only 0 to {}",
+                topic.partitions.len() - 1
+            );
             about(Problem::new(ErrorCode::UnknownPartition, detail), &name, partition)
         })?;
         let broker = found.leader.and_then(|id| state.broker(id)).ok_or_else(|| {
-            let detail = format!("topic `{name}` partition {partition} has no leader: no in-sync replica is online");
+            let detail =
+                format!("topic `{name}` partition {partition} has no leader: no in-sync replica is online");
             about(Problem::new(ErrorCode::LeaderNotAvailable, detail), &name, partition)
         })?;
         Ok(Json(PartitionLeader {
@@ -192,7 +194,9 @@ fn about(problem: Problem, topic: &str, partition: PartitionId) -> Refusal {
 }
 
 fn unknown_topic(name: &str) -> Refusal {
-    Problem::new(ErrorCode::UnknownTopic, format!("topic `{name}` does not exist")).with("topicName", name).into()
+    Problem::new(ErrorCode::UnknownTopic, format!("topic `{name}` does not exist"))
+        .with("topicName", name)
+        .into()
 }
 
 /// The name of a new topic.

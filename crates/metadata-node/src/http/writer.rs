@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use common::{BrokerId, MetadataVersion};
+use common::{BrokerId, MetadataVersion, Term};
 use http_api::{ControllerInfo, ErrorCode, query::WriteQuery};
 use metadata_core::{Command, Outcome, Proposal, RequestId};
 use runtime::clock;
@@ -59,6 +59,11 @@ impl FromRequestParts<Arc<Api>> for Writer {
 }
 
 impl Writer {
+    /// The term this node leads in.
+    pub(crate) fn term(&self) -> Term {
+        self.hint.term
+    }
+
     /// The request comes from a broker, which history then names.
     #[must_use]
     pub(crate) fn for_broker(mut self, id: BrokerId) -> Self {
@@ -68,12 +73,8 @@ impl Writer {
 
     /// Commits and applies `command`; answers with its outcome and `metadataVersion` after it.
     pub(crate) async fn propose(self, command: Command) -> Answer<(Outcome, MetadataVersion)> {
-        let proposal = Proposal {
-            time_ms: clock::unix_ms(),
-            author: self.author,
-            request_id: self.request_id,
-            command,
-        };
+        let proposal =
+            Proposal { time_ms: clock::unix_ms(), author: self.author, request_id: self.request_id, command };
         let decided = self
             .api
             .consensus
