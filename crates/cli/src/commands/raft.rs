@@ -236,12 +236,11 @@ struct LogView(Vec<RaftLogEntry>);
 
 impl Render for LogView {
     fn render(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table = Table::new(["INDEX", "TERM", "LEADER", "KIND", "PAYLOAD"]);
+        let mut table = Table::new(["INDEX", "TERM", "KIND", "PAYLOAD"]);
         for entry in &self.0 {
             table.row([
                 entry.index.to_string(),
                 entry.term.to_string(),
-                entry.leader_id.to_string(),
                 super::name_of(&entry.kind),
                 super::shortened(&entry.payload),
             ]);
