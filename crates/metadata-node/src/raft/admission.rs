@@ -152,11 +152,10 @@ fn decide(
 }
 
 impl Consensus {
-    /// Finds out whether and how this node takes part, and waits until that is known. `has_history`: its database
-    /// holds a vote or a log.
-    pub(crate) async fn admit(&self, has_history: bool) -> Result<(), AdmissionError> {
+    /// Finds out whether and how this node takes part, and waits until that is known.
+    pub(crate) async fn admit(&self) -> Result<(), AdmissionError> {
         let inner = &*self.inner;
-        if !has_history {
+        if !inner.has_history {
             inner.ask_until_clear().await?;
         }
         inner.admitted.send_replace(true);
@@ -168,7 +167,7 @@ impl Inner {
     async fn ask_until_clear(&self) -> Result<(), AdmissionError> {
         let id = self.identity.node_id();
         let started = Instant::now();
-        let mut logged = started;
+        let mut logged: Option<Instant> = None;
         loop {
             let answers = self.ask_everybody().await;
             match decide(id, self.identity.storage_id(), &self.founders, &answers)? {
@@ -179,8 +178,8 @@ impl Inner {
                 Decision::Form => return self.form().await,
                 Decision::Wait(reason) => {
                     let late = started.elapsed() > LATER;
-                    if late && logged.elapsed() > LOG_EVERY || logged == started && late {
-                        logged = Instant::now();
+                    if late && logged.is_none_or(|logged| logged.elapsed() > LOG_EVERY) {
+                        logged = Some(Instant::now());
                         tracing::warn!(event = "raft.admission_waits", %reason, "this node does not take part yet");
                     }
                     tokio::time::sleep(if late { PAUSE_LATER } else { PAUSE }).await;

@@ -35,6 +35,8 @@ pub(super) struct Inner {
     pub(super) timings: Timings,
     /// The voters of `services.json` with their URLs: what a new cluster is made of.
     pub(super) founders: BTreeMap<NodeId, String>,
+    /// Whether the database held a vote or any of the log at start: something that could have been forgotten.
+    pub(super) has_history: bool,
     pub(super) hint: watch::Receiver<LeaderHint>,
     /// Whether this node may take part: its database is known to be the right one.
     pub(super) admitted: watch::Sender<bool>,
@@ -168,7 +170,7 @@ impl Consensus {
     }
 
     /// Stops taking part. Nothing is answered afterwards.
-    pub(crate) async fn shutdown(&self) {
+    pub(super) async fn shutdown(&self) {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(event = "raft.shutdown_failed", %error, "the Raft core did not end in good order");
         }

@@ -91,6 +91,23 @@ impl Consensus {
         }
     }
 
+    /// Before a stop: hands leadership over if this node leads and somebody else can, so that writes pause for
+    /// milliseconds instead of an election timeout.
+    pub(crate) async fn hand_over(&self) {
+        if !self.leader().is_self {
+            return;
+        }
+        match self.transfer_leader(None).await {
+            Ok(hint) => {
+                let to = hint.leader.map(|leader| leader.id.0);
+                tracing::info!(event = "raft.handed_over", to, "handed leadership over");
+            }
+            Err(error) => {
+                tracing::warn!(event = "raft.not_handed_over", %error, "leadership was not handed over")
+            }
+        }
+    }
+
     /// Whom leadership may go to.
     fn successor(&self, to: Option<NodeId>) -> Result<NodeId, MembershipError> {
         let status = self.status();
@@ -115,7 +132,10 @@ impl Consensus {
                 .filter(|member| member.voter && member.id != me)
                 .map(|member| member.id)
                 .max_by_key(|id| (matched(*id), std::cmp::Reverse(*id)))
-                .ok_or(MembershipError::CannotLead { id: me, reason: "there is no other voter".to_owned() }),
+                .ok_or_else(|| MembershipError::CannotLead {
+                    id: me,
+                    reason: "there is no other voter".to_owned(),
+                }),
         }
     }
 

@@ -90,6 +90,7 @@ impl Consensus {
                 peers,
                 timings: options.timings,
                 founders: options.founders,
+                has_history: opened.vote.is_some() || opened.last_log.is_some() || opened.purged.is_some(),
                 hint,
                 admitted: watch::Sender::new(false),
                 recovered: watch::Sender::new(false),
@@ -112,7 +113,13 @@ impl Consensus {
         });
         let this = self.clone();
         tasks.spawn(TaskKind::Raft, "raft.core", |stop| async move {
-            stop.or(this.core_stopped()).await.map_or(Ok(()), Err)
+            match stop.or(this.core_stopped()).await {
+                Some(stopped) => Err(stopped),
+                None => {
+                    this.shutdown().await;
+                    Ok(())
+                }
+            }
         });
     }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 openraft::declare_raft_types!(
     /// Standard Raft: one leader per term, so that a log id is (term, index).
-    pub TypeConfig:
+    pub(crate) TypeConfig:
         D = LogCommand,
         // `None` for blank and membership entries.
         R = Option<Decided>,
@@ -23,69 +23,64 @@ openraft::declare_raft_types!(
 );
 
 /// (term, index) of an entry.
-pub type LogId = openraft::alias::LogIdOf<TypeConfig>;
+pub(crate) type LogId = openraft::alias::LogIdOf<TypeConfig>;
 /// (term, candidate or leader, whether a quorum granted it).
-pub type Vote = openraft::alias::VoteOf<TypeConfig>;
+pub(crate) type Vote = openraft::alias::VoteOf<TypeConfig>;
 /// A log entry.
-pub type Entry = openraft::alias::EntryOf<TypeConfig>;
+pub(crate) type Entry = openraft::alias::EntryOf<TypeConfig>;
 /// Blank, command or membership.
-pub type EntryPayload = openraft::EntryPayload<LogCommand, NodeId, Member>;
+pub(crate) type EntryPayload = openraft::EntryPayload<LogCommand, NodeId, Member>;
 /// Voters and learners; joint while it changes.
-pub type Membership = openraft::Membership<NodeId, Member>;
+pub(crate) type Membership = openraft::Membership<NodeId, Member>;
 /// A membership with the id of its entry.
-pub type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
+pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 /// What a snapshot covers.
-pub type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 
 /// What the membership records of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Member {
+pub(crate) struct Member {
     /// Base URL of its REST API, without a trailing slash.
-    pub url: String,
+    pub(crate) url: String,
     /// Which database it keeps its log in (drawn when that was created): a node that comes back with another one
     /// has forgotten what it voted for and acknowledged, and must not take part under its old id.
     /// `None` until the leader has heard it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage_id: Option<Uuid>,
+    pub(crate) storage_id: Option<Uuid>,
 }
 
 /// A command as it stands in the log. Serialized once, by the leader; the same text goes to the log and to the
 /// followers. Where it was proposed it keeps its parsed form, so that only followers parse it.
 #[derive(Clone)]
-pub struct LogCommand {
+pub(crate) struct LogCommand {
     json: Arc<RawValue>,
     proposal: Option<Arc<Proposal>>,
 }
 
 impl LogCommand {
     /// Serializes a proposal, on the leader.
-    pub fn new(proposal: Proposal) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(proposal: Proposal) -> Result<Self, serde_json::Error> {
         Ok(Self { json: to_raw_value(&proposal)?.into(), proposal: Some(Arc::new(proposal)) })
     }
 
     /// Takes a command from the wire or from the log. It is parsed when it is applied.
-    pub fn from_json(json: Box<RawValue>) -> Self {
-        Self { json: json.into(), proposal: None }
-    }
-
-    /// As [`Self::from_json`], for a text that is shared already.
-    pub fn from_shared(json: Arc<RawValue>) -> Self {
+    pub(crate) fn from_shared(json: Arc<RawValue>) -> Self {
         Self { json, proposal: None }
     }
 
     /// Its text.
-    pub fn json(&self) -> &RawValue {
+    pub(crate) fn json(&self) -> &RawValue {
         &self.json
     }
 
     /// Its text, shared.
-    pub fn into_json(self) -> Arc<RawValue> {
+    pub(crate) fn into_json(self) -> Arc<RawValue> {
         self.json
     }
 
     /// Its meaning.
-    pub fn proposal(&self) -> Result<Arc<Proposal>, serde_json::Error> {
+    pub(crate) fn proposal(&self) -> Result<Arc<Proposal>, serde_json::Error> {
         match &self.proposal {
             Some(proposal) => Ok(Arc::clone(proposal)),
             None => serde_json::from_str(self.json.get()).map(Arc::new),

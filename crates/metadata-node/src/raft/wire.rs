@@ -89,11 +89,11 @@ impl From<WireVote> for Vote {
 /// Voters (two sets while the membership is joint) and all members with what is recorded of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct WireMembership {
+pub(crate) struct WireMembership {
     /// One voter set, or two while the membership is joint.
-    pub configs: Vec<BTreeSet<NodeId>>,
+    pub(crate) configs: Vec<BTreeSet<NodeId>>,
     /// Voters and learners.
-    pub nodes: BTreeMap<NodeId, Member>,
+    pub(crate) nodes: BTreeMap<NodeId, Member>,
 }
 
 impl From<&Membership> for WireMembership {
@@ -137,7 +137,7 @@ impl TryFrom<WireStoredMembership> for StoredMembership {
 
 /// Something that is JSON but makes no sense.
 #[derive(Debug, thiserror::Error)]
-pub enum WireError {
+pub(crate) enum WireError {
     /// No membership.
     #[error("membership: {0}")]
     Membership(String),
@@ -339,9 +339,11 @@ mod tests {
             ]),
         )
         .unwrap();
-        for payload in
-            [Payload::Blank, Payload::Normal(LogCommand::from_json(json)), Payload::Membership(membership)]
-        {
+        for payload in [
+            Payload::Blank,
+            Payload::Normal(LogCommand::from_shared(json.into())),
+            Payload::Membership(membership),
+        ] {
             let entry = Entry::new(LogId::new_term_index(3, 9), payload);
             let text = serde_json::to_string(&WireEntry::from_entry(entry.clone()).unwrap()).unwrap();
             let back = serde_json::from_str::<WireEntry>(&text).unwrap().into_entry().unwrap();

@@ -97,10 +97,9 @@ impl Quorum {
         tasks.spawn(TaskKind::Listener, "http", |stop| async move {
             stop.or(async { axum::serve(listener, app).await }).await;
         });
-        let has_history = opened.vote.is_some() || opened.last_log.is_some();
         let joining = consensus.clone();
         #[expect(clippy::disallowed_methods, reason = "a test that looks at the outcome")]
-        let admitted = tokio::spawn(async move { joining.admit(has_history).await });
+        let admitted = tokio::spawn(async move { joining.admit().await });
         self.nodes.insert(id, Node { consensus, admitted, tasks, writer });
     }
 
