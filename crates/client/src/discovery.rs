@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use http_api::ControllerInfo;
 use thiserror::Error;
 
-use crate::{api, http::HttpClient};
+use crate::{api, call::CallError, http::HttpClient};
 
 /// How long one node may take to answer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -98,7 +98,10 @@ impl ControllerDiscovery {
     /// Asks one node; a failure is told in words.
     async fn ask(&self, node: &str) -> Result<Controller, String> {
         let answer = api::controller().timeout(ASK_TIMEOUT).send(&self.http, node).await;
-        answer.map(Controller::from).map_err(|error| format!("{node}: {error}"))
+        answer.map(Controller::from).map_err(|error| match error {
+            CallError::Problem(problem) => format!("{node} answers {problem}"),
+            named => named.to_string(),
+        })
     }
 }
 

@@ -116,6 +116,20 @@ struct Stream {
     opened: Instant,
 }
 
+/// Why there is no stream.
+enum OpenError {
+    /// Maybe the next attempt gives one.
+    NoAnswer(HttpError),
+    /// There will be none.
+    Lost(PeerLost),
+}
+
+impl From<HttpError> for OpenError {
+    fn from(error: HttpError) -> Self {
+        Self::NoAnswer(error)
+    }
+}
+
 /// How a stream ended.
 enum End {
     Left,
@@ -168,8 +182,9 @@ impl PeerWatch {
         let mut pause = RETRY_PAUSE_MIN;
         loop {
             let error = match tokio::time::timeout_at(deadline, self.open(url)).await {
-                Ok(Ok(opened)) => return opened,
-                Ok(Err(error)) => error,
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(OpenError::Lost(lost))) => return Err(lost),
+                Ok(Err(OpenError::NoAnswer(error))) => error,
                 Err(_) => HttpError::Timeout {
                     url: url.to_owned(),
                     timeout_ms: u64::try_from(self.options.answer_timeout.as_millis()).unwrap_or(u64::MAX),
@@ -192,38 +207,32 @@ impl PeerWatch {
     }
 
     /// One attempt: connect, ask, read the first line.
-    async fn open(&self, url: &str) -> Result<Result<Stream, PeerLost>, HttpError> {
+    async fn open(&self, url: &str) -> Result<Stream, OpenError> {
         let fail = |error| classify(error, url, self.options.answer_timeout);
         let mut response =
             self.inner.get(format!("{url}{}?watch=true", paths::LIVEZ)).send().await.map_err(fail)?;
-        let unwatchable = |detail| Ok(Err(PeerLost::Unwatchable { url: url.to_owned(), detail }));
+        let unwatchable = |detail| OpenError::Lost(PeerLost::Unwatchable { url: url.to_owned(), detail });
         if !response.status().is_success() {
-            return unwatchable(format!("it answered {}", response.status()));
+            return Err(unwatchable(format!("it answered {}", response.status())));
         }
-        let mut line = Vec::new();
-        while !line.contains(&b'\n') {
+        let mut bytes = Vec::new();
+        while !bytes.contains(&b'\n') {
             let Some(chunk) = response.chunk().await.map_err(fail)? else {
-                return Err(HttpError::Broken {
-                    url: url.to_owned(),
-                    detail: "ended before it named itself".into(),
-                });
+                let detail = "it ended before it named itself".to_owned();
+                return Err(HttpError::Broken { url: url.to_owned(), detail }.into());
             };
-            line.extend_from_slice(&chunk);
-            if line.len() > LINE_BYTES_MAX {
-                return unwatchable(format!("its first line is longer than {LINE_BYTES_MAX} bytes"));
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > LINE_BYTES_MAX {
+                return Err(unwatchable(format!("its first line is longer than {LINE_BYTES_MAX} bytes")));
             }
         }
-        let mut lines = line.split(|byte| *byte == b'\n');
-        let first = lines.next().unwrap_or_default();
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let livez = serde_json::from_slice::<Livez>(lines.next().unwrap_or_default())
+            .map_err(|error| unwatchable(format!("its first line says something else: {error}")))?;
         if lines.next() == Some(LEAVING_LINE.as_bytes()) {
-            return Ok(Err(PeerLost::Left { url: url.to_owned() }));
+            return Err(OpenError::Lost(PeerLost::Left { url: url.to_owned() }));
         }
-        match serde_json::from_slice::<Livez>(first) {
-            Ok(livez) => {
-                Ok(Ok(Stream { response, incarnation: livez.incarnation_id, opened: Instant::now() }))
-            }
-            Err(error) => unwatchable(format!("its first line says something else: {error}")),
-        }
+        Ok(Stream { response, incarnation: livez.incarnation_id, opened: Instant::now() })
     }
 }
 
