@@ -1,10 +1,10 @@
 //! One broker's life: take the data directory, listen, follow the controller, and leave in order.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use client::{ControllerDiscovery, HttpClient, HttpOptions, MetadataClient, MetadataClientOptions};
-use common::{BrokerId, ClusterId, IncarnationId};
-use http_api::{Livez, ProcessRole, RegisterBrokerRequest};
+use common::IncarnationId;
+use http_api::{Livez, ProcessRole};
 use runtime::{
     TaskKind, Tasks,
     http::{BindError, HttpLimits},
@@ -19,47 +19,15 @@ use crate::{
     http::{self, Context},
     identity::{DataDir, DataDirError},
     image::{MetadataImage, SharedImage},
-    link::{End, LinkConfig},
+    link::End,
     metrics::{LinkMetrics, StateCollector},
     options::Options,
     replicas::{ReplicaDirs, ReplicaManager, ReplicaManagerOptions, Replicas},
+    settings::{InvalidSettings, Settings},
 };
 
 /// How long tasks may take to end once the broker has left.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
-
-/// Everything that one broker is started with.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Who it is.
-    pub broker_id: BrokerId,
-    /// Where it belongs.
-    pub cluster_id: ClusterId,
-    /// Where it listens, and what it is reached by.
-    pub host: String,
-    /// Port of the REST API; 0: any free one.
-    pub port: u16,
-    /// Port of the Kafka listener.
-    pub kafka_port: Option<u16>,
-    /// Failure domain.
-    pub rack: Option<String>,
-    /// Where its data is.
-    pub data_dir: PathBuf,
-    /// Base URLs of all metadata nodes.
-    pub metadata_nodes: Vec<String>,
-    /// Time from one heartbeat to the next.
-    pub heartbeat_interval: Duration,
-    /// After so much silence the controller takes this broker for dead.
-    pub session_timeout: Duration,
-    /// How long a heartbeat may take.
-    pub request_timeout: Duration,
-    /// Metadata is pulled this often even if nothing is known to have changed.
-    pub metadata_refresh: Duration,
-    /// How long a shutdown waits for leaderships to be handed over.
-    pub shutdown_timeout: Duration,
-    /// How long the data of a deleted topic is kept.
-    pub delete_delay: Duration,
-}
 
 /// Why a broker did not start, or stopped by itself.
 #[derive(Debug, Error)]
@@ -83,6 +51,12 @@ impl StartError {
             Self::Refused(_) => 3,
             Self::Failed(_) => 1,
         }
+    }
+}
+
+impl From<InvalidSettings> for StartError {
+    fn from(error: InvalidSettings) -> Self {
+        Self::Configuration(error.to_string())
     }
 }
 
@@ -143,8 +117,12 @@ impl Broker {
     /// Starts everything: once this returns, the REST API answers and the broker looks for the controller.
     pub async fn start(settings: Settings, tasks: &Tasks) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&settings.data_dir, &settings.cluster_id, settings.broker_id)?;
-        let listener = runtime::http::bind(&settings.host, settings.port).await?;
-        let port = listener.local_addr().map_or(settings.port, |address| address.port());
+        let listener = runtime::http::bind(&settings.listen_host, settings.listen_port).await?;
+        let port = match settings.advertised_port {
+            // Any free one was asked for.
+            0 => listener.local_addr().map_or(0, |address| address.port()),
+            port => port,
+        };
         let incarnation_id = IncarnationId(Uuid::new_v4());
 
         let http = HttpClient::new(HttpOptions {
@@ -195,7 +173,7 @@ impl Broker {
             metrics: link_metrics,
         };
         let ended = start_link(task, tasks);
-        let url = format!("http://{}:{port}", settings.host);
+        let url = format!("http://{}:{port}", settings.advertised_host);
         tracing::info!(
             event = "broker.started", broker_id = %settings.broker_id, %url, %incarnation_id,
             data_dir = %data_dir.path().display(), directory_id = %data_dir.identity().directory_id,
@@ -227,30 +205,6 @@ impl Broker {
             (_, Ok(())) => Ok(()),
             (Some(end), Err(_)) if !matches!(end, End::Left { .. }) => Err(end.into()),
             (_, Err(failed)) => Err(StartError::Failed(failed.to_string())),
-        }
-    }
-}
-
-impl Settings {
-    fn link(&self) -> LinkConfig {
-        LinkConfig {
-            broker_id: self.broker_id,
-            heartbeat_interval: self.heartbeat_interval,
-            session_timeout: self.session_timeout,
-            request_timeout: self.request_timeout,
-            metadata_refresh: self.metadata_refresh,
-            shutdown_timeout: self.shutdown_timeout,
-        }
-    }
-
-    fn registration(&self, port: u16, incarnation_id: IncarnationId) -> RegisterBrokerRequest {
-        RegisterBrokerRequest {
-            broker_id: self.broker_id,
-            host: self.host.clone(),
-            port,
-            kafka_port: self.kafka_port,
-            rack: self.rack.clone(),
-            incarnation_id,
         }
     }
 }
@@ -300,11 +254,4 @@ fn start_link(task: FollowerTask, tasks: &Tasks) -> watch::Receiver<Option<End>>
 fn seed(incarnation: IncarnationId) -> u64 {
     let (high, low) = incarnation.0.as_u64_pair();
     high ^ low
-}
-
-impl Settings {
-    /// From the file that describes the cluster, and what the options say otherwise.
-    pub fn load(_options: &Options) -> Result<Self, StartError> {
-        Err(StartError::Configuration("services.json is not read yet".to_owned()))
-    }
 }

@@ -6,7 +6,7 @@
 //! - [`image`]: the broker's copy of the metadata.
 //! - [`identity`]: whose data directory this is; [`replicas`]: what is in it.
 //! - [`http`]: the REST API; [`metrics`]: the figures.
-//! - [`broker`]: start, wiring, controlled shutdown; [`options`]: flags.
+//! - [`broker`]: start, wiring, controlled shutdown; [`options`] and [`settings`]: what it is started with.
 
 pub mod broker;
 pub mod follower;
@@ -17,6 +17,8 @@ pub mod link;
 pub mod metrics;
 pub mod options;
 pub mod replicas;
+pub mod settings;
 
-pub use broker::{Broker, Settings, StartError, run};
+pub use broker::{Broker, StartError, run};
 pub use options::Options;
+pub use settings::Settings;
