@@ -24,7 +24,7 @@ use super::{
 /// A process announces itself under an id. A new incarnation replaces a former one that is gone: its epoch is
 /// fenced from then on. While the former one is alive the answer is 409.
 #[utoipa::path(
-    post, path = paths::BROKERS, tag = "brokers", params(WriteQuery), request_body = RegisterBrokerRequest,
+    post, operation_id = "registerBroker", path = paths::BROKERS, tag = "brokers", params(WriteQuery), request_body = RegisterBrokerRequest,
     responses(
         (status = 201, body = RegisterBrokerResponse),
         (status = 409, description = "Another process with this id is alive",
@@ -70,7 +70,7 @@ pub(super) async fn register(
 
 /// List brokers
 #[utoipa::path(
-    get, path = paths::BROKERS, tag = "brokers", params(ReadQuery),
+    get, operation_id = "listBrokers", path = paths::BROKERS, tag = "brokers", params(ReadQuery),
     responses((status = 200, body = Vec<BrokerInfo>), ReadProblems)
 )]
 pub(super) async fn list(
@@ -88,7 +88,7 @@ pub(super) async fn list(
 
 /// Describe a broker
 #[utoipa::path(
-    get, path = paths::BROKER, tag = "brokers", params(ReadQuery, ("id" = BrokerId, Path)),
+    get, operation_id = "getBroker", path = paths::BROKER, tag = "brokers", params(ReadQuery, ("id" = BrokerId, Path)),
     responses(
         (status = 200, body = BrokerInfo),
         (status = 404, description = "No such broker", body = Problem, content_type = "application/problem+json"),
@@ -111,7 +111,7 @@ pub(super) async fn get(
 ///
 /// Only one that holds no replicas.
 #[utoipa::path(
-    delete, path = paths::BROKER, tag = "brokers", params(WriteQuery, ("id" = BrokerId, Path)),
+    delete, operation_id = "removeBroker", path = paths::BROKER, tag = "brokers", params(WriteQuery, ("id" = BrokerId, Path)),
     responses(
         (status = 204, description = "The broker is forgotten"),
         (status = 404, description = "No such broker", body = Problem, content_type = "application/problem+json"),

@@ -22,7 +22,7 @@ const DELTAS_MAX: usize = 10_000;
 /// The full image; with `?since=V` the changes after version V, if the node still holds them, else the full image
 /// with `full: true`. `ETag` is the version: with `If-None-Match` an image that did not change is answered 304.
 #[utoipa::path(
-    get, path = paths::CLUSTER, tag = "cluster",
+    get, operation_id = "getCluster", path = paths::CLUSTER, tag = "cluster",
     params(ClusterQuery, ("If-None-Match" = Option<String>, Header, description = "ETag of the image at hand")),
     responses(
         (status = 200, body = ClusterMetadata, headers(("ETag" = String, description = "The version, quoted"))),

@@ -18,7 +18,7 @@ use super::{
 ///
 /// The leader of the metadata quorum as the answering node knows it. 503 while it knows none.
 #[utoipa::path(
-    get, path = paths::CONTROLLER, tag = "cluster", params(ReadQuery),
+    get, operation_id = "getController", path = paths::CONTROLLER, tag = "cluster", params(ReadQuery),
     responses(
         (status = 200, body = ControllerInfo),
         (status = 400, body = Problem, content_type = "application/problem+json"),

@@ -19,7 +19,7 @@ use super::{
 ///
 /// Gives partitions back to their preferred leaders where these are in sync and online. Without a body: all.
 #[utoipa::path(
-    post, path = paths::ELECTIONS, tag = "topics", params(WriteQuery),
+    post, operation_id = "electPreferredLeaders", path = paths::ELECTIONS, tag = "topics", params(WriteQuery),
     request_body(content = Option<ElectLeadersRequest>, content_type = "application/json"),
     responses(
         (status = 200, body = ElectLeadersResponse),

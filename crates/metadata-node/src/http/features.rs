@@ -21,7 +21,7 @@ use super::{
 
 /// Get the feature level
 #[utoipa::path(
-    get, path = paths::FEATURES, tag = "cluster", params(ReadQuery),
+    get, operation_id = "getFeatureLevel", path = paths::FEATURES, tag = "cluster", params(ReadQuery),
     responses((status = 200, body = FeatureLevel), ReadProblems)
 )]
 pub(super) async fn get(
@@ -37,7 +37,7 @@ pub(super) async fn get(
 ///
 /// Once every node runs a version that knows it. It never goes down.
 #[utoipa::path(
-    post, path = paths::FEATURES, tag = "cluster", params(WriteQuery), request_body = SetFeatureLevelRequest,
+    post, operation_id = "setFeatureLevel", path = paths::FEATURES, tag = "cluster", params(WriteQuery), request_body = SetFeatureLevelRequest,
     responses((status = 200, body = FeatureLevel), WriteProblems)
 )]
 pub(super) async fn set(

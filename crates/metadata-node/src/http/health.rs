@@ -44,7 +44,7 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
 ///
 /// It is if a leader is known, its applied state keeps up with what is committed, and its database takes writes.
 #[utoipa::path(
-    get, path = paths::READYZ, tag = "health", params(ReadyQuery),
+    get, operation_id = "getReadyz", path = paths::READYZ, tag = "health", params(ReadyQuery),
     responses(
         (status = 200, body = Readiness),
         (status = 400, body = http_api::Problem, content_type = "application/problem+json"),
@@ -112,7 +112,7 @@ fn storage(api: &Api) -> Check {
 
 /// Figures for Prometheus
 #[utoipa::path(
-    get, path = paths::METRICS, tag = "health",
+    get, operation_id = "getMetrics", path = paths::METRICS, tag = "health",
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"))
 )]
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {

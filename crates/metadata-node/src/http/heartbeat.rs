@@ -24,7 +24,7 @@ use super::{
 ///
 /// An empty body is a heartbeat of the current epoch.
 #[utoipa::path(
-    post, path = paths::HEARTBEAT, tag = "brokers", params(WriteQuery, ("brokerId" = BrokerId, Path)),
+    post, operation_id = "heartbeat", path = paths::HEARTBEAT, tag = "brokers", params(WriteQuery, ("brokerId" = BrokerId, Path)),
     request_body(content = Option<HeartbeatRequest>, content_type = "application/json"),
     responses(
         (status = 200, body = HeartbeatResponse),

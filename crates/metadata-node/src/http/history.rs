@@ -25,7 +25,7 @@ pub(super) const LIMIT_DEFAULT: u32 = 100;
 ///
 /// Who changed what, when, from what to what. Every node keeps them in SQL, in table `metadata_events`.
 #[utoipa::path(
-    get, path = paths::HISTORY, tag = "cluster", params(HistoryQuery),
+    get, operation_id = "getHistory", path = paths::HISTORY, tag = "cluster", params(HistoryQuery),
     responses((status = 200, body = Vec<HistoryEntry>), ReadProblems)
 )]
 pub(super) async fn get(

@@ -20,7 +20,7 @@ use super::{
 ///
 /// A batch of compare-and-set changes by a partition leader. They succeed or fail one by one.
 #[utoipa::path(
-    post, path = paths::ISR, tag = "brokers", params(WriteQuery), request_body = AlterIsrRequest,
+    post, operation_id = "alterIsr", path = paths::ISR, tag = "brokers", params(WriteQuery), request_body = AlterIsrRequest,
     responses(
         (status = 200, body = AlterIsrResponse),
         (status = 404, description = "No such broker", body = Problem, content_type = "application/problem+json"),

@@ -27,7 +27,7 @@ const URL_BYTES_MAX: usize = 512;
 
 /// List the quorum's members
 #[utoipa::path(
-    get, path = paths::RAFT_MEMBERS, tag = "raft",
+    get, operation_id = "listMembers", path = paths::RAFT_MEMBERS, tag = "raft",
     responses((status = 200, description = "Voters and learners by id", body = Vec<RaftMember>))
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>) -> Json<Vec<RaftMember>> {
@@ -39,7 +39,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Json<Vec<RaftMember>> {
 /// The node must run, with an empty database and an id that was never used. It joins as a learner, catches up, and then
 /// becomes a voter; answered when that is done.
 #[utoipa::path(
-    post, path = paths::RAFT_MEMBERS, tag = "raft", params(WriteQuery), request_body = AddMemberRequest,
+    post, operation_id = "addMember", path = paths::RAFT_MEMBERS, tag = "raft", params(WriteQuery), request_body = AddMemberRequest,
     responses(
         (status = 200, body = MembersResponse),
         (status = 409, description = "Another change is under way",
@@ -62,7 +62,7 @@ pub(super) async fn add(
 ///
 /// For ever: its id is never used again.
 #[utoipa::path(
-    delete, path = paths::RAFT_MEMBER, tag = "raft", params(WriteQuery, ("id" = NodeId, Path)),
+    delete, operation_id = "removeMember", path = paths::RAFT_MEMBER, tag = "raft", params(WriteQuery, ("id" = NodeId, Path)),
     responses(
         (status = 200, body = MembersResponse),
         (status = 404, description = "Not a member", body = Problem, content_type = "application/problem+json"),
@@ -85,7 +85,7 @@ pub(super) async fn remove(
 ///
 /// To the node that the body names, or to the voter whose log is most complete. Answered when it leads.
 #[utoipa::path(
-    post, path = paths::RAFT_TRANSFER_LEADER, tag = "raft", params(WriteQuery),
+    post, operation_id = "transferLeader", path = paths::RAFT_TRANSFER_LEADER, tag = "raft", params(WriteQuery),
     request_body(content = Option<TransferLeaderRequest>, content_type = "application/json"),
     responses(
         (status = 200, body = TransferLeaderResponse),

@@ -19,7 +19,7 @@ use super::{
 ///
 /// Ids that no other broker gets. Answered only once that is committed.
 #[utoipa::path(
-    post, path = paths::PRODUCER_IDS, tag = "brokers", params(WriteQuery),
+    post, operation_id = "allocateProducerIds", path = paths::PRODUCER_IDS, tag = "brokers", params(WriteQuery),
     request_body = AllocateProducerIdsRequest,
     responses(
         (status = 200, body = AllocateProducerIdsResponse),

@@ -20,7 +20,7 @@ use crate::raft::{self, MemberView, Role};
 
 /// State of this node's Raft
 #[utoipa::path(
-    get, path = paths::RAFT_STATUS, tag = "raft",
+    get, operation_id = "getRaftStatus", path = paths::RAFT_STATUS, tag = "raft",
     responses((status = 200, body = RaftStatus))
 )]
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<RaftStatus> {
@@ -31,7 +31,7 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<RaftStatus> {
 ///
 /// Entries as they are stored, oldest first.
 #[utoipa::path(
-    get, path = paths::RAFT_LOG, tag = "raft", params(RaftLogQuery),
+    get, operation_id = "getRaftLog", path = paths::RAFT_LOG, tag = "raft", params(RaftLogQuery),
     responses((status = 200, body = Vec<RaftLogEntry>), ReadProblems)
 )]
 pub(super) async fn log(

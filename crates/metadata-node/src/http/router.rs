@@ -61,7 +61,7 @@ struct Document;
 ///
 /// With `?watch=true` the answer does not end while the process lives.
 #[utoipa::path(
-    get, path = paths::LIVEZ, tag = "health",
+    get, operation_id = "getLivez", path = paths::LIVEZ, tag = "health",
     params(("watch" = Option<bool>, Query, description = "Keep the answer open for as long as the process lives")),
     responses((status = 200, body = Livez))
 )]
@@ -69,7 +69,7 @@ async fn livez() {}
 
 /// This description
 #[utoipa::path(
-    get, path = paths::OPENAPI, tag = "health",
+    get, operation_id = "getOpenapi", path = paths::OPENAPI, tag = "health",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
 )]
 async fn openapi() {}

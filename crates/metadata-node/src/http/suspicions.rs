@@ -17,7 +17,7 @@ use super::{
 ///
 /// The controller asks the broker itself before it acts: hearsay fences nobody.
 #[utoipa::path(
-    post, path = paths::SUSPICIONS, tag = "brokers", params(WriteQuery), request_body = SuspicionRequest,
+    post, operation_id = "suspectBroker", path = paths::SUSPICIONS, tag = "brokers", params(WriteQuery), request_body = SuspicionRequest,
     responses(
         (status = 202, body = SuspicionResponse),
         (status = 404, description = "No such broker", body = Problem, content_type = "application/problem+json"),

@@ -30,7 +30,7 @@ use super::{
 ///
 /// Answers once the topic is committed by a majority and applied.
 #[utoipa::path(
-    post, path = paths::TOPICS, tag = "topics", params(WriteQuery), request_body = CreateTopicRequest,
+    post, operation_id = "createTopic", path = paths::TOPICS, tag = "topics", params(WriteQuery), request_body = CreateTopicRequest,
     responses(
         (status = 201, body = TopicInfo),
         (status = 403, description = "Internal topic", body = Problem, content_type = "application/problem+json"),
@@ -67,7 +67,7 @@ pub(super) async fn create(writer: Writer, Body(request): Body<CreateTopicReques
 ///
 /// All topics by name, with their partitions.
 #[utoipa::path(
-    get, path = paths::TOPICS, tag = "topics", params(ReadQuery),
+    get, operation_id = "listTopics", path = paths::TOPICS, tag = "topics", params(ReadQuery),
     responses((status = 200, body = Vec<TopicInfo>), ReadProblems)
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, Params(query): Params<ReadQuery>) -> Answer<Response> {
@@ -79,7 +79,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, Params(query): Params<Read
 
 /// Describe a topic
 #[utoipa::path(
-    get, path = paths::TOPIC, tag = "topics", params(ReadQuery, ("name" = String, Path)),
+    get, operation_id = "getTopic", path = paths::TOPIC, tag = "topics", params(ReadQuery, ("name" = String, Path)),
     responses(
         (status = 200, body = TopicInfo),
         (status = 404, description = "No such topic", body = Problem, content_type = "application/problem+json"),
@@ -101,7 +101,7 @@ pub(super) async fn get(
 ///
 /// Adds partitions (their number only grows) and changes settings; `null` puts a setting back to its default.
 #[utoipa::path(
-    patch, path = paths::TOPIC, tag = "topics", params(WriteQuery, ("name" = String, Path)),
+    patch, operation_id = "alterTopic", path = paths::TOPIC, tag = "topics", params(WriteQuery, ("name" = String, Path)),
     request_body = AlterTopicRequest,
     responses(
         (status = 200, body = TopicInfo),
@@ -126,7 +126,7 @@ pub(super) async fn alter(
 
 /// Delete a topic
 #[utoipa::path(
-    delete, path = paths::TOPIC, tag = "topics", params(WriteQuery, ("name" = String, Path)),
+    delete, operation_id = "deleteTopic", path = paths::TOPIC, tag = "topics", params(WriteQuery, ("name" = String, Path)),
     responses(
         (status = 204, description = "The topic is gone"),
         (status = 403, description = "Internal topic", body = Problem, content_type = "application/problem+json"),
@@ -143,7 +143,7 @@ pub(super) async fn delete(writer: Writer, Segments(name): Segments<String>) -> 
 
 /// Find a partition's leader
 #[utoipa::path(
-    get, path = paths::PARTITION_LEADER, tag = "topics",
+    get, operation_id = "getPartitionLeader", path = paths::PARTITION_LEADER, tag = "topics",
     params(ReadQuery, ("name" = String, Path), ("partition" = PartitionId, Path)),
     responses(
         (status = 200, body = PartitionLeader),
