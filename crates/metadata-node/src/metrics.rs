@@ -2,7 +2,10 @@
 //! something; ours begin with `dmq_`. Units are seconds and bytes.
 
 use std::{
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -100,6 +103,13 @@ struct StateGauges {
     raft_apply_lag: Gauge,
     store_queue: Gauge,
     projection_lag: Gauge,
+    proposals: Counter,
+    proposals_unknown: Counter,
+    commit_micros: Counter,
+    leader_changes: Counter,
+    early_elections: Counter,
+    rpcs_refused: Counter,
+    snapshots_installed: Counter,
 }
 
 /// What the controller counts.
@@ -243,6 +253,27 @@ impl StateGauges {
             "Applied entries whose changes are not yet in the SQL tables",
             &self.projection_lag,
         );
+        let mut counter =
+            |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+        counter("dmq_raft_proposals", "Proposals that got an outcome", &self.proposals);
+        counter("dmq_raft_proposals_unknown", "Proposals whose outcome is unknown", &self.proposals_unknown);
+        counter(
+            "dmq_raft_commit_microseconds",
+            "Time from proposal to outcome, summed up",
+            &self.commit_micros,
+        );
+        counter("dmq_raft_leader_changes", "Times another leader or term was seen", &self.leader_changes);
+        counter(
+            "dmq_raft_early_elections",
+            "Elections tried at once because the leader's process was gone",
+            &self.early_elections,
+        );
+        counter("dmq_raft_rpcs_refused", "RPCs of other nodes that were refused", &self.rpcs_refused);
+        counter(
+            "dmq_raft_snapshots_installed",
+            "Snapshots of a leader that replaced this node's state",
+            &self.snapshots_installed,
+        );
     }
 
     fn read(&self, api: &Api) {
@@ -275,6 +306,15 @@ impl StateGauges {
         let store = api.store.gauges();
         set(&self.store_queue, store.queue_length());
         set(&self.projection_lag, status.last_applied.saturating_sub(store.projected_index()));
+        let figures = api.consensus.figures();
+        let count = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);
+        count(&self.proposals, figures.proposals());
+        count(&self.proposals_unknown, figures.proposals_unknown());
+        count(&self.commit_micros, figures.commit_micros());
+        count(&self.leader_changes, figures.leader_changes());
+        count(&self.early_elections, figures.early_elections());
+        count(&self.rpcs_refused, figures.rpcs_refused());
+        count(&self.snapshots_installed, figures.snapshots_installed());
     }
 }
 

@@ -13,10 +13,12 @@ use runtime::{TaskKind, Tasks, clock};
 use uuid::Uuid;
 
 use crate::Options;
-use crate::http::raft_rpc;
+use crate::controller::{Controller, ControllerOptions};
+use crate::http::{self, Api};
+use crate::metrics::Metrics;
 use crate::raft::settings::Timings;
 use crate::raft::{AdmissionError, Consensus, ConsensusError, ConsensusOptions};
-use crate::store::{OpenError, Opened, Store, StoreOptions};
+use crate::store::{OpenError, Opened, Store, StoreEvents, StoreOptions};
 
 /// How long tasks may take to end.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
@@ -107,6 +109,8 @@ pub struct Settings {
     pub founders: BTreeMap<NodeId, String>,
     /// Timings of the quorum.
     pub timings: Timings,
+    /// A broker that is silent for so long is OFFLINE.
+    pub session_timeout: Duration,
 }
 
 impl Settings {
@@ -138,6 +142,7 @@ impl Settings {
             database: below(database, options.data_dir.as_deref()),
             founders: founders(&config),
             timings: timings(&config),
+            session_timeout: config.broker.session_timeout,
         })
     }
 }
@@ -189,21 +194,25 @@ impl Node {
     pub async fn start(settings: Settings, tasks: &Tasks) -> Result<Self, StartError> {
         let started = Instant::now();
         let listener = runtime::http::bind(&settings.host, settings.port).await?;
-        let (store, opened) = open(&settings, tasks).await?;
+        let metrics = Arc::new(Metrics::default());
+        let (store, opened) = open(&settings, metrics.store.clone(), tasks).await?;
         let options = ConsensusOptions {
             cluster_id: settings.cluster_id.clone(),
             node_id: settings.node_id,
             founders: settings.founders.clone(),
             timings: settings.timings,
         };
-        let consensus = Consensus::start(options, store, &opened, tasks).await?;
+        let consensus = Consensus::start(options, store.clone(), &opened, tasks).await?;
+        let options = ControllerOptions { session_timeout: settings.session_timeout };
+        let controller = Controller::start(consensus.clone(), Arc::clone(&metrics), options, tasks);
         let livez = Livez {
             alive: true,
             role: ProcessRole::MetadataNode,
             id: settings.node_id.0,
             incarnation_id: IncarnationId(Uuid::new_v4()),
         };
-        let routes = raft_rpc::router(consensus.clone()).merge(runtime::http::livez(tasks, livez));
+        let api = Api::new(consensus.clone(), store, controller, metrics);
+        let routes = http::router(api).merge(runtime::http::livez(tasks, livez));
         runtime::http::serve(tasks, listener, routes, HttpLimits::default());
         tracing::info!(
             event = "node.started",
@@ -240,7 +249,11 @@ impl Node {
     }
 }
 
-async fn open(settings: &Settings, tasks: &Tasks) -> Result<(Store, Opened), StartError> {
+async fn open(
+    settings: &Settings,
+    events: Arc<dyn StoreEvents>,
+    tasks: &Tasks,
+) -> Result<(Store, Opened), StartError> {
     let database = settings.database.expose();
     if let Some(parent) = settings.database.sqlite_path().and_then(|path| Path::new(path).parent()) {
         std::fs::create_dir_all(parent).map_err(|error| {
@@ -248,7 +261,7 @@ async fn open(settings: &Settings, tasks: &Tasks) -> Result<(Store, Opened), Sta
         })?;
     }
     let options = StoreOptions::new(database, settings.cluster_id.clone(), settings.node_id);
-    let (store, writer, opened) = Store::open(options, Arc::new(())).await?;
+    let (store, writer, opened) = Store::open(options, events).await?;
     tasks.spawn(TaskKind::Storage, "store.writer", |_stop| writer.run());
     Ok((store, opened))
 }
