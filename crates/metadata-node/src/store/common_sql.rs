@@ -138,11 +138,11 @@ pub(super) fn check_identity(
     Ok(())
 }
 
-/// Refuses a log with a hole.
+/// Refuses a log with a hole. Returns the index of its first entry, or of the one that would be.
 pub(super) fn check_extent(
     (count, first, last): (i64, i64, i64),
     purged: Option<LogPosition>,
-) -> Result<(), DbError> {
+) -> Result<u64, DbError> {
     if count > 0 && last - first + 1 != count {
         let reason = format!("raft_log has {count} entries from {first} to {last}: some are missing");
         return Err(DbError::Damaged(reason));
@@ -154,7 +154,10 @@ pub(super) fn check_extent(
         let reason = format!("raft_log begins at {first}, but was purged up to {}", purged.index);
         return Err(DbError::Damaged(reason));
     }
-    Ok(())
+    match purged {
+        Some(purged) => Ok(purged.index + 1),
+        None => from_column(first, "raft_log.idx"),
+    }
 }
 
 /// [`SELECT_MARK`]'s columns.
@@ -257,11 +260,15 @@ macro_rules! common_sql {
         }
 
         /// What is durable, after checking that it makes sense.
-        pub(super) async fn load(connection: &mut Connection, url: &str) -> Result<(Mark, i64), OpenError> {
+        pub(super) async fn load(
+            connection: &mut Connection,
+            url: &str,
+        ) -> Result<(Mark, u64, i64), OpenError> {
             let failed = |error: DbError| open_error(url, error);
             let mark = mark(connection).await.map_err(failed)?;
-            sql::check_extent(log_extent(connection).await.map_err(failed)?, mark.purged).map_err(failed)?;
-            Ok((mark, snapshot_id_max(connection).await.map_err(failed)?))
+            let extent = log_extent(connection).await.map_err(failed)?;
+            let first = sql::check_extent(extent, mark.purged).map_err(failed)?;
+            Ok((mark, first, snapshot_id_max(connection).await.map_err(failed)?))
         }
 
         fn sql_error(url: &str, error: sqlx::Error) -> OpenError {

@@ -50,6 +50,8 @@ pub struct Opened {
     pub vote: Option<VoteRecord>,
     /// All entries up to here were purged.
     pub purged: Option<LogPosition>,
+    /// Index of the first entry, or of the one that would be.
+    pub first_index: u64,
     /// The last entry; if there is none, `purged`.
     pub last_log: Option<LogPosition>,
     /// Up to here the projection holds all changes. All this was applied, so it was committed. Never behind the snapshot.
@@ -78,6 +80,7 @@ pub(super) struct Parts<D> {
     pub(super) storage_id: String,
     pub(super) fresh: bool,
     pub(super) mark: Mark,
+    pub(super) first_index: u64,
     pub(super) snapshot_id_max: i64,
     pub(super) server_id: Option<u64>,
 }
@@ -146,6 +149,7 @@ impl Store {
             fresh: parts.fresh,
             vote: mark.vote,
             purged: mark.purged,
+            first_index: parts.first_index,
             last_log: mark.last_row.or(mark.purged),
             projected: mark.projected,
             server_id: parts.server_id,

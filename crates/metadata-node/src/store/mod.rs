@@ -24,6 +24,8 @@ mod records;
 mod snapshot;
 mod sqlite;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use batch::{Done, Op};

@@ -143,7 +143,7 @@ pub(in crate::store) async fn open(
         sql::claim(&mut connection, exists, MIGRATIONS, options, url, &name("writer")).await?;
     sqlx::raw_sql("COMMIT").execute(&mut connection).await.map_err(failed)?;
 
-    let (mark, snapshot_id_max) = sql::load(&mut connection, url).await?;
+    let (mark, first_index, snapshot_id_max) = sql::load(&mut connection, url).await?;
     let backend = sqlx::query_as(SELF).fetch_one(&mut connection).await.map_err(failed)?;
     // Some hosted servers do not let everybody see it.
     let server_id: Option<i64> = sqlx::query_scalar("SELECT system_identifier FROM pg_control_system()")
@@ -164,6 +164,7 @@ pub(in crate::store) async fn open(
         storage_id: node.storage_id,
         fresh,
         mark,
+        first_index,
         snapshot_id_max,
         server_id: server_id.map(i64::cast_unsigned),
     })

@@ -62,7 +62,7 @@ pub(in crate::store) async fn open(
             .and_then(|directory| directory.sync_all())
             .map_err(|error| io_error("fsync", error))?;
     }
-    let (mark, snapshot_id_max) = sql::load(&mut connection, text).await?;
+    let (mark, first_index, snapshot_id_max) = sql::load(&mut connection, text).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(2)
         .acquire_timeout(Duration::from_secs(3))
@@ -79,6 +79,7 @@ pub(in crate::store) async fn open(
         storage_id: node.storage_id,
         fresh,
         mark,
+        first_index,
         snapshot_id_max,
         server_id: None,
     })
