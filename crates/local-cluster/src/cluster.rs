@@ -9,12 +9,16 @@ use std::{
     time::Duration,
 };
 
-use common::NodeId;
+use common::{
+    NodeId,
+    config::{ClusterConfig, ConfigErrors},
+};
 use futures_util::future::join_all;
+use runtime::telemetry::{LogFormat, LogOptions};
 use thiserror::Error;
 
 use crate::{
-    Fault, FaultProxy, Observer,
+    Fault, FaultProxy, Launch, Observer,
     ports::ReservedPort,
     process::{Member, Process, ProcessError, Role, describe},
     ready::{NotReady, wait_ready},
@@ -35,6 +39,9 @@ pub enum ClusterError {
         /// The system's words.
         source: io::Error,
     },
+    /// A configuration that was put together wrongly.
+    #[error("the configuration of the cluster is wrong:\n{0}")]
+    Config(#[from] ConfigErrors),
     /// A process.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -48,6 +55,8 @@ pub enum ClusterError {
         name: String,
         /// How.
         status: String,
+        /// Its exit code, if it was not a signal that ended it.
+        code: Option<i32>,
         /// Its last lines.
         log: String,
     },
@@ -64,7 +73,7 @@ pub enum ClusterError {
 /// A cluster whose processes are children of this one and die with it. Dropping it kills them.
 #[derive(Debug)]
 pub struct LocalCluster {
-    spec: ClusterSpec,
+    launch: Launch,
     processes: Vec<Process>,
     proxies: BTreeMap<NodeId, FaultProxy>,
     _ports: Vec<ReservedPort>,
@@ -77,10 +86,7 @@ impl LocalCluster {
     /// If the directory cannot be written to, no ports are free, or the program cannot be started.
     pub async fn start(spec: ClusterSpec) -> Result<Self, ClusterError> {
         let mut cluster = Self::prepare(spec).await?;
-        let names: Vec<String> = cluster.processes.iter().map(|process| process.name().to_owned()).collect();
-        for name in names {
-            cluster.process_mut(&name)?.start().await?;
-        }
+        cluster.start_all().await?;
         Ok(cluster)
     }
 
@@ -89,12 +95,9 @@ impl LocalCluster {
     /// # Errors
     /// If the directory cannot be written to, or no ports are free.
     pub async fn prepare(spec: ClusterSpec) -> Result<Self, ClusterError> {
-        let io = |what: &str, source| ClusterError::Io { what: what.to_owned(), source };
-        std::fs::create_dir_all(&spec.directory)
-            .map_err(|source| io(&format!("cannot create {}", spec.directory.display()), source))?;
         let mut ports = Vec::new();
         let mut reserve = || -> Result<u16, ClusterError> {
-            let port = ReservedPort::find().map_err(|source| io("cannot reserve a port", source))?;
+            let port = ReservedPort::find().map_err(|source| io_error("cannot reserve a port", source))?;
             let number = port.number();
             ports.push(port);
             Ok(number)
@@ -106,7 +109,7 @@ impl LocalCluster {
             let mut url_port = port;
             if spec.fault_proxies {
                 let proxy = FaultProxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
-                let proxy = proxy.map_err(|source| io("cannot start a fault proxy", source))?;
+                let proxy = proxy.map_err(|source| io_error("cannot start a fault proxy", source))?;
                 url_port = proxy.address().port();
                 proxies.insert(NodeId(id), proxy);
             }
@@ -116,16 +119,47 @@ impl LocalCluster {
         for id in (101..).take(usize::try_from(spec.brokers).unwrap_or_default()) {
             brokers.push((id, reserve()?, reserve()?));
         }
-        let services = spec.services(&nodes, &brokers);
-        let path = spec.directory.join("services.json");
-        std::fs::write(&path, format!("{services:#}\n"))
-            .map_err(|source| io(&format!("cannot write {}", path.display()), source))?;
-        let nodes = nodes.into_iter().map(|(id, _, url)| process(&spec, Role::Metadata, id, url));
-        let brokers = brokers
-            .into_iter()
-            .map(|(id, port, _)| process(&spec, Role::Broker, id, format!("http://127.0.0.1:{port}")));
-        let processes = nodes.chain(brokers).collect();
-        Ok(Self { spec, processes, proxies, _ports: ports })
+        let config = spec.config(&nodes, &brokers);
+        let format = if spec.json_logs { LogFormat::Json } else { LogFormat::Text };
+        let launch = Launch {
+            program: spec.program,
+            services_file: spec.directory.join("services.json"),
+            directory: spec.directory,
+            config,
+            secrets: Vec::new(),
+            log: LogOptions { format, ..LogOptions::default() },
+            echo: None,
+        };
+        Ok(Self { proxies, _ports: ports, ..Self::launch(launch)? })
+    }
+
+    /// A configured cluster, of which nothing is started yet; its configuration is written for its processes.
+    ///
+    /// # Errors
+    /// If the configuration is wrong, or the directory cannot be written to.
+    pub fn launch(launch: Launch) -> Result<Self, ClusterError> {
+        launch.config.check()?;
+        let create = |directory: &Path| {
+            std::fs::create_dir_all(directory)
+                .map_err(|source| io_error(&format!("cannot create {}", directory.display()), source))
+        };
+        create(&launch.directory)?;
+        let file = &launch.services_file;
+        std::fs::write(file, launch.config.to_json())
+            .map_err(|source| io_error(&format!("cannot write {}", file.display()), source))?;
+        let processes = launch.processes();
+        Ok(Self { launch, processes, proxies: BTreeMap::new(), _ports: Vec::new() })
+    }
+
+    /// Starts all processes that do not run. Does not wait until they are ready.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub async fn start_all(&mut self) -> Result<(), ClusterError> {
+        for process in self.processes.iter_mut().filter(|process| process.pid().is_none()) {
+            process.start().await?;
+        }
+        Ok(())
     }
 
     /// Waits until every running process is ready. Returns how long that took.
@@ -139,7 +173,7 @@ impl LocalCluster {
             waited = wait_ready(&urls, deadline) => Ok(waited?),
             (name, status) = self.next_exit() => {
                 let log = self.process(&name)?.log_tail(20);
-                Err(ClusterError::Ended { name, status: describe(status), log })
+                Err(ClusterError::Ended { name, status: describe(status), code: status.code(), log })
             }
         }
     }
@@ -163,19 +197,19 @@ impl LocalCluster {
         std::future::pending().await
     }
 
-    /// What it was made from.
-    pub fn spec(&self) -> &ClusterSpec {
-        &self.spec
+    /// Who is in it, and its timings.
+    pub fn config(&self) -> &ClusterConfig {
+        &self.launch.config
     }
 
     /// Its directory.
     pub fn directory(&self) -> &Path {
-        &self.spec.directory
+        &self.launch.directory
     }
 
     /// Its `services.json`.
     pub fn services_file(&self) -> PathBuf {
-        self.spec.directory.join("services.json")
+        self.launch.services_file.clone()
     }
 
     /// All members, the metadata nodes first.
@@ -261,17 +295,6 @@ impl LocalCluster {
     }
 }
 
-fn process(spec: &ClusterSpec, role: Role, id: u64, url: String) -> Process {
-    let (command, kind) = match role {
-        Role::Metadata => ("metadata-node", "metadata"),
-        Role::Broker => ("broker", "broker"),
-    };
-    let name = format!("{kind}-{id}");
-    let log = spec.directory.join("logs").join(format!("{name}.log"));
-    let services = spec.directory.join("services.json").into_os_string();
-    let format = if spec.json_logs { "json" } else { "text" };
-    let args = [command, "--id", &id.to_string(), "--log-format", format, "--services"];
-    let args = args.iter().map(Into::into).chain([services]).collect();
-    let member = Member { name, role, id, url, log, pid: None };
-    Process::new(member, spec.program.clone(), args)
+fn io_error(what: &str, source: io::Error) -> ClusterError {
+    ClusterError::Io { what: what.to_owned(), source }
 }

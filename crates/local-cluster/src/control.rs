@@ -5,6 +5,7 @@
 //! is. The protocol is a line each way: `start metadata-1` -> `ok 4711` or `error <why>`.
 
 use std::{
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -28,6 +29,9 @@ pub const STATE_FILE: &str = "cluster.json";
 
 /// Name of the socket in the cluster's directory.
 const SOCKET: &str = "cluster.sock";
+
+/// Name of the file whose lock says that a `dmq up` runs here.
+const LOCK: &str = "cluster.lock";
 
 /// The longest line that is read.
 const LINE_BYTES_MAX: u64 = 4096;
@@ -75,6 +79,8 @@ pub struct ControlServer {
     listener: UnixListener,
     socket: PathBuf,
     state_file: PathBuf,
+    /// Locked for as long as this lives, so that one directory has one `dmq up`.
+    _lock: File,
 }
 
 /// A request to start a process, waiting for its answer.
@@ -89,14 +95,27 @@ impl ControlServer {
     /// Serves the socket in `directory`; one that a former run left behind is replaced.
     ///
     /// # Errors
-    /// If the socket cannot be made.
+    /// If another process does so already ([`io::ErrorKind::AddrInUse`]), or the socket cannot be made.
     pub fn bind(directory: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        let lock = File::create(directory.join(LOCK))?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            let pid = Controller { directory: directory.to_owned() }.state().map(|state| state.pid);
+            let who = pid.map_or_else(|_| String::new(), |pid| format!(" (pid {pid})"));
+            let message = format!("another `dmq up`{who} runs the cluster in {}", directory.display());
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+        }
         let socket = directory.join(SOCKET);
         match std::fs::remove_file(&socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Self { listener: UnixListener::bind(&socket)?, socket, state_file: directory.join(STATE_FILE) })
+        Ok(Self {
+            listener: UnixListener::bind(&socket)?,
+            socket,
+            state_file: directory.join(STATE_FILE),
+            _lock: lock,
+        })
     }
 
     /// Writes the state file. To be called whenever a process was started or has ended.

@@ -2,7 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`spec`] | what cluster is wanted, and the `services.json` made of it |
+//! | [`launch`] | how a configured cluster is started |
+//! | [`spec`] | a cluster on free ports in a directory of its own, for tests and drills |
 //! | [`cluster`] | the running cluster |
 //! | [`process`] | one process of it: start, SIGTERM, SIGKILL, SIGSTOP, SIGCONT |
 //! | [`control`] | what another process needs to hurt a cluster that `dmq up` runs: its state file and its socket |
@@ -16,6 +17,7 @@
 pub mod cluster;
 pub mod control;
 pub mod fault_proxy;
+pub mod launch;
 pub mod observe;
 pub mod ports;
 pub mod process;
@@ -26,6 +28,7 @@ pub mod wait;
 pub use cluster::{ClusterError, LocalCluster};
 pub use control::{ClusterState, ControlError, ControlServer, Controller};
 pub use fault_proxy::{Fault, FaultProxy};
+pub use launch::{Launch, OutputLine};
 pub use observe::{Leadership, Observer};
 pub use process::{Member, Process, ProcessError, Role};
 pub use ready::{NotReady, wait_ready};

@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsString,
-    fs::OpenOptions,
-    io,
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -18,7 +19,24 @@ use nix::{
 use runtime::parent::PARENT_PID_VAR;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::launch::OutputLine;
+
+/// The longest piece of output that counts as one line.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Variables that mean one process: inherited, they would mean every process of the cluster.
+const ONE_PROCESS_VARS: [&str; 8] = [
+    "DMQ_NODE_ID",
+    "DMQ_BROKER_ID",
+    "DMQ_SERVICES",
+    "DMQ_HOST",
+    "DMQ_PORT",
+    "DMQ_KAFKA_PORT",
+    "DMQ_DATABASE",
+    "DMQ_DATA_DIR",
+];
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +46,16 @@ pub enum Role {
     Metadata,
     /// A broker.
     Broker,
+}
+
+impl fmt::Display for Role {
+    /// The first part of its processes' names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Metadata => "metadata",
+            Self::Broker => "broker",
+        })
+    }
 }
 
 /// A member of a cluster, whether its process runs or not.
@@ -100,19 +128,27 @@ pub struct Process {
     program: PathBuf,
     args: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    echo: Option<tokio::sync::mpsc::Sender<OutputLine>>,
     child: Option<Child>,
 }
 
 impl Process {
     /// A process that is not started yet.
     pub fn new(member: Member, program: PathBuf, args: Vec<OsString>) -> Self {
-        Self { member, program, args, environment: Vec::new(), child: None }
+        Self { member, program, args, environment: Vec::new(), echo: None, child: None }
     }
 
     /// Sets a variable of its environment.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends each line that it writes to `echo`, besides its log.
+    #[must_use]
+    pub fn echo(mut self, echo: tokio::sync::mpsc::Sender<OutputLine>) -> Self {
+        self.echo = Some(echo);
         self
     }
 
@@ -144,26 +180,38 @@ impl Process {
         if let Some(pid) = self.pid() {
             return Err(ProcessError::Running { name: self.member.name.clone(), pid });
         }
-        let command = self.command().map_err(|source| self.start_error(source))?;
-        let child = spawn_on_lasting_thread(command).await.map_err(|source| self.start_error(source))?;
+        let log = self.open_log().map_err(|source| self.start_error(source))?;
+        let command = self.command(&log).map_err(|source| self.start_error(source))?;
+        let mut child = spawn_on_lasting_thread(command).await.map_err(|source| self.start_error(source))?;
+        if let (Some(echo), Some(output)) = (self.echo.clone(), child.stderr.take()) {
+            copy_output(output, log, self.member.name.clone(), echo)
+                .map_err(|source| self.start_error(source))?;
+        }
         let pid = child.id().unwrap_or_default();
         self.child = Some(child);
         Ok(pid)
     }
 
-    fn command(&self) -> io::Result<Command> {
+    fn open_log(&self) -> io::Result<File> {
         if let Some(directory) = self.member.log.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        let log = OpenOptions::new().create(true).append(true).open(&self.member.log)?;
+        OpenOptions::new().create(true).append(true).open(&self.member.log)
+    }
+
+    fn command(&self, log: &File) -> io::Result<Command> {
+        let stderr = if self.echo.is_some() { Stdio::piped() } else { Stdio::from(log.try_clone()?) };
         let mut command = Command::new(&self.program);
+        for name in ONE_PROCESS_VARS {
+            command.env_remove(name);
+        }
         command
             .args(&self.args)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env(PARENT_PID_VAR, std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
+            .stderr(stderr)
             // A terminal's Ctrl-C goes to the foreground group: the parent decides what it means for the child.
             .process_group(0)
             .kill_on_drop(true);
@@ -263,6 +311,33 @@ pub fn describe(status: ExitStatus) -> String {
         (None, Some(Ok(signal))) => signal.to_string(),
         _ => status.to_string(),
     }
+}
+
+/// Copies what a process writes to its log and to `echo`, until it ends. On a thread of its own: the process must
+/// not stand still because this one is busy.
+fn copy_output(
+    output: ChildStderr,
+    mut log: File,
+    name: String,
+    echo: tokio::sync::mpsc::Sender<OutputLine>,
+) -> io::Result<()> {
+    let mut output = BufReader::new(File::from(output.into_owned_fd()?));
+    std::thread::Builder::new().name(format!("log-{name}")).spawn(move || {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = io::Read::take(&mut output, LINE_BYTES_MAX).read_until(b'\n', &mut line);
+            if !matches!(read, Ok(1..)) {
+                return;
+            }
+            // A log that cannot be written (a full disk) must not end the process whose log it is.
+            let _ = log.write_all(&line);
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            // Nobody looks any more: the log goes on.
+            let _ = echo.blocking_send(OutputLine { name: name.clone(), line });
+        }
+    })?;
+    Ok(())
 }
 
 type SpawnJob = Box<dyn FnOnce() + Send>;

@@ -1,8 +1,14 @@
 //! What cluster is wanted, and the `services.json` made of it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use serde_json::{Value, json};
+use common::{
+    ClusterId,
+    config::{BrokerConfig, ClusterConfig, DatabaseUrl, MetadataNodeConfig},
+};
+
+/// Where its processes listen.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// A cluster to be started in a directory of its own, on free ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,53 +82,47 @@ impl ClusterSpec {
         }
     }
 
-    /// The `services.json` of this cluster. `nodes` are (id, port, url), `brokers` (id, port, Kafka port).
-    pub(crate) fn services(&self, nodes: &[(u64, u16, String)], brokers: &[(u64, u16, u16)]) -> Value {
-        let nodes: Vec<Value> = nodes
-            .iter()
-            .enumerate()
-            .map(|(position, (id, port, url))| {
-                json!({"id": id, "host": "127.0.0.1", "port": port, "url": url, "database": self.database_of(position, *id)})
-            })
-            .collect();
-        let brokers: Vec<Value> = brokers
-            .iter()
-            .zip(["a", "b", "c"].iter().cycle())
-            .map(|((id, port, kafka_port), rack)| {
-                json!({"id": id, "host": "127.0.0.1", "port": port, "url": format!("http://127.0.0.1:{port}"),
-                       "kafkaPort": kafka_port, "rack": rack,
-                       "dataDir": self.directory.join(format!("broker-{id}"))})
-            })
-            .collect();
-        let name = uuid::Uuid::new_v4();
-        let mut services = json!({
-            "clusterId": format!("local-{name}"),
-            "services": {"metadata-services": nodes, "storage-services": brokers},
-        });
-        if let (Some(raft), Some(file)) = (self.raft, services.as_object_mut()) {
+    /// The configuration of this cluster. `nodes` are (id, port, url), `brokers` (id, port, Kafka port).
+    pub(crate) fn config(&self, nodes: &[(u64, u16, String)], brokers: &[(i32, u16, u16)]) -> ClusterConfig {
+        let mut config = ClusterConfig::local(0, 0);
+        config.cluster_id = ClusterId(format!("local-{}", uuid::Uuid::new_v4()));
+        let node = |(position, (id, port, url)): (usize, &(u64, u16, String))| MetadataNodeConfig {
+            host: LOOPBACK.to_owned(),
+            url: url.clone(),
+            database: self.database_of(position, *id),
+            ..MetadataNodeConfig::local(*id, *port)
+        };
+        config.metadata_nodes = nodes.iter().enumerate().map(node).collect();
+        let broker = |((id, port, kafka_port), rack): (&(i32, u16, u16), &&str)| BrokerConfig {
+            host: LOOPBACK.to_owned(),
+            url: format!("http://{LOOPBACK}:{port}"),
+            data_dir: self.directory.join(format!("broker-{id}")).display().to_string(),
+            rack: Some((*rack).to_owned()),
+            ..BrokerConfig::local(*id, *port, Some(*kafka_port))
+        };
+        config.brokers = brokers.iter().zip(["a", "b", "c"].iter().cycle()).map(broker).collect();
+        if let Some(raft) = self.raft {
             let (shortest, longest) = raft.election_timeout_ms;
-            let raft = json!({"heartbeatMs": raft.heartbeat_ms, "electionTimeoutMs": [shortest, longest]});
-            file.insert("raft".to_owned(), raft);
+            config.raft.heartbeat = Duration::from_millis(raft.heartbeat_ms);
+            config.raft.election_timeout_min = Duration::from_millis(shortest);
+            config.raft.election_timeout_max = Duration::from_millis(longest);
         }
-        if let (Some(broker), Some(file)) = (self.broker, services.as_object_mut()) {
-            let broker = json!({
-                "heartbeatMs": broker.heartbeat_ms,
-                "sessionTimeoutMs": broker.session_timeout_ms,
-                "metadataRefreshMs": broker.metadata_refresh_ms,
-            });
-            file.insert("broker".to_owned(), broker);
+        if let Some(broker) = self.broker {
+            config.broker.heartbeat = Duration::from_millis(broker.heartbeat_ms);
+            config.broker.session_timeout = Duration::from_millis(broker.session_timeout_ms);
+            config.broker.request_timeout =
+                config.broker.request_timeout.min(config.broker.session_timeout / 3);
+            config.broker.metadata_refresh = Duration::from_millis(broker.metadata_refresh_ms);
         }
-        services
+        config
     }
 
-    fn database_of(&self, position: usize, id: u64) -> String {
-        match &self.database {
-            Database::Postgres { urls } if position < urls.len() => {
-                urls.get(position).cloned().unwrap_or_default()
-            }
-            Database::Postgres { .. } | Database::Sqlite => {
-                format!("sqlite:{}", self.directory.join(format!("metadata-{id}/raft.db")).display())
-            }
-        }
+    fn database_of(&self, position: usize, id: u64) -> DatabaseUrl {
+        let own_file = || self.directory.join(format!("metadata-{id}/raft.db")).display().to_string();
+        let url = match &self.database {
+            Database::Postgres { urls } => urls.get(position).and_then(|url| DatabaseUrl::parse(url).ok()),
+            Database::Sqlite => None,
+        };
+        url.unwrap_or_else(|| DatabaseUrl::sqlite(&own_file()))
     }
 }
