@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use metadata_node::Options;
-use runtime::telemetry::{self, LogOptions};
+use metadata_node::{Options, StartError};
+use runtime::telemetry::LogOptions;
 
 /// One metadata node of a DistributedMQ cluster.
 #[derive(Parser)]
@@ -21,20 +21,6 @@ const WORKER_THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = telemetry::init(&arguments.log) {
-        eprintln!("metadata-node: {error}");
-        return ExitCode::from(2);
-    }
-    let ended = runtime::executor::block_on(WORKER_THREADS, metadata_node::run(arguments.node));
-    match ended {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            eprintln!("metadata-node: {error}");
-            ExitCode::from(error.exit_code())
-        }
-        Err(error) => {
-            eprintln!("metadata-node: cannot start the runtime: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let node = metadata_node::run(arguments.node);
+    runtime::executor::run_server(&arguments.log, WORKER_THREADS, node, StartError::exit_code)
 }

@@ -159,6 +159,7 @@ impl Consensus {
             inner.ask_until_clear().await?;
         }
         inner.admitted.send_replace(true);
+        inner.warn_of_shared_servers().await;
         Ok(())
     }
 }
@@ -184,6 +185,22 @@ impl Inner {
                     }
                     tokio::time::sleep(if late { PAUSE_LATER } else { PAUSE }).await;
                 }
+            }
+        }
+    }
+
+    /// All voters on one database server are as available, and as durable, as this server alone.
+    async fn warn_of_shared_servers(&self) {
+        let Some(server_id) = self.server_id else { return };
+        for hello in self.ask_everybody().await {
+            if hello.server_id == Some(server_id) {
+                tracing::warn!(
+                    event = "raft.shared_database_server",
+                    node = %hello.node_id,
+                    server_id,
+                    "another voter's log is on the same Postgres server: the quorum survives the loss of that server \
+                     no better than one node would"
+                );
             }
         }
     }
@@ -270,6 +287,7 @@ mod tests {
             storage_id: Uuid::from_u128(u128::from(node)),
             initialized: false,
             forming: false,
+            server_id: None,
             founders: founders.clone(),
             committed: Standing::Unknown,
             in_log: None,

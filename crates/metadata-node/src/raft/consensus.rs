@@ -35,6 +35,8 @@ pub(super) struct Inner {
     pub(super) timings: Timings,
     /// The voters of `services.json` with their URLs: what a new cluster is made of.
     pub(super) founders: BTreeMap<NodeId, String>,
+    /// The database server, if it has an identity.
+    pub(super) server_id: Option<u64>,
     /// Whether the database held a vote or any of the log at start: something that could have been forgotten.
     pub(super) has_history: bool,
     pub(super) hint: watch::Receiver<LeaderHint>,

@@ -72,6 +72,7 @@ impl Consensus {
             storage_id: self.storage_id(),
             initialized: has_log || metrics.current_term > 0,
             forming: metrics.last_log_index == Some(0),
+            server_id: self.inner.server_id,
             founders: self.inner.founders.clone(),
             committed: self.inner.published.read(|applied| match applied.membership.get_node(&header.from) {
                 Some(member) => Standing::Member { storage_id: member.storage_id },

@@ -90,6 +90,7 @@ impl Consensus {
                 peers,
                 timings: options.timings,
                 founders: options.founders,
+                server_id: opened.server_id,
                 has_history: opened.vote.is_some() || opened.last_log.is_some() || opened.purged.is_some(),
                 hint,
                 admitted: watch::Sender::new(false),

@@ -301,6 +301,9 @@ pub(crate) struct Hello {
     pub(crate) initialized: bool,
     /// Its log holds the first entry and no more: the cluster has not had a leader yet.
     pub(crate) forming: bool,
+    /// The database server its log is on, where that is known: two voters on one server share its fate.
+    #[serde(default)]
+    pub(crate) server_id: Option<u64>,
     /// Whom it would form a cluster of.
     pub(crate) founders: BTreeMap<NodeId, String>,
     /// What its committed membership records of the node that asks.

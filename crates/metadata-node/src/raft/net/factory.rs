@@ -1,7 +1,7 @@
 //! Connections to peers: kept between uses, because every election asks for new clients and must not pay for
 //! connecting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use openraft::RaftNetworkFactory;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::connection::CallError;
 use super::{Connection, PeerClient};
 use crate::raft::identity::Identity;
 use crate::raft::machine::Published;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     /// Where it is looked up which database a member is known by.
     pub(super) published: Arc<Published>,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
+    /// Peers that could not be reached the last time.
+    lost: Mutex<BTreeSet<NodeId>>,
 }
 
 impl Peers {
@@ -48,8 +51,8 @@ impl Peers {
         news: mpsc::Sender<PeerNews>,
         published: Arc<Published>,
     ) -> Self {
-        let idle = Mutex::default();
-        Self { shared: Arc::new(Shared { identity, append_timeout, news, published, idle }) }
+        let (idle, lost) = Default::default();
+        Self { shared: Arc::new(Shared { identity, append_timeout, news, published, idle, lost }) }
     }
 
     /// A client of one peer.
@@ -62,6 +65,24 @@ impl Shared {
     /// Which database `id` is known by, once the leader has recorded it.
     pub(super) fn recorded(&self, id: NodeId) -> Option<Uuid> {
         self.published.read(|applied| applied.membership.get_node(&id)?.storage_id)
+    }
+
+    /// Logs when a peer is lost and when it is back, once each: openraft would repeat it with every heartbeat.
+    pub(super) fn note_reached(&self, id: NodeId, outcome: Result<(), &CallError>) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(()) if lost.is_empty() => {}
+            Ok(()) => {
+                if lost.remove(&id) {
+                    tracing::info!(event = "raft.peer_back", node = %id, "peer answers again");
+                }
+            }
+            Err(error) => {
+                if lost.insert(id) {
+                    tracing::warn!(event = "raft.peer_lost", node = %id, %error, "peer does not answer");
+                }
+            }
+        }
     }
 
     pub(super) fn take_idle(&self, url: &str) -> Option<Connection> {

@@ -89,8 +89,9 @@ impl PeerClient {
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let answer = tokio::time::timeout(timeout, self.exchange(path, &headers, body))
             .await
-            .map_err(|_| CallError::Timeout(timeout))??;
-        Ok(serde_json::from_slice(&answer)?)
+            .unwrap_or(Err(CallError::Timeout(timeout)));
+        self.shared.note_reached(self.id, answer.as_ref().map(|_| ()));
+        Ok(serde_json::from_slice(&answer?)?)
     }
 
     /// Sends a request, over the open connection if there is one. A kept connection may have been closed by the
