@@ -93,8 +93,15 @@ pub enum TelemetryError {
 }
 
 /// Libraries that log per connection or per statement: only their warnings are worth a line, unless the filter
-/// names them.
-const QUIET: [&str; 5] = ["hyper", "hyper_util", "reqwest", "sqlx", "openraft"];
+/// names them. openraft warns of every heartbeat that does not reach a peer, ten times a second while one is down;
+/// the node says itself when a peer is lost and when it is back.
+const QUIET: [(&str, LevelFilter); 5] = [
+    ("hyper", LevelFilter::WARN),
+    ("hyper_util", LevelFilter::WARN),
+    ("reqwest", LevelFilter::WARN),
+    ("sqlx", LevelFilter::WARN),
+    ("openraft", LevelFilter::ERROR),
+];
 
 /// Sets up logging for this process, and sends panics through it.
 ///
@@ -138,10 +145,10 @@ fn parse_filter(filter: &str) -> Result<Targets, TelemetryError> {
         LevelFilter::from_str(part.trim()).map_err(|_| wrong(format!("{part:?} is no level")))?;
     }
     let given: Targets = filter.replace(' ', "").parse().map_err(|error| wrong(format!("{error}")))?;
-    let floor = given.default_level().unwrap_or(LevelFilter::OFF).min(LevelFilter::WARN);
-    let quiet = QUIET.iter().map(|target| (*target, floor));
+    let default = given.default_level().unwrap_or(LevelFilter::OFF);
+    let quiet = QUIET.iter().map(|(target, most)| (*target, default.min(*most)));
     Ok(Targets::new()
-        .with_default(given.default_level().unwrap_or(LevelFilter::OFF))
+        .with_default(default)
         .with_targets(quiet)
         .with_targets(given.iter().map(|(target, level)| (target.to_owned(), level))))
 }
