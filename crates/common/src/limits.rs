@@ -49,9 +49,9 @@ pub const REQUESTS_PARTITIONS_MAX: usize = 250_000;
 // --- Change log ------------------------------------------------------------------------------------------------
 
 /// Events that a node keeps for brokers that catch up by delta.
-pub const CHANGE_LOG_EVENTS_MAX: usize = 100_000;
+pub const CHANGE_LOG_EVENTS_MAX: usize = 20_000;
 /// Estimated bytes of these events in memory.
-pub const CHANGE_LOG_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+pub const CHANGE_LOG_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
 const _: () = {
     assert!(PARTITIONS_MAX >= 100_000, "the design promises 100,000 partitions");

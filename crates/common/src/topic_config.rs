@@ -1,7 +1,8 @@
 //! The settings of a topic: names, types, ranges and defaults, as in Kafka 4 (`TopicConfig`, `LogConfig`).
 //!
 //! The list is closed: an unknown name is refused, so that a misspelt setting is noticed when it is made and not
-//! when the data is gone. A setting whose feature this system lacks is listed with the one value that is true of it.
+//! when the data is gone. It is part of the protocol: replicated commands are checked against it, so that a change of
+//! it takes a new feature level. A setting whose feature this system lacks is listed with the one value that is true of it.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -16,8 +16,14 @@ use uuid::Uuid;
 
 use crate::digest::DigestWriter;
 
-/// The newest feature level this code can apply.
+/// The feature level of a new cluster, in every build: what replays a log begins where its writer began.
+pub const FEATURE_LEVEL_INITIAL: u16 = 1;
+
+/// The newest feature level this build can apply. A decision must never depend on it, since nodes of other builds
+/// take the same one.
 pub const FEATURE_LEVEL_MAX: u16 = 1;
+
+const _: () = assert!(FEATURE_LEVEL_INITIAL <= FEATURE_LEVEL_MAX, "a new cluster can be run");
 
 /// Identifies a client's request (its `Idempotency-Key`): the same id is applied once.
 pub type RequestId = Uuid;
@@ -150,6 +156,8 @@ pub enum Command {
     SetFeatureLevel {
         /// The new level.
         level: u16,
+        /// [`FEATURE_LEVEL_MAX`] of the leader's build, stamped by it: what applies this may be of another build.
+        level_max: u16,
     },
 }
 
@@ -165,6 +173,7 @@ impl Command {
             }
             Self::AlterTopic { placement_seed, .. } => *placement_seed = 0,
             Self::RegisterBroker { previous_is_gone, .. } => *previous_is_gone = false,
+            Self::SetFeatureLevel { level_max, .. } => *level_max = 0,
             Self::DeleteTopic { .. }
             | Self::FenceBrokers { .. }
             | Self::UnfenceBroker { .. }
@@ -172,8 +181,7 @@ impl Command {
             | Self::RemoveBroker { .. }
             | Self::AlterIsr { .. }
             | Self::ElectPreferredLeaders { .. }
-            | Self::AllocateProducerIds { .. }
-            | Self::SetFeatureLevel { .. } => {}
+            | Self::AllocateProducerIds { .. } => {}
         }
         let mut digest = DigestWriter::new(5);
         serde_json::to_writer(&mut digest, &asked).expect("commands are JSON, and the digest takes any");

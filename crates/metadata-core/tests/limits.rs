@@ -1,6 +1,6 @@
 //! Commands that are too large, and clusters that are full.
 
-#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
 
 use common::{
     BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch,

@@ -191,7 +191,7 @@ proptest! {
         prop_assert!(repeated.changes.is_empty());
 
         let mut other = proposal.clone();
-        other.command = metadata_core::Command::SetFeatureLevel { level: 77 };
+        other.command = metadata_core::Command::SetFeatureLevel { level: 77, level_max: 77 };
         let refused = state.apply(MetadataVersion(1_001), &other).result;
         let reused = matches!(refused, Err(Rejection::IdempotencyKeyReused { .. }));
         prop_assert!(reused, "{refused:?}");

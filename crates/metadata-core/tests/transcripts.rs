@@ -19,7 +19,7 @@ use common::{
 };
 use metadata_core::{
     Applied, Command, Event, Outcome, Proposal, Rejection, State,
-    command::{IsrChange, IsrMember},
+    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember},
 };
 use uuid::Uuid;
 
@@ -122,7 +122,9 @@ impl Story {
             "prefer" => Command::ElectPreferredLeaders {
                 partitions: words.0[1..].iter().map(|word| topic_partition(word)).collect(),
             },
-            "feature-level" => Command::SetFeatureLevel { level: words.at(1).parse().unwrap() },
+            "feature-level" => {
+                Command::SetFeatureLevel { level: words.at(1).parse().unwrap(), level_max: FEATURE_LEVEL_MAX }
+            }
             other => panic!("no such command: {other}"),
         }
     }

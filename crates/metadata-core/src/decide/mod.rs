@@ -85,7 +85,7 @@ impl State {
             Command::AllocateProducerIds { broker_id, broker_epoch } => {
                 producer_ids::allocate(self, *broker_id, *broker_epoch)
             }
-            Command::SetFeatureLevel { level } => features::set_level(self, *level),
+            Command::SetFeatureLevel { level, level_max } => features::set_level(self, *level, *level_max),
         }
     }
 

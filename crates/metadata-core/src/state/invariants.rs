@@ -9,7 +9,7 @@ use common::{
 };
 
 use super::{Delta, PartitionIndex, State};
-use crate::command::FEATURE_LEVEL_MAX;
+use crate::command::{FEATURE_LEVEL_INITIAL, FEATURE_LEVEL_MAX};
 
 /// Refuses with a text unless the condition holds.
 macro_rules! ensure {
@@ -40,10 +40,8 @@ impl State {
     /// Invariants 1 to 7, for a state whose indexes were just built.
     pub(crate) fn check_entities(&self) -> Result<(), String> {
         let level = self.features.level;
-        ensure!(
-            (1..=FEATURE_LEVEL_MAX).contains(&level),
-            "feature level {level} is not 1 to {FEATURE_LEVEL_MAX}"
-        );
+        let levels = FEATURE_LEVEL_INITIAL..=FEATURE_LEVEL_MAX;
+        ensure!(levels.contains(&level), "feature level {level} is not one this build knows: {levels:?}");
         ensure!(self.producer_ids.next >= 0, "next producer id {} is negative", self.producer_ids.next);
         self.check_brokers()?;
         let (topics, partitions) = (self.topics.len(), self.partitions.total());

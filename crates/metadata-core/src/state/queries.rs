@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{Broker, BrokerId, ClusterId, MetadataVersion, Topic, TopicId};
 
 use super::State;
-use crate::digest::Digest;
+use crate::{command::FEATURE_LEVEL_MAX, digest::Digest};
 
 impl State {
     /// Which cluster.
@@ -21,6 +21,12 @@ impl State {
     /// The feature level in force.
     pub fn feature_level(&self) -> u16 {
         self.features.level
+    }
+
+    /// Whether this build knows the feature level in force. A node for which this is false must stop: it would apply
+    /// what comes in other ways than the nodes that know it.
+    pub fn is_supported(&self) -> bool {
+        self.features.level <= FEATURE_LEVEL_MAX
     }
 
     /// The first producer id that was never handed out.

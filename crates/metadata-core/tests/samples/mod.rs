@@ -165,7 +165,7 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
         ("", Command::AlterIsr { broker_id, broker_epoch, changes: vec![change] }),
         ("", Command::ElectPreferredLeaders { partitions: vec![(name(), PartitionId(0))] }),
         ("", Command::AllocateProducerIds { broker_id, broker_epoch }),
-        ("", Command::SetFeatureLevel { level: 1 }),
+        ("", Command::SetFeatureLevel { level: 1, level_max: 2 }),
     ]
 }
 

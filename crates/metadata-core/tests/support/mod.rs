@@ -10,7 +10,7 @@ use common::{
 };
 use metadata_core::{
     Command, Proposal, Record, State,
-    command::{IsrChange, IsrMember},
+    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember},
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -96,7 +96,7 @@ impl Step {
                 },
             },
             26 => Command::AllocateProducerIds { broker_id, broker_epoch },
-            _ => Command::SetFeatureLevel { level: (self.number % 3).into() },
+            _ => Command::SetFeatureLevel { level: (self.number % 3).into(), level_max: FEATURE_LEVEL_MAX },
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) async fn set(
     Body(request): Body<SetFeatureLevelRequest>,
 ) -> Answer<Json<FeatureLevel>> {
     let level = request.level;
-    let (_, metadata_version) = writer.propose(Command::SetFeatureLevel { level }).await?;
+    let command = Command::SetFeatureLevel { level, level_max: FEATURE_LEVEL_MAX };
+    let (_, metadata_version) = writer.propose(command).await?;
     Ok(Json(FeatureLevel { level, max_level: FEATURE_LEVEL_MAX, metadata_version }))
 }

@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
+use common::limits::{CHANGE_LOG_BYTES_MAX, CHANGE_LOG_EVENTS_MAX};
 use common::{MetadataVersion, NodeId};
 use metadata_core::{ChangeLog, State};
 use tokio::sync::watch;
 
 use super::{LogId, StoredMembership};
-
-/// How many recent events, and how many bytes of them, a node can answer `?since=V` from.
-const DELTA_EVENTS_MAX: usize = 20_000;
-const DELTA_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the committed log amounts to. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -55,7 +52,7 @@ impl Published {
     pub(crate) fn new(applied: Applied) -> Self {
         let version = applied.state.version();
         let progress = progress(&applied);
-        let change_log = ChangeLog::new(version, DELTA_EVENTS_MAX, DELTA_BYTES_MAX);
+        let change_log = ChangeLog::new(version, CHANGE_LOG_EVENTS_MAX, CHANGE_LOG_BYTES_MAX);
         Self {
             applied: RwLock::new((applied, change_log)),
             version: watch::Sender::new(version),

@@ -95,6 +95,13 @@ fn apply_entry(
                 io::Error::new(io::ErrorKind::InvalidData, text)
             })?;
             let done = applied.state.apply(common::MetadataVersion(index), &proposal);
+            if !applied.state.is_supported() {
+                let level = applied.state.feature_level();
+                let text = format!(
+                    "log entry {index} raises the feature level to {level}: this build is too old for it"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
             (Some(Decided { result: done.result, version: done.version }), done.changes)
         }
         EntryPayload::Membership(membership) => {
