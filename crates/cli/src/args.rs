@@ -9,8 +9,8 @@ use runtime::telemetry::LogOptions;
 use crate::{
     commands::{
         bench::BenchCommand, broker::BrokerCommand, broker_node, cluster::ClusterCommand,
-        metadata::MetadataCommand, metadata_node::MetadataNodeCommand, raft::RaftCommand,
-        topic::TopicCommand,
+        drill::DrillCommand, metadata::MetadataCommand, metadata_node::MetadataNodeCommand,
+        raft::RaftCommand, topic::TopicCommand,
     },
     connection::ConnectionArgs,
     exit::Failure,
@@ -47,6 +47,9 @@ enum Command {
     /// The metadata and their history
     #[command(subcommand)]
     Metadata(MetadataCommand),
+    /// Break a cluster on purpose, and see what it costs
+    #[command(subcommand)]
+    Drill(DrillCommand),
     /// Measure a running cluster
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -90,6 +93,7 @@ impl Command {
             Self::Broker(BrokerArgs { command: Some(command), .. }) => command.run(connection).await,
             Self::Raft(command) => command.run(connection).await,
             Self::Metadata(command) => command.run(connection).await,
+            Self::Drill(command) => command.run(connection).await,
             Self::Bench(command) => command.run(connection).await,
             Self::Broker(_) | Self::MetadataNode(_) => Err(Failure::usage(
                 "which broker? `dmq broker --id <id>` runs one, `dmq broker list` shows all",

@@ -8,6 +8,7 @@ pub(crate) mod bench;
 pub(crate) mod broker;
 pub(crate) mod broker_node;
 pub(crate) mod cluster;
+pub(crate) mod drill;
 pub(crate) mod metadata;
 pub(crate) mod metadata_node;
 pub(crate) mod raft;

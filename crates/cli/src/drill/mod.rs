@@ -1,5 +1,19 @@
 //! Drills: break the real thing while it works, measure how long it is out of order, and check afterwards that it
 //! kept every promise.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`workload`] | writers that never stop, and write down how each write ended |
+//! | [`history`] | the checker: what was acknowledged must be there, what was refused must not |
+//! | [`target`] | the cluster that is hurt: a throw-away one, or the one that `dmq up` runs |
+//! | [`stage`] | one run: cluster, workload, what was seen; the checks that every drill ends with |
+//! | [`scripts`] | what each drill does |
+//! | [`report`] | verdict, timings, findings |
 
-mod history;
-mod workload;
+pub(crate) mod catalogue;
+pub(crate) mod history;
+pub(crate) mod report;
+pub(crate) mod scripts;
+pub(crate) mod stage;
+pub(crate) mod target;
+pub(crate) mod workload;

@@ -200,7 +200,7 @@ impl Writer {
     /// Asks another node next: the one that was named, or the one after `asked`, unless a fellow turned already.
     fn turn_to(&self, asked: usize, named: Option<String>) {
         let named = named.and_then(|url| self.shared.nodes.iter().position(|node| *node == url));
-        let next = named.unwrap_or((asked + 1) % self.shared.nodes.len().max(1));
+        let next = named.unwrap_or_else(|| (asked + 1) % self.shared.nodes.len().max(1));
         let _ = self.shared.leader.compare_exchange(asked, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }

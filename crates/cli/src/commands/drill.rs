@@ -1,0 +1,148 @@
+//! `dmq drill list|run`: break a cluster on purpose, and see what it costs.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use local_cluster::Database;
+use serde::Serialize;
+
+use crate::{
+    connection::ConnectionArgs,
+    drill::{
+        catalogue::{self, Drill},
+        report::Verdict,
+        target::Target,
+    },
+    exit::{Exit, Failure},
+    output::{Render, Table, say},
+};
+
+/// What to do with drills.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DrillCommand {
+    /// List drills
+    List,
+    /// Run a drill. Exit code 0: it passed; 6: the cluster broke a promise or did not recover
+    Run(RunArgs),
+}
+
+/// Which drill, on what.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Which drill
+    drill: Drill,
+    /// How often
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    times: u32,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// A throw-away cluster, or the one that `dmq up` runs.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArgs {
+    /// Start a throw-away cluster instead of using the running one
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// Metadata nodes of the throw-away cluster
+    #[arg(long, default_value_t = 3, requires = "ephemeral", value_parser = clap::value_parser!(u64).range(1..=7))]
+    nodes: u64,
+    /// Brokers of the throw-away cluster
+    #[arg(long, default_value_t = 3, requires = "ephemeral", value_parser = clap::value_parser!(u64).range(0..=50))]
+    brokers: u64,
+    /// Databases for its metadata nodes, one URL each; without it they use SQLite
+    #[arg(long, value_name = "URL[,URL]", value_delimiter = ',', requires = "ephemeral")]
+    databases: Vec<String>,
+    /// Data directory of the running cluster
+    #[arg(long, value_name = "DIR", default_value = "data", conflicts_with = "ephemeral")]
+    data_dir: PathBuf,
+}
+
+impl ClusterArgs {
+    /// The cluster that is meant.
+    pub(crate) async fn target(&self, fault_proxies: bool) -> Result<Target, Failure> {
+        if !self.ephemeral {
+            return Target::running(&self.data_dir);
+        }
+        let wanted = usize::try_from(self.nodes).unwrap_or_default();
+        if !self.databases.is_empty() && self.databases.len() != wanted {
+            return Err(Failure::usage(format!(
+                "--databases has {} URLs for {wanted} metadata nodes",
+                self.databases.len()
+            )));
+        }
+        say!("starting a throw-away cluster");
+        Target::throw_away(|spec| {
+            spec.nodes = self.nodes;
+            spec.brokers = self.brokers;
+            spec.fault_proxies = fault_proxies;
+            if !self.databases.is_empty() {
+                spec.database = Database::Postgres { urls: self.databases.clone() };
+            }
+        })
+        .await
+    }
+}
+
+impl DrillCommand {
+    /// Runs it.
+    pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
+        match self {
+            Self::List => connection.output.emit(&DrillList::new()),
+            Self::Run(args) => {
+                let throw_away = args.drill.needs_throw_away();
+                if throw_away && !args.cluster.ephemeral {
+                    return Err(Failure::usage(format!("{} needs --ephemeral", args.drill.name())));
+                }
+                let mut target = args.cluster.target(throw_away).await?;
+                let times = usize::try_from(args.times).unwrap_or(usize::MAX);
+                let report = catalogue::run(args.drill, times, &mut target).await?;
+                connection.output.emit(&report)?;
+                if report.verdict == Verdict::Pass {
+                    return Ok(());
+                }
+                if args.cluster.ephemeral {
+                    say!("the cluster's files are kept in {}", target.keep_files().display());
+                }
+                Err(Failure::new(Exit::VerdictFail, String::new()))
+            }
+        }
+    }
+}
+
+/// A drill in the list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DrillInfo {
+    name: String,
+    about: String,
+    needs_throw_away: bool,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct DrillList(Vec<DrillInfo>);
+
+impl DrillList {
+    fn new() -> Self {
+        let drills = Drill::value_variants().iter().map(|drill| DrillInfo {
+            name: drill.name(),
+            about: drill.about(),
+            needs_throw_away: drill.needs_throw_away(),
+        });
+        Self(drills.collect())
+    }
+}
+
+impl Render for DrillList {
+    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut table = Table::new(["DRILL", "WHAT IT DOES"]);
+        for drill in &self.0 {
+            table.row([drill.name.clone(), drill.about.clone()]);
+        }
+        table.write(out)
+    }
+}

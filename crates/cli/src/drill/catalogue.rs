@@ -1,0 +1,106 @@
+//! All drills, and how one is run.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::{
+    report::{Report, Timing, Verdict},
+    scripts::{brokers, controller, quorum, rolling},
+    stage::{Seen, Stage},
+    target::Target,
+};
+use crate::{exit::Failure, output::say};
+
+/// A drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Drill {
+    /// SIGKILL the controller
+    KillController,
+    /// SIGSTOP the controller; SIGCONT once another leads: the old one must refuse
+    PauseController,
+    /// SIGTERM the controller: it hands over and ends in good order
+    StopController,
+    /// SIGKILL the controller and start it again at once: it must not lead on
+    RestartOldController,
+    /// Cut the controller off from the other nodes, but not from clients (throw-away clusters only)
+    PartitionController,
+    /// SIGKILL a broker: it goes OFFLINE, and its partitions get other leaders
+    KillBroker,
+    /// SIGKILL a majority, the leader stays: writes fail clearly, reads go on
+    QuorumLoss,
+    /// SIGKILL a majority with the leader, and start them again
+    QuorumRestore,
+    /// Stop and start every process in turn
+    RollingRestart,
+}
+
+impl Drill {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// What it does, in a line.
+    pub(crate) fn about(self) -> String {
+        let value = self.to_possible_value();
+        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
+    }
+
+    /// Whether it can only be run on a throw-away cluster.
+    pub(crate) fn needs_throw_away(self) -> bool {
+        self == Self::PartitionController
+    }
+
+    async fn play(self, stage: &mut Stage<'_>) -> Result<(), Failure> {
+        match self {
+            Self::KillController => controller::kill(stage).await,
+            Self::PauseController => controller::pause(stage).await,
+            Self::StopController => controller::stop(stage).await,
+            Self::RestartOldController => controller::restart(stage).await,
+            Self::PartitionController => controller::partition(stage).await,
+            Self::KillBroker => brokers::kill(stage).await,
+            Self::QuorumLoss => quorum::loss(stage).await,
+            Self::QuorumRestore => quorum::restore(stage).await,
+            Self::RollingRestart => rolling::restart(stage).await,
+        }
+    }
+}
+
+/// Runs a drill `times` times on one cluster. An error of the cluster makes a FAIL, not an error.
+pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Result<Report, Failure> {
+    let mut seen = Seen::default();
+    let mut error = None;
+    let mut done = 0;
+    for time in 1..=times {
+        if times > 1 {
+            say!("{} {time}/{times}", drill.name());
+        }
+        done = time;
+        if let Err(failure) = once(drill, target, &mut seen).await {
+            error = Some(failure.message);
+            break;
+        }
+    }
+    let broken = seen.checks.values().any(|check| check.failed > 0) || !seen.findings.is_empty();
+    let verdict = if broken || error.is_some() { Verdict::Fail } else { Verdict::Pass };
+    Ok(Report {
+        drill: drill.name(),
+        cluster: target.describe()?,
+        times: done,
+        verdict,
+        timings: seen.timings.iter().map(|(name, samples)| (*name, Timing::of(samples))).collect(),
+        writes: seen.writes,
+        findings: seen.findings,
+        checks: seen.checks,
+        error,
+    })
+}
+
+async fn once(drill: Drill, target: &mut Target, seen: &mut Seen) -> Result<(), Failure> {
+    let mut stage = Stage::open(target, seen).await?;
+    let played = drill.play(&mut stage).await;
+    // What was acknowledged is checked even if the drill was cut short.
+    let closed = stage.close().await;
+    played.and(closed)
+}

@@ -1,0 +1,143 @@
+//! What a drill says in the end.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    time::Duration,
+};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::history::{Counts, Findings};
+use crate::output::{Render, Table};
+
+/// Verdict, timings, and what was checked.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    /// Which drill.
+    pub(crate) drill: String,
+    /// On what.
+    pub(crate) cluster: String,
+    /// How often it was run.
+    pub(crate) times: usize,
+    /// PASS or FAIL.
+    pub(crate) verdict: Verdict,
+    /// Timings by name.
+    pub(crate) timings: BTreeMap<&'static str, Timing>,
+    /// The workload's writes.
+    pub(crate) writes: Counts,
+    /// Broken promises.
+    #[serde(flatten)]
+    pub(crate) findings: Findings,
+    /// What else was checked, by name.
+    pub(crate) checks: BTreeMap<&'static str, Check>,
+    /// Why it was cut short, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+}
+
+/// Whether the cluster did what it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Verdict {
+    /// It did.
+    Pass,
+    /// It did not.
+    Fail,
+}
+
+/// How long something took, over all runs, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Timing {
+    n: u64,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+impl Timing {
+    /// Sums samples up.
+    pub(crate) fn of(samples: &[Duration]) -> Self {
+        let mut histogram: Histogram<u64> = Histogram::new(3).expect("three digits are within the bounds");
+        for sample in samples {
+            histogram.saturating_record(u64::try_from(sample.as_micros()).unwrap_or(u64::MAX));
+        }
+        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1000.0;
+        Self {
+            n: histogram.len(),
+            p50_ms: at(0.50),
+            p95_ms: at(0.95),
+            p99_ms: at(0.99),
+            max_ms: histogram.max() as f64 / 1000.0,
+        }
+    }
+}
+
+/// How often a check held.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Check {
+    /// How often.
+    pub(crate) passed: usize,
+    /// How often not.
+    pub(crate) failed: usize,
+    /// What was seen the first time that it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) example: Option<String>,
+}
+
+impl Render for Report {
+    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        let verdict = match self.verdict {
+            Verdict::Pass => "PASS",
+            Verdict::Fail => "FAIL",
+        };
+        writeln!(out, "{verdict}  {} on {}, {} time(s)\n", self.drill, self.cluster, self.times)?;
+        let mut timings = Table::new(["TIMING", "N", "P50 MS", "P95 MS", "P99 MS", "MAX MS"]);
+        for (name, timing) in &self.timings {
+            timings.row([
+                (*name).to_owned(),
+                timing.n.to_string(),
+                format!("{:.0}", timing.p50_ms),
+                format!("{:.0}", timing.p95_ms),
+                format!("{:.0}", timing.p99_ms),
+                format!("{:.0}", timing.max_ms),
+            ]);
+        }
+        timings.write(out)?;
+        writeln!(
+            out,
+            "\nwrites: {} acknowledged, {} refused, {} unknown; of the acknowledged {} were lost",
+            self.writes.acknowledged,
+            self.writes.refused,
+            self.writes.unknown,
+            self.findings.lost.len()
+        )?;
+        for (name, check) in &self.checks {
+            let mark = if check.failed == 0 { "ok  " } else { "FAIL" };
+            writeln!(out, "  {mark} {name} ({} of {})", check.passed, check.passed + check.failed)?;
+            if let Some(example) = &check.example {
+                writeln!(out, "       {example}")?;
+            }
+        }
+        let findings = [
+            ("lost", &self.findings.lost),
+            ("invented", &self.findings.invented),
+            ("diverged", &self.findings.diverged),
+            ("applied twice", &self.findings.repeated),
+        ];
+        for (kind, found) in findings {
+            for finding in found.iter().take(10) {
+                writeln!(out, "  {kind}: {finding}")?;
+            }
+        }
+        match &self.error {
+            Some(error) => writeln!(out, "\ncut short: {error}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What each drill does. One function each; preparing, the workload and the final checks are the stage's.
+
+pub(crate) mod brokers;
+pub(crate) mod controller;
+pub(crate) mod quorum;
+pub(crate) mod rolling;
