@@ -47,6 +47,8 @@ pub(crate) struct Record {
     pub(crate) topic: String,
     /// What was written.
     pub(crate) write: Write,
+    /// Base URL of the node that was asked last.
+    pub(crate) node: String,
     /// When the attempt that ended it was begun.
     pub(crate) begun: Instant,
     /// When its end was known.
@@ -129,10 +131,15 @@ impl History {
         counts
     }
 
-    /// When the first write was acknowledged whose decisive attempt was begun at `since` or later.
-    pub(crate) fn first_acknowledged(&self, since: Instant) -> Option<Instant> {
-        let acknowledged = self.0.iter().filter(|record| matches!(record.outcome, Outcome::Acknowledged(_)));
-        acknowledged.filter(|record| record.begun >= since).map(|record| record.ended).min()
+    /// When the first write was acknowledged whose decisive attempt was begun at `since` or later, by another node
+    /// than `former`: what a controller acknowledged before a signal took effect does not count.
+    pub(crate) fn first_acknowledged(&self, since: Instant, former: Option<&str>) -> Option<Instant> {
+        self.0
+            .iter()
+            .filter(|record| matches!(record.outcome, Outcome::Acknowledged(_)))
+            .filter(|record| record.begun >= since && former != Some(record.node.as_str()))
+            .map(|record| record.ended)
+            .min()
     }
 
     /// The longest time between two acknowledgements, by whichever writers, from `since` on.

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::history::{Counts, Findings};
@@ -52,7 +51,7 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Timing {
-    n: u64,
+    n: usize,
     p50_ms: f64,
     p95_ms: f64,
     p99_ms: f64,
@@ -60,20 +59,15 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
-    /// Sums samples up.
+    /// Sums samples up; percentiles by nearest rank.
     pub(crate) fn of(samples: &[Duration]) -> Self {
-        let mut histogram: Histogram<u64> = Histogram::new(3).expect("three digits are within the bounds");
-        for sample in samples {
-            histogram.saturating_record(u64::try_from(sample.as_micros()).unwrap_or(u64::MAX));
-        }
-        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-        Self {
-            n: histogram.len(),
-            p50_ms: at(0.50),
-            p95_ms: at(0.95),
-            p99_ms: at(0.99),
-            max_ms: histogram.max() as f64 / 1000.0,
-        }
+        let mut sorted: Vec<f64> = samples.iter().map(|sample| sample.as_secs_f64() * 1000.0).collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |percent: usize| {
+            let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+            sorted.get(rank).copied().unwrap_or_default()
+        };
+        Self { n: sorted.len(), p50_ms: at(50), p95_ms: at(95), p99_ms: at(99), max_ms: at(100) }
     }
 }
 
@@ -139,5 +133,19 @@ impl Render for Report {
             Some(error) => writeln!(out, "\ncut short: {error}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_samples() {
+        let samples: Vec<Duration> = (1..=200).rev().map(Duration::from_millis).collect();
+        let timing = Timing::of(&samples);
+        assert_eq!((timing.n, timing.p50_ms, timing.p95_ms), (200, 100.0, 190.0));
+        assert_eq!((timing.p99_ms, timing.max_ms), (198.0, 200.0));
+        assert_eq!(Timing::of(&[Duration::from_millis(7)]).p50_ms, 7.0);
     }
 }

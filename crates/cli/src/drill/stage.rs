@@ -113,10 +113,19 @@ impl<'a> Stage<'a> {
         self.excused.push(broker);
     }
 
-    /// Waits for the first write acknowledged after a fault, and notes the outage.
-    pub(crate) async fn outage(&mut self, name: &'static str, fault: Instant) -> Result<(), Failure> {
-        match self.workload.next_acknowledged(fault, DEADLINE).await {
-            Some(outage) => self.time(name, outage),
+    /// Waits for the first write acknowledged by another node than `former` after a fault, and notes how long after
+    /// the beginning of the fault that was. To be called once the fault is in effect.
+    pub(crate) async fn outage(
+        &mut self,
+        name: &'static str,
+        fault: Instant,
+        former: Option<&Leadership>,
+    ) -> Result<(), Failure> {
+        let (now, former) = (Instant::now(), former.map(|former| former.url.as_str()));
+        // Without a former controller to exclude, only writes begun with the fault in effect count.
+        let since = if former.is_some() { fault } else { now };
+        match self.workload.next_acknowledged(since, former, DEADLINE).await {
+            Some(at) => self.time(name, at.duration_since(fault)),
             None => {
                 let message = format!("no write is acknowledged {} s after the fault", DEADLINE.as_secs());
                 return Err(Failure::failed(message));
@@ -149,7 +158,8 @@ impl<'a> Stage<'a> {
             Err(_) => Outcome::Unknown,
         };
         let ended = Instant::now();
-        self.own_writes.push(Record { topic, write: Write::Create, begun, ended, outcome });
+        let node = self.observer.url(node).to_owned();
+        self.own_writes.push(Record { topic, write: Write::Create, node, begun, ended, outcome });
         reply.map_err(|error| error.to_string())
     }
 

@@ -76,15 +76,20 @@ impl Workload {
         Self { shared, progress, writers: tasks }
     }
 
-    /// Waits until a write was acknowledged whose decisive attempt was begun after `since`, and tells how long after
-    /// `since` that was known. `None`: not within `deadline`.
-    pub(crate) async fn next_acknowledged(&self, since: Instant, deadline: Duration) -> Option<Duration> {
+    /// Waits until [`History::first_acknowledged`] has something to say, and tells when that was.
+    /// `None`: not within `deadline`.
+    pub(crate) async fn next_acknowledged(
+        &self,
+        since: Instant,
+        former: Option<&str>,
+        deadline: Duration,
+    ) -> Option<Instant> {
         let mut progress = self.progress.clone();
         let found = async {
             loop {
                 progress.borrow_and_update();
-                if let Some(at) = self.history().first_acknowledged(since) {
-                    return at.duration_since(since);
+                if let Some(at) = self.history().first_acknowledged(since, former) {
+                    return at;
                 }
                 // An error means that all writers are gone, and none will acknowledge anything any more.
                 if progress.changed().await.is_err() {
@@ -92,8 +97,7 @@ impl Workload {
                 }
             }
         };
-        let left = deadline.saturating_sub(since.elapsed());
-        tokio::time::timeout(left, found).await.ok()
+        tokio::time::timeout(deadline, found).await.ok()
     }
 
     /// Waits until `more` further writes are acknowledged. False: not within `deadline`.
@@ -165,31 +169,32 @@ impl Writer {
         }
         // Once an attempt may have been carried out, only a decision under the same key settles it.
         let mut in_doubt = false;
-        let (begun, outcome) = loop {
+        let (node, begun, outcome) = loop {
             let begun = Instant::now();
             let position = self.shared.leader.load(Ordering::Relaxed) % self.shared.nodes.len().max(1);
             let Some(node) = self.shared.nodes.get(position) else { return false };
             match Verdict::of(call.send(&self.shared.http, node).await) {
-                Verdict::Acknowledged(id) => break (begun, Outcome::Acknowledged(id)),
-                Verdict::Refused(why) => break (begun, Outcome::Refused(why)),
+                Verdict::Acknowledged(id) => break (node, begun, Outcome::Acknowledged(id)),
+                Verdict::Refused(why) => break (node, begun, Outcome::Refused(why)),
                 Verdict::NotDone { leader } => self.turn_to(position, leader),
                 Verdict::InDoubt => {
                     in_doubt = true;
                     self.turn_to(position, None);
                     if !self.with_keys {
-                        break (begun, Outcome::Unknown);
+                        break (node, begun, Outcome::Unknown);
                     }
                 }
             }
             if self.stopped() {
                 let outcome =
                     if in_doubt { Outcome::Unknown } else { Outcome::Refused("given up".to_owned()) };
-                break (begun, outcome);
+                break (node, begun, outcome);
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         };
         let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
-        let record = Record { topic: topic.to_owned(), write, begun, ended: Instant::now(), outcome };
+        let (topic, node) = (topic.to_owned(), node.clone());
+        let record = Record { topic, write, node, begun, ended: Instant::now(), outcome };
         self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).0.push(record);
         if acknowledged {
             self.shared.acknowledged.send_modify(|count| *count += 1);

@@ -270,7 +270,7 @@ fn expect_ok(status: u16) -> Result<(), Failure> {
 }
 
 fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are within the bounds")
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are constant and valid")
 }
 
 fn record(latencies_us: &mut Histogram<u64>, begun: Instant) {

@@ -12,7 +12,7 @@ const ID: TopicId = TopicId(Uuid::from_u128(1));
 
 fn record(topic: &str, write: Write, outcome: Outcome) -> Record {
     let now = Instant::now();
-    Record { topic: topic.into(), write, begun: now, ended: now, outcome }
+    Record { topic: topic.into(), write, node: String::new(), begun: now, ended: now, outcome }
 }
 
 fn topic(name: &str, id: TopicId, value: Option<u64>) -> TopicInfo {
@@ -116,6 +116,7 @@ fn only_attempts_begun_after_the_fault_end_the_outage() {
         ..record("t", Write::Set(1), Outcome::Acknowledged(ID))
     };
     let history = History(vec![ack(0, 5), ack(9, 12), ack(90, 95), ack(100, 110)]);
-    assert_eq!(history.first_acknowledged(at(10)), Some(at(95)));
+    assert_eq!(history.first_acknowledged(at(10), None), Some(at(95)));
+    assert_eq!(history.first_acknowledged(at(10), Some("")), None);
     assert_eq!(history.longest_gap(at(10)), Some(Duration::from_millis(83)));
 }

@@ -31,7 +31,7 @@ pub(crate) async fn kill(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let old = stage.leader().await?;
     let fault = Instant::now();
     stage.target.kill(&node_name(old.id)).await?;
-    stage.outage("outage", fault).await?;
+    stage.outage("outage", fault, Some(&old)).await?;
     let new = stage.leader_without(&[old.id]).await?;
     check_successor(stage, &old, &new);
     bring_back(stage, old.id).await
@@ -43,7 +43,7 @@ pub(crate) async fn stop(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let fault = Instant::now();
     let ended = stage.target.terminate(&node_name(old.id)).await?;
     stage.time("controller ends after", fault.elapsed());
-    stage.outage("outage", fault).await?;
+    stage.outage("outage", fault, Some(&old)).await?;
     if let Some(how) = ended {
         stage.check("it ends with exit code 0", how == "exit code 0", || how);
     }
@@ -57,7 +57,7 @@ pub(crate) async fn pause(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let old = stage.leader().await?;
     let fault = Instant::now();
     stage.target.pause(&node_name(old.id))?;
-    stage.outage("outage", fault).await?;
+    stage.outage("outage", fault, Some(&old)).await?;
     let new = stage.leader_without(&[old.id]).await?;
     check_successor(stage, &old, &new);
     stage.target.resume(&node_name(old.id))?;
@@ -72,7 +72,7 @@ pub(crate) async fn restart(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let fault = Instant::now();
     stage.target.kill(&node_name(old.id)).await?;
     stage.target.start(&node_name(old.id)).await?;
-    stage.outage("outage", fault).await?;
+    stage.outage("outage", fault, None).await?;
     stage.target.ready().await?;
     let new = stage.leader().await?;
     stage.check("a new term begins", new.term > old.term, || format!("{old:?}, then {new:?}"));
@@ -94,7 +94,7 @@ pub(crate) async fn partition(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.check("the controller that is cut off acknowledges nothing", !accepted, || format!("{refused:?}"));
     stage.check("it says so in bounded time", refused.is_ok(), || format!("{refused:?}"));
     stage.time("it refuses after", fault.elapsed());
-    stage.outage("outage", fault).await?;
+    stage.outage("outage", fault, Some(&old)).await?;
     let new = stage.leader_without(&[old.id]).await?;
     check_successor(stage, &old, &new);
     let observer = stage.observer.clone();

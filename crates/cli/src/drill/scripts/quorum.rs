@@ -46,7 +46,7 @@ pub(crate) async fn loss(stage: &mut Stage<'_>) -> Result<(), Failure> {
     kill_all(stage, &down).await?;
     survivor_behaves(stage, &leader).await?;
     let restored = start_all(stage, &down).await?;
-    stage.outage("writes go on after the restart", restored).await?;
+    stage.outage("writes go on after the restart", restored, None).await?;
     stage.target.ready().await?;
     stage.leader().await.map(drop)
 }
@@ -98,7 +98,7 @@ pub(crate) async fn restore(stage: &mut Stage<'_>) -> Result<(), Failure> {
         check_failure(stage, &answer);
     }
     let restored = start_all(stage, &down).await?;
-    stage.outage("writes go on after the restart", restored).await?;
+    stage.outage("writes go on after the restart", restored, None).await?;
     let outage = stage.workload.history().longest_gap(restored).unwrap_or(Duration::ZERO);
     stage.check("writes go on within 5 s", outage < REFUSAL_DEADLINE, || format!("{outage:?}"));
     stage.target.ready().await?;
