@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-
 use runtime::telemetry::LogOptions;
 
 use crate::{
     commands::{
         bench::BenchCommand, broker::BrokerCommand, broker_node, cluster::ClusterCommand,
         drill::DrillCommand, metadata::MetadataCommand, metadata_node::MetadataNodeCommand,
-        raft::RaftCommand, topic::TopicCommand,
+        raft::RaftCommand, topic::TopicCommand, up::UpCommand,
     },
     connection::ConnectionArgs,
     exit::Failure,
@@ -31,6 +30,8 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a whole cluster on this machine and run it until Ctrl-C
+    Up(UpCommand),
     /// The cluster as a whole
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -88,6 +89,7 @@ impl Command {
     /// Runs a command that talks to a cluster.
     async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
         match self {
+            Self::Up(command) => command.run(connection).await,
             Self::Cluster(command) => command.run(connection).await,
             Self::Topic(command) => command.run(connection).await,
             Self::Broker(BrokerArgs { command: Some(command), .. }) => command.run(connection).await,

@@ -1,6 +1,9 @@
 //! Which cluster a command talks to, and how its answers are written.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use client::{HttpClient, HttpOptions, MetadataClient, MetadataClientOptions};
@@ -10,15 +13,18 @@ use crate::{exit::Failure, output::Format};
 /// Where metadata nodes listen by default.
 const DEFAULT_NODES: [&str; 3] = ["http://localhost:9091", "http://localhost:9092", "http://localhost:9093"];
 
+/// The file that is used when it is there and no other is named.
+pub(crate) const DEFAULT_FILE: &str = "services.json";
+
 /// Arguments of every command that talks to a cluster.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectionArgs {
     /// Metadata nodes to talk to; without it those of services.json, or localhost:9091-9093
     #[arg(long, value_name = "URL[,URL]", env = "DMQ_METADATA", value_delimiter = ',', global = true)]
     pub(crate) metadata: Vec<String>,
-    /// The cluster's description, read for its metadata nodes
-    #[arg(long, value_name = "FILE", env = "DMQ_SERVICES", default_value = "services.json", global = true)]
-    pub(crate) services: PathBuf,
+    /// The cluster's description [default: services.json, if it is there]
+    #[arg(long, value_name = "FILE", env = "DMQ_SERVICES", global = true)]
+    pub(crate) services: Option<PathBuf>,
     /// How to write the answer
     #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t, global = true)]
     pub(crate) output: Format,
@@ -36,13 +42,15 @@ impl ConnectionArgs {
         if !self.metadata.is_empty() {
             return self.metadata.iter().map(|url| base_url(url)).collect();
         }
-        if !self.services.exists() {
-            return Ok(DEFAULT_NODES.map(str::to_owned).to_vec());
-        }
-        let text = std::fs::read_to_string(&self.services)
-            .map_err(|error| Failure::usage(format!("{}: {error}", self.services.display())))?;
+        let file = match &self.services {
+            Some(file) => file.as_path(),
+            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+            None => return Ok(DEFAULT_NODES.map(str::to_owned).to_vec()),
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
         let nodes = metadata_urls(&text)
-            .ok_or_else(|| Failure::usage(format!("{}: names no metadata nodes", self.services.display())))?;
+            .ok_or_else(|| Failure::usage(format!("{}: names no metadata nodes", file.display())))?;
         Ok(nodes)
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// Wrong arguments or configuration.
     Usage = 2,
+    /// A node refused to start, or is not to be started.
+    Refused = 3,
     /// Nobody could answer.
     Unavailable = 4,
     /// A write of unknown outcome.

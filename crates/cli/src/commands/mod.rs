@@ -13,6 +13,7 @@ pub(crate) mod metadata;
 pub(crate) mod metadata_node;
 pub(crate) mod raft;
 pub(crate) mod topic;
+pub(crate) mod up;
 
 /// The longest JSON shown in a table cell, in characters.
 const CELL_CHARS_MAX: usize = 100;

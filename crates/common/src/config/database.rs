@@ -112,6 +112,16 @@ impl DatabaseUrl {
         path.split('?').next()
     }
 
+    /// With a relative SQLite path put behind `base`; anything else stays as it is.
+    #[must_use]
+    pub fn with_sqlite_base(&self, base: &str) -> Self {
+        let relative = self.0.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        match relative.filter(|path| !path.starts_with('/')) {
+            Some(path) => Self(format!("sqlite:{}/{path}", base.trim_end_matches('/'))),
+            None => self.clone(),
+        }
+    }
+
     /// The whole URL, secrets included: for opening the database, for nothing else.
     pub fn expose(&self) -> &str {
         &self.0
@@ -204,6 +214,15 @@ mod tests {
             missing.to_string(),
             "the database URL needs the environment variable HOST, which is not set"
         );
+    }
+
+    #[test]
+    fn relative_files_get_a_base_and_keep_their_parameters() {
+        let based = |url: &str| DatabaseUrl::parse(url).unwrap().with_sqlite_base("/var/dmq/");
+        assert_eq!(based("sqlite:data/raft.db?x=1").expose(), "sqlite:/var/dmq/data/raft.db?x=1");
+        assert_eq!(based("sqlite://data/raft.db").sqlite_path(), Some("/var/dmq/data/raft.db"));
+        assert_eq!(based("sqlite:///srv/raft.db").expose(), "sqlite:///srv/raft.db");
+        assert_eq!(based("postgres://db/raft").expose(), "postgres://db/raft");
     }
 
     #[test]
