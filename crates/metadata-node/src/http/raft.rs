@@ -70,7 +70,7 @@ pub(super) fn shown(status: raft::RaftStatus) -> RaftStatus {
             Role::Candidate => RaftState::Candidate,
             Role::Learner => RaftState::Learner,
         },
-        is_leader: status.role == Role::Leader,
+        is_leader: status.role == Role::Leader && status.leader_id == Some(status.node_id),
         current_term: status.current_term,
         leader_id: status.leader_id,
         commit_index: status.commit_index,

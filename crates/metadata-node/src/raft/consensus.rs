@@ -133,7 +133,8 @@ impl Consensus {
             node_id: self.node_id(),
             role,
             current_term: common::Term(metrics.current_term),
-            leader_id: metrics.current_leader,
+            // A leader that has lost its quorum still is one to its own Raft core, and must not call itself one.
+            leader_id: self.leader().leader.map(|leader| leader.id),
             commit_index: index(&metrics.local_committed),
             last_applied: applied,
             last_log_index: metrics.last_log_index.unwrap_or(0),
