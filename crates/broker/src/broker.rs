@@ -149,7 +149,7 @@ impl Broker {
             id: u64::try_from(settings.broker_id.0).unwrap_or_default(),
             incarnation_id,
         };
-        let routes = http::router(Context {
+        let context = Context {
             broker_id: settings.broker_id,
             incarnation_id,
             cluster_id: settings.cluster_id.clone(),
@@ -158,8 +158,8 @@ impl Broker {
             image: Arc::clone(&image),
             replicas: replicas.clone(),
             metrics,
-        });
-        let routes = routes.merge(runtime::http::livez(tasks, livez));
+        };
+        let routes = http::router(context, runtime::http::livez(tasks, livez));
         runtime::http::serve(tasks, listener, routes, HttpLimits::default());
 
         let task = FollowerTask {

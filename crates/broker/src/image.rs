@@ -181,3 +181,6 @@ fn build(image: ClusterImage) -> State {
 
 /// Shared by everything in the broker that needs metadata.
 pub type SharedImage = Arc<MetadataImage>;
+
+#[cfg(test)]
+mod tests;

@@ -109,12 +109,16 @@ fn heartbeat(context: &Context, link: &LinkStatus) -> Check {
 }
 
 fn metadata(link: &LinkStatus) -> Check {
-    match link.metadata_version {
-        None => check("metadata", false, "none pulled yet"),
+    let have = match link.metadata_version {
+        None => "none pulled yet".to_owned(),
         Some(version) if version < link.known_version => {
-            check("metadata", true, format!("version {version}, catching up with {}", link.known_version))
+            format!("version {version}, catching up with {}", link.known_version)
         }
-        Some(version) => check("metadata", true, format!("version {version}, the newest known")),
+        Some(version) => format!("version {version}, the newest known"),
+    };
+    match &link.pull_trouble {
+        Some(trouble) => check("metadata", false, format!("{have}; the last pull failed: {trouble}")),
+        None => check("metadata", link.metadata_version.is_some(), have),
     }
 }
 

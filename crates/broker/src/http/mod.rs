@@ -18,6 +18,3 @@ mod router;
 mod status;
 
 pub use router::{Context, router};
-
-#[cfg(test)]
-mod tests;

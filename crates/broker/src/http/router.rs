@@ -48,8 +48,8 @@ pub struct Context {
 ))]
 struct Description;
 
-/// All routes but `/livez`, which `runtime::http` has.
-pub fn router(context: Context) -> Router {
+/// All routes; `livez` is the one that `runtime::http` makes.
+pub fn router(context: Context, livez: Router) -> Router {
     let context = Arc::new(context);
     let (routes, description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(push::push))
@@ -60,11 +60,12 @@ pub fn router(context: Context) -> Router {
     let description = Arc::new(description);
     routes
         .route(paths::OPENAPI, get(move || async move { Json(Arc::clone(&description)).into_response() }))
+        .with_state(Arc::clone(&context))
+        .merge(livez)
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(Arc::clone(&context), check_cluster))
+        .layer(middleware::from_fn_with_state(context, check_cluster))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(context)
 }
 
 async fn no_such_path(uri: Uri) -> Refusal {

@@ -28,6 +28,8 @@ pub(super) struct Catchup {
     not_before: Time,
     /// Pulls in a row that brought nothing newer although something newer exists.
     failures: u32,
+    /// Why the last pull failed, if none has succeeded since.
+    trouble: Option<String>,
     /// When to pull although nothing is known to have changed.
     next_refresh: Time,
     /// The next pull asks for everything: deltas did not fit.
@@ -43,6 +45,7 @@ impl Catchup {
             job: None,
             not_before: Time::ZERO,
             failures: 0,
+            trouble: None,
             next_refresh: Time::ZERO,
             full: false,
         }
@@ -54,6 +57,10 @@ impl Catchup {
 
     pub(super) fn known(&self) -> MetadataVersion {
         self.known
+    }
+
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Whether the broker knows the metadata at `version`, and leads nothing there.
@@ -103,6 +110,10 @@ impl Catchup {
         result: Result<Pulled, &PullFailure>,
     ) {
         self.job = None;
+        self.trouble = match result {
+            Ok(_) | Err(PullFailure::WrongCluster { .. }) => None,
+            Err(PullFailure::Failed { detail } | PullFailure::Gap { detail }) => Some(detail.clone()),
+        };
         let progress = match result {
             Ok(pulled) => {
                 let progress = self.have.is_none_or(|have| pulled.version > have) || self.full;

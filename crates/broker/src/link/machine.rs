@@ -157,6 +157,7 @@ impl Link {
             following: matches!(self.phase, Phase::Following { .. }),
             known_version: self.catchup.known(),
             metadata_version: self.catchup.have(),
+            pull_trouble: self.catchup.trouble().map(str::to_owned),
             last_success: self.last_success,
             consecutive_failures: self.consecutive_failures,
             rediscoveries: self.rediscoveries,

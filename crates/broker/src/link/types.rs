@@ -199,6 +199,8 @@ pub struct LinkStatus {
     pub known_version: MetadataVersion,
     /// The version that the broker has.
     pub metadata_version: Option<MetadataVersion>,
+    /// Why the last pull failed, if none has succeeded since.
+    pub pull_trouble: Option<String>,
     /// When a heartbeat (or a registration) last succeeded.
     pub last_success: Option<Time>,
     /// Failures in a row since then.

@@ -27,6 +27,15 @@ pub struct ReplicaDirs {
     strays: usize,
 }
 
+/// What came of [`ReplicaDirs::ensure`].
+#[derive(Debug, Default)]
+pub struct Ensured {
+    /// How many directories are new.
+    pub created: usize,
+    /// Former topics of this name whose replicas have the places of some of its partitions.
+    pub in_the_way: BTreeSet<TopicId>,
+}
+
 impl ReplicaDirs {
     /// Reads what is there.
     pub fn open(root: &Path) -> io::Result<Self> {
@@ -70,26 +79,30 @@ impl ReplicaDirs {
         self.deleted.iter().map(String::as_str)
     }
 
-    /// Creates the directories of those partitions of `topic` that `broker` holds. Returns how many are new.
-    pub fn ensure(&mut self, topic: &Topic, broker: BrokerId) -> io::Result<usize> {
-        let mut created = 0;
+    /// Creates the directories of those partitions of `topic` that `broker` holds, but for places that another
+    /// topic of this name has.
+    pub fn ensure(&mut self, topic: &Topic, broker: BrokerId) -> io::Result<Ensured> {
+        let mut ensured = Ensured::default();
         for partition in topic.partitions.iter().filter(|partition| partition.replicas.contains(&broker)) {
             let replica = (topic.topic_name.clone(), partition.id);
             match self.replicas.get(&replica) {
                 Some(topic_id) if *topic_id == topic.topic_id => continue,
-                // A topic of this name from before, whose deletion nobody has confirmed to us: kept.
-                Some(_) => self.put_aside(&replica, Aside::Stray)?,
+                Some(other) => {
+                    ensured.in_the_way.insert(*other);
+                    continue;
+                }
                 None => {}
             }
             self.create(&replica_dir_name(&replica.0, replica.1), topic.topic_id)?;
             self.replicas.insert(replica, topic.topic_id);
-            created += 1;
+            ensured.created += 1;
         }
-        Ok(created)
+        Ok(ensured)
     }
 
-    /// Takes the replicas of a topic out of service, since its deletion was committed. Returns how many.
-    pub fn retire(&mut self, topic: &TopicName, topic_id: TopicId) -> io::Result<usize> {
+    /// Takes the replicas of a topic out of service: to be removed, since its deletion was committed, or to be kept
+    /// for a person to judge, since they are in the way.
+    pub(super) fn retire(&mut self, topic: &TopicName, topic_id: TopicId, aside: Aside) -> io::Result<()> {
         let replicas: Vec<_> = self
             .replicas
             .range(partitions_of(topic))
@@ -97,9 +110,10 @@ impl ReplicaDirs {
             .map(|(replica, _)| replica.clone())
             .collect();
         for replica in &replicas {
-            self.put_aside(replica, Aside::Deleted)?;
+            self.rename_aside(&replica_dir_name(&replica.0, replica.1), aside)?;
+            self.replicas.remove(replica);
         }
-        Ok(replicas.len())
+        Ok(())
     }
 
     /// Removes a directory that [`ReplicaDirs::retire`] put aside, with all that is in it.
@@ -152,12 +166,6 @@ impl ReplicaDirs {
         }
         let file = dir.join(PARTITION_METADATA);
         fs::write(&file, partition_metadata(topic_id)).map_err(|error| name_path(error, &file))
-    }
-
-    fn put_aside(&mut self, replica: &(TopicName, PartitionId), aside: Aside) -> io::Result<()> {
-        self.rename_aside(&replica_dir_name(&replica.0, replica.1), aside)?;
-        self.replicas.remove(replica);
-        Ok(())
     }
 
     fn rename_aside(&mut self, name: &str, aside: Aside) -> io::Result<()> {

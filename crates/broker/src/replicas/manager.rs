@@ -1,6 +1,7 @@
 //! Keeps the directories in step with the metadata.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use http_api::query::{HISTORY_LIMIT_MAX, HistoryQuery};
 use runtime::Stop;
 use tokio::{sync::Notify, time::Instant};
 
-use super::dirs::ReplicaDirs;
+use super::{dirs::ReplicaDirs, layout::Aside};
 use crate::image::{Changes, SharedImage};
 
 /// Pauses after the disk refused something.
@@ -78,8 +79,14 @@ pub struct ReplicaManager {
     image: SharedImage,
     metadata: MetadataClient,
     replicas: Replicas,
-    /// What the disk refused: done again with whatever comes next.
+    /// Topics that are in the way of others of their name, and whose deletion is not confirmed.
+    displaced: BTreeSet<(TopicName, TopicId)>,
+    /// Whether there are topics in the way, of which the history has to be asked first.
+    in_the_way: bool,
+    /// What the disk refused, or what was in the way of: done again with whatever comes next.
     undone: Changes,
+    /// Whether everything was looked at once, after a full image.
+    seen_all: bool,
     failures: u32,
     retry_at: Option<Instant>,
     /// When each deleted directory may go, in order.
@@ -104,7 +111,10 @@ impl ReplicaManager {
             image,
             metadata,
             replicas,
+            displaced: BTreeSet::new(),
+            in_the_way: false,
             undone: Changes::default(),
+            seen_all: false,
             failures: 0,
             retry_at: None,
             removals: Vec::new(),
@@ -128,7 +138,7 @@ impl ReplicaManager {
                 Err(error) if error.is_cancelled() => return,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
-            if check_strays && stop.or(self.check_strays()).await.is_none() {
+            if (check_strays || self.in_the_way) && stop.or(self.check_strays()).await.is_none() {
                 return;
             }
         }
@@ -161,7 +171,8 @@ impl ReplicaManager {
             Instant::now() + pause
         });
         let mut figures = lock(&self.replicas.shared.figures);
-        figures.in_step |= changes.full && trouble.is_none();
+        self.seen_all |= changes.full;
+        figures.in_step |= self.seen_all && trouble.is_none();
         if let Some(error) = &trouble
             && figures.trouble.as_ref() != Some(error)
         {
@@ -175,9 +186,15 @@ impl ReplicaManager {
 
     fn retire(&mut self, changes: &Changes, trouble: &mut Option<String>) {
         for (topic, topic_id) in &changes.deleted {
-            if let Err(error) = self.dirs.retire(topic, *topic_id) {
+            if let Err(error) = self.dirs.retire(topic, *topic_id, Aside::Deleted) {
                 *trouble = Some(error.to_string());
                 self.undone.deleted.insert((topic.clone(), *topic_id));
+            }
+        }
+        for (topic, topic_id) in std::mem::take(&mut self.displaced) {
+            if let Err(error) = self.dirs.retire(&topic, topic_id, Aside::Stray) {
+                *trouble = Some(error.to_string());
+                self.displaced.insert((topic, topic_id));
             }
         }
     }
@@ -191,9 +208,16 @@ impl ReplicaManager {
             }
         });
         let mut created = 0;
+        self.in_the_way = false;
         for topic in topics {
             match self.dirs.ensure(&topic, self.options.broker_id) {
-                Ok(count) => created += count,
+                Ok(ensured) => {
+                    created += ensured.created;
+                    if !ensured.in_the_way.is_empty() {
+                        self.in_the_way = true;
+                        self.undone.topics.insert(topic.topic_name.clone());
+                    }
+                }
                 Err(error) => {
                     *trouble = Some(error.to_string());
                     self.undone.topics.insert(topic.topic_name.clone());
@@ -219,38 +243,45 @@ impl ReplicaManager {
     /// Gives every deleted directory that has none yet a time to go.
     fn schedule_removals(&mut self) {
         let at = Instant::now() + self.options.delete_delay;
-        let scheduled: std::collections::BTreeSet<&str> =
-            self.removals.iter().map(|(_, name)| name.as_str()).collect();
+        let scheduled: BTreeSet<&str> = self.removals.iter().map(|(_, name)| name.as_str()).collect();
         let new: Vec<_> =
             self.dirs.deleted().filter(|name| !scheduled.contains(name)).map(str::to_owned).collect();
         self.removals.extend(new.into_iter().map(|name| (at, name)));
     }
 
-    /// Asks about topics that the metadata does not know: were they deleted, or does it just not know them?
+    /// Asks about topics that the metadata does not know: were they deleted, or does it just not know them? The
+    /// former's data goes; the latter's stays where it is, or beside it if another topic needs the place.
     async fn check_strays(&mut self) {
         let unknown = self.image.read(|state| self.dirs.unknown_topics(state));
-        let mut deleted = Changes::default();
+        let mut found = Changes::default();
         self.unknown_topics = unknown.len();
+        let mut pause = self.options.stray_check_interval;
         for (topic, topic_id) in unknown {
             match self.was_deleted(&topic, topic_id).await {
                 Ok(true) => {
                     self.unknown_topics -= 1;
-                    deleted.deleted.insert((topic, topic_id));
+                    found.deleted.insert((topic, topic_id));
                 }
-                Ok(false) => tracing::warn!(
-                    event = "replica.unknown_topic", %topic, %topic_id,
-                    "on disk, not in the metadata, and no committed deletion is known: kept",
-                ),
+                Ok(false) => {
+                    tracing::warn!(
+                        event = "replica.unknown_topic", %topic, %topic_id,
+                        "on disk, not in the metadata, and no committed deletion is known: kept",
+                    );
+                    if self.undone.topics.contains(&topic) {
+                        self.displaced.insert((topic, topic_id));
+                    }
+                }
                 Err(error) => {
-                    tracing::warn!(event = "replica.history_unavailable", %topic, %error);
+                    tracing::warn!(event = "replica.history_unavailable", %topic, %error, "cannot ask for its deletion");
+                    pause = pause.min(RETRY_PAUSE_MAX);
                     break;
                 }
             }
         }
-        self.check_strays_at = Some(Instant::now() + self.options.stray_check_interval);
+        self.check_strays_at = Some(Instant::now() + pause);
         self.publish();
-        if !deleted.deleted.is_empty() {
-            self.replicas.changed(deleted);
+        if !found.deleted.is_empty() || !self.displaced.is_empty() {
+            self.replicas.changed(found);
         }
     }
 

@@ -1,0 +1,213 @@
+//! What a metadata node of the test answers.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use common::{BrokerId, BrokerStatus, IncarnationId, NodeId, Term};
+use http_api::{
+    BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, Delta, DeltaSet, ErrorCode, HeartbeatRequest,
+    HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo, headers, paths,
+    query::{ClusterQuery, HistoryQuery},
+};
+use metadata_core::{Command, Outcome};
+use uuid::Uuid;
+
+use super::{Core, Shared};
+
+type Node = State<(u64, Arc<Shared>)>;
+
+pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(paths::CONTROLLER, get(controller))
+        .route(paths::BROKERS, post(register))
+        .route(paths::HEARTBEAT, post(heartbeat))
+        .route(paths::CLUSTER, get(cluster))
+        .route(paths::HISTORY, get(history))
+        .with_state((id, shared))
+}
+
+pub(super) fn registration(
+    broker_id: BrokerId,
+    incarnation: Uuid,
+    host: String,
+    port: u16,
+    gone: bool,
+) -> Command {
+    Command::RegisterBroker {
+        broker_id,
+        incarnation_id: IncarnationId(incarnation),
+        host,
+        port,
+        kafka_port: None,
+        rack: None,
+        previous_is_gone: gone,
+    }
+}
+
+fn problem(code: ErrorCode) -> Response {
+    let status = StatusCode::from_u16(code.status()).unwrap();
+    (status, Json(Problem::new(code, format!("the test says {code}")))).into_response()
+}
+
+fn rejected(rejection: &metadata_core::Rejection) -> Response {
+    let code = match rejection {
+        metadata_core::Rejection::DuplicateBrokerId { .. } => ErrorCode::DuplicateBrokerId,
+        metadata_core::Rejection::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,
+        metadata_core::Rejection::UnknownBroker { .. } => ErrorCode::UnknownBroker,
+        other => panic!("the test does not expect {other}"),
+    };
+    problem(code)
+}
+
+impl Core {
+    /// Whom a node takes for the leader.
+    fn leader_as_seen_by(&self, node: u64) -> Option<ControllerInfo> {
+        let (leader, term) = match self.stale.get(&node) {
+            Some(stale) => *stale,
+            None => (self.leader?, self.term),
+        };
+        Some(ControllerInfo {
+            controller_id: NodeId(leader),
+            controller_url: self.urls[&leader].clone(),
+            controller_term: Term(term),
+            timestamp: 0,
+        })
+    }
+
+    /// The leader's own statement, or the answer of a node that does not lead.
+    fn must_lead(&self, node: u64) -> Result<ControllerInfo, Response> {
+        match self.leader_as_seen_by(node) {
+            Some(info) if info.controller_id == NodeId(node) => Ok(info),
+            Some(info) => {
+                let names = [
+                    (headers::CONTROLLER_LEADER, info.controller_id.to_string()),
+                    (headers::CONTROLLER_URL, info.controller_url),
+                ];
+                Err((names, problem(ErrorCode::NotController)).into_response())
+            }
+            None => Err(problem(ErrorCode::NotController)),
+        }
+    }
+}
+
+async fn controller(State((id, shared)): Node) -> Response {
+    match shared.core.lock().unwrap().leader_as_seen_by(id) {
+        Some(info) => Json(info).into_response(),
+        None => problem(ErrorCode::NotController),
+    }
+}
+
+async fn register(State((id, shared)): Node, Json(request): Json<RegisterBrokerRequest>) -> Response {
+    let mut core = shared.core.lock().unwrap();
+    let controller_info = match core.must_lead(id) {
+        Ok(info) => info,
+        Err(answer) => return answer,
+    };
+    core.registrations += 1;
+    let gone = core.previous_is_gone;
+    let RegisterBrokerRequest { broker_id, host, port, incarnation_id, .. } = request;
+    match core.apply(registration(broker_id, incarnation_id.0, host, port, gone)).result {
+        Ok(Outcome::Broker { broker }) => {
+            let response = RegisterBrokerResponse {
+                broker_id,
+                broker_epoch: broker.broker_epoch,
+                metadata_version: core.state.version(),
+                controller_info,
+            };
+            (StatusCode::CREATED, Json(response)).into_response()
+        }
+        Ok(other) => panic!("{other:?}"),
+        Err(rejection) => rejected(&rejection),
+    }
+}
+
+async fn heartbeat(
+    State((id, shared)): Node,
+    Path(broker_id): Path<BrokerId>,
+    Json(request): Json<HeartbeatRequest>,
+) -> Response {
+    let mut core = shared.core.lock().unwrap();
+    let controller = match core.must_lead(id) {
+        Ok(info) => info,
+        Err(answer) => return answer,
+    };
+    if let Some(code) = core.heartbeats_fail_with {
+        return problem(code);
+    }
+    match core.state.broker(broker_id) {
+        None => return problem(ErrorCode::UnknownBroker),
+        Some(broker) if broker.broker_epoch != request.broker_epoch => {
+            return problem(ErrorCode::StaleBrokerEpoch);
+        }
+        Some(broker) if broker.status == BrokerStatus::Offline => {
+            core.apply(Command::UnfenceBroker { broker_id, broker_epoch: request.broker_epoch })
+                .result
+                .unwrap();
+        }
+        Some(_) => {}
+    }
+    if request.want_shutdown {
+        core.apply(Command::DrainBroker { broker_id, broker_epoch: request.broker_epoch }).result.unwrap();
+    }
+    core.heartbeats.push((id, request));
+    let broker_status = core.state.broker(broker_id).unwrap().status;
+    Json(HeartbeatResponse {
+        success: true,
+        metadata_version: core.state.version(),
+        controller_id: controller.controller_id,
+        controller_term: controller.controller_term,
+        broker_status,
+        timestamp: 0,
+    })
+    .into_response()
+}
+
+async fn cluster(State((_, shared)): Node, Query(query): Query<ClusterQuery>) -> Json<ClusterMetadata> {
+    let mut core = shared.core.lock().unwrap();
+    let since = query.since;
+    core.pulls.push(since);
+    let version = core.state.version();
+    if let Some(from_version) = since
+        && let Some(events) = core.log.since(from_version)
+    {
+        let deltas = events.into_iter().map(|(version, event)| Delta { version, event }).collect();
+        return Json(ClusterMetadata::Deltas(DeltaSet { from_version, version, deltas }));
+    }
+    core.full_answers += 1;
+    let state = &core.state;
+    Json(ClusterMetadata::Full(ClusterImage {
+        cluster_id: state.cluster_id().clone(),
+        version,
+        full: true,
+        controller_leader_id: None,
+        controller_info: None,
+        brokers: state.brokers().map(|broker| BrokerInfo::new(broker, 0, 0)).collect(),
+        topics: state.topics().map(|topic| TopicInfo::from(topic.as_ref().clone())).collect(),
+        total_partitions: state.total_partitions(),
+        active_metadata_nodes: Vec::new(),
+    }))
+}
+
+async fn history(
+    State((_, shared)): Node,
+    Query(query): Query<HistoryQuery>,
+) -> Json<Vec<http_api::HistoryEntry>> {
+    let core = shared.core.lock().unwrap();
+    if core.forgets_history {
+        return Json(Vec::new());
+    }
+    let topic = query.topic.unwrap();
+    let since = query.since.unwrap();
+    let about = |entry: &&http_api::HistoryEntry| {
+        let after = &entry.after;
+        let name = after["topicName"].as_str().or_else(|| after["topic"]["topicName"].as_str());
+        entry.version > since && name == Some(&topic)
+    };
+    Json(core.history.iter().filter(about).cloned().collect())
+}

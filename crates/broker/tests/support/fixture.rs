@@ -1,0 +1,112 @@
+//! A broker under test, in this process.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use broker::{Broker, Settings, StartError, link::LinkStatus};
+use client::{HttpClient, HttpRequest, Reply};
+use common::{BrokerId, ClusterId};
+use http_api::{Readiness, StorageStatus, paths};
+use runtime::{ShutdownReason, Tasks};
+
+/// How long a condition may take to come true.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Waits until `condition` holds, and fails the test if it does not in time.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A running broker.
+pub(crate) struct BrokerFixture {
+    pub(crate) tasks: Tasks,
+    broker: Broker,
+    pub(crate) data_dir: PathBuf,
+    http: HttpClient,
+}
+
+impl BrokerFixture {
+    /// Settings whose times are a tenth of the usual ones.
+    pub(crate) fn settings(metadata_nodes: Vec<String>, data_dir: &Path) -> Settings {
+        Settings {
+            broker_id: BrokerId(101),
+            cluster_id: ClusterId("test".into()),
+            listen_host: "127.0.0.1".into(),
+            listen_port: 0,
+            advertised_host: "127.0.0.1".into(),
+            advertised_port: 0,
+            kafka_port: None,
+            rack: None,
+            data_dir: data_dir.to_owned(),
+            metadata_nodes,
+            heartbeat_interval: Duration::from_millis(50),
+            session_timeout: Duration::from_millis(300),
+            request_timeout: Duration::from_millis(100),
+            metadata_refresh: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(2),
+            delete_delay: Duration::from_millis(100),
+        }
+    }
+
+    pub(crate) async fn start(settings: Settings) -> Self {
+        let tasks = Tasks::new();
+        let data_dir = settings.data_dir.clone();
+        let broker = Broker::start(settings, &tasks).await.unwrap();
+        Self { tasks, broker, data_dir, http: HttpClient::default() }
+    }
+
+    /// Started, and following with all metadata there are.
+    pub(crate) async fn following(settings: Settings) -> Self {
+        let broker = Self::start(settings).await;
+        eventually("the broker is ready", async || broker.readiness().await.ready).await;
+        broker
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.broker.url()
+    }
+
+    pub(crate) fn link(&self) -> LinkStatus {
+        self.broker.follower().status()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.http.send(HttpRequest::get(format!("{}{path}", self.url()))).await.unwrap()
+    }
+
+    pub(crate) async fn status(&self) -> StorageStatus {
+        self.get(paths::STORAGE_STATUS).await.json().unwrap()
+    }
+
+    pub(crate) async fn readiness(&self) -> Readiness {
+        self.get("/readyz?verbose").await.json().unwrap()
+    }
+
+    /// Names of the directories in the data directory, sorted.
+    pub(crate) fn dirs(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.data_dir).unwrap().map(Result::unwrap);
+        let mut names: Vec<String> = entries
+            .filter(|entry| entry.file_type().unwrap().is_dir())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Runs to its end, which somebody else brings about.
+    pub(crate) async fn ends(self) -> Result<(), StartError> {
+        self.broker.serve(&self.tasks).await
+    }
+
+    /// Told to stop, as by SIGTERM.
+    pub(crate) async fn stop(self) -> Result<(), StartError> {
+        self.tasks.shutdown().request(ShutdownReason::Signal("SIGTERM"));
+        self.ends().await
+    }
+}
