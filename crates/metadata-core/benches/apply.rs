@@ -105,6 +105,7 @@ fn shrink_isr(cluster: &Cluster, number: u64) -> Command {
         broker_epoch: cluster.epoch(leader),
         changes: vec![IsrChange {
             topic_name: topic.topic_name.clone(),
+            topic_id: topic.topic_id,
             partition: PartitionId(0),
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,

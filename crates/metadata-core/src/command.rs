@@ -189,12 +189,14 @@ impl Command {
     }
 }
 
-/// One ISR change: applied only if both epochs are still the partition's.
+/// One ISR change: applied only if the topic and both epochs are still the partition's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IsrChange {
     /// Topic.
     pub topic_name: TopicName,
+    /// Its identity: the partitions of a topic that was created again under its name begin with the same epochs.
+    pub topic_id: TopicId,
     /// Partition.
     pub partition: PartitionId,
     /// The leader epoch the caller leads under.

@@ -159,7 +159,8 @@ pub enum Rejection {
         /// What is wrong.
         detail: String,
     },
-    /// The caller does not lead the partition, or leads it under another epoch.
+    /// The caller does not lead the partition, or leads it under another epoch, or leads one of a former topic of that
+    /// name.
     #[error("{detail}")]
     FencedLeaderEpoch {
         /// Which partition, which epochs.

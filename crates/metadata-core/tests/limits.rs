@@ -4,7 +4,7 @@
 
 use common::{
     BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch,
-    PartitionId, TopicName,
+    PartitionId, TopicId, TopicName,
     limits::{BROKERS_MAX, ELECTIONS_PER_COMMAND_MAX, ISR_CHANGES_PER_COMMAND_MAX},
 };
 use metadata_core::{Command, Outcome, Proposal, Rejection, State, command::IsrChange};
@@ -59,6 +59,7 @@ fn elements_of_one_command() {
     let topic_name = TopicName::new("orders").unwrap();
     let change = IsrChange {
         topic_name: topic_name.clone(),
+        topic_id: TopicId(Uuid::nil()),
         partition: PartitionId(0),
         leader_epoch: LeaderEpoch(0),
         partition_epoch: PartitionEpoch(0),

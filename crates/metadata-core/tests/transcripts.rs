@@ -180,11 +180,11 @@ impl Story {
         }
     }
 
-    /// `isr CALLER TOPIC-PARTITION=1,2 ... [leader-epoch=E] [partition-epoch=E]`
+    /// `isr CALLER TOPIC-PARTITION=1,2 ... [leader-epoch=E] [partition-epoch=E] [topic-id=N]`
     fn isr(&self, words: &Words<'_>) -> Command {
         let (broker_id, broker_epoch) = self.broker(words.at(1));
         let wanted = words.0[2..].iter().filter_map(|word| word.split_once('='));
-        let wanted = wanted.filter(|(key, _)| !key.ends_with("-epoch"));
+        let wanted = wanted.filter(|(key, _)| !key.ends_with("-epoch") && *key != "topic-id");
         let changes = wanted.map(|(partition, isr)| {
             let (topic_name, partition) = topic_partition(partition);
             let known = self.partition(&topic_name, partition);
@@ -200,6 +200,14 @@ impl Story {
                     known.map_or(0, |p| p.partition_epoch.0),
                 )),
                 new_isr: isr.split(',').map(member).collect(),
+                topic_id: words.value("topic-id").map_or_else(
+                    || {
+                        self.state
+                            .topic(topic_name.as_str())
+                            .map_or(TopicId(Uuid::nil()), |topic| topic.topic_id)
+                    },
+                    |id| TopicId(Uuid::from_u128(id.parse().unwrap())),
+                ),
                 topic_name,
                 partition,
             }

@@ -82,6 +82,9 @@ fn validate(broker: &Broker) -> Result<(), Rejection> {
                 "broker {broker_id}: rack has {length} bytes; it needs 1 to {BROKER_RACK_BYTES_MAX}"
             ))
         }
+        Some(rack) if rack.contains(char::is_control) => {
+            invalid(format!("broker {broker_id}: rack {rack:?} contains a control character"))
+        }
         _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
-//! ISR changes asked for by partition leaders (KIP-497), each a compare-and-set on the leader epoch and the
-//! partition epoch.
+//! ISR changes asked for by partition leaders (KIP-497), each a compare-and-set on the topic's identity, the leader
+//! epoch and the partition epoch.
 
 use std::collections::BTreeMap;
 
@@ -55,6 +55,13 @@ fn alter_one(
         .or(stored)
         .ok_or_else(|| Rejection::UnknownPartition { topic_name: topic_name.clone(), partition: *id })?;
 
+    if topic.topic_id != change.topic_id {
+        let detail = format!(
+            "topic `{topic_name}` has id {}, not {}: it was created again since",
+            topic.topic_id, change.topic_id
+        );
+        return Err(Rejection::FencedLeaderEpoch { detail });
+    }
     check_caller(current, caller, change)?;
     check_members(state, current, caller, change)?;
     let wanted = |replica: &BrokerId| change.new_isr.iter().any(|member| member.broker_id == *replica);

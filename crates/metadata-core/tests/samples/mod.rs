@@ -133,6 +133,7 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
     };
     let change = IsrChange {
         topic_name: name(),
+        topic_id: topic_id(),
         partition: PartitionId(1),
         leader_epoch: LeaderEpoch(2),
         partition_epoch: PartitionEpoch(5),

@@ -203,8 +203,10 @@ impl Step {
             new_isr.push(self.broker_id());
         }
         let member = |id: &BrokerId| IsrMember { broker_id: *id, broker_epoch: self.epoch_of(state, *id) };
+        let topic_id = state.topic(name.as_str()).map(|topic| topic.topic_id);
         IsrChange {
             topic_name: name.clone(),
+            topic_id: topic_id.filter(|_| self.hostile != 5).unwrap_or(TopicId(Uuid::nil())),
             partition,
             leader_epoch: known.map_or(LeaderEpoch(0), |known| known.leader_epoch),
             partition_epoch: match self.hostile {
