@@ -26,12 +26,13 @@ use super::consensus::Consensus;
 use super::types::TypeConfig;
 use super::{LeaderAddress, LeaderHint};
 
-/// Followers try one after another in the order of their ids, so that they do not split the vote.
-const STAGGER: Duration = Duration::from_millis(25);
+/// Followers try one after another in the order of their ids, so that they do not split the vote. Long enough for a
+/// pre-vote, a vote and its commit to disk on a busy machine; the first one does not wait.
+const STAGGER: Duration = Duration::from_millis(60);
 /// Between two tries: the others may notice a little later.
-const RETRY: Duration = Duration::from_millis(10);
+const RETRY: Duration = Duration::from_millis(20);
 /// How often; after that the ordinary timeouts take over.
-const TRIES: u32 = 12;
+const TRIES: u32 = 8;
 /// Pause before a leader that could not be watched is watched again.
 const REWATCH: Duration = Duration::from_millis(500);
 /// The same for one that said that it leaves: it is gone soon.
