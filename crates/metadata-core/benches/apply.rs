@@ -142,11 +142,12 @@ fn measure<T, R>(
 fn main() {
     // `cargo bench` passes `--bench`; `cargo test` does not.
     let scale = if std::env::args().any(|arg| arg == "--bench") { 1 } else { 100 };
-    for topics in [10_000 / scale, 100_000 / scale] {
-        single_commands(topics, 2_000 / scale);
-    }
+    memory(100_000 / scale);
     for (topics, partitions) in [(1_000 / scale, 100), (100_000 / scale, 1)] {
         whole_state(topics, partitions, 9);
+    }
+    for topics in [10_000 / scale, 100_000 / scale] {
+        single_commands(topics, 2_000 / scale);
     }
 }
 
@@ -179,6 +180,23 @@ fn single_commands(topics: u64, runs: u64) {
             (before, cluster.apply(command))
         },
     );
+}
+
+/// What the state takes while nothing else was ever allocated that it could have been put into.
+fn memory(topics: u64) {
+    let before = resident_bytes();
+    let cluster = Cluster::with_topics(topics, 1);
+    if let (Some(before), Some(after)) = (before, resident_bytes()) {
+        let bytes = after.saturating_sub(before);
+        println!("memory of {} topics of 1 partition: {bytes} bytes", cluster.state.topic_count());
+    }
+}
+
+/// Memory of this process, where the system tells.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1_024)
 }
 
 /// Commands and copies that concern every partition.

@@ -58,8 +58,13 @@ fn partitions(state: &State) -> BTreeMap<(TopicId, PartitionId), Partition> {
     state.topics().flat_map(|topic| of_topic(topic)).collect()
 }
 
+/// `PROPTEST_CASES=10000 cargo test -p metadata-core --test properties` is the long form.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(128)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn every_invariant_holds_after_every_command(steps in steps(150)) {

@@ -154,10 +154,16 @@ impl Tally {
             return;
         }
         self.total = self.total.saturating_add_signed(difference);
-        let before = self.topics.get(topic).copied().unwrap_or(0);
-        match before.saturating_add_signed(difference) {
-            0 => self.topics.remove(topic),
-            after => self.topics.insert(topic.clone(), after),
-        };
+        match self.topics.get_mut(topic) {
+            Some(count) => {
+                *count = count.saturating_add_signed(difference);
+                if *count == 0 {
+                    self.topics.remove(topic);
+                }
+            }
+            None => {
+                self.topics.insert(topic.clone(), difference.unsigned_abs());
+            }
+        }
     }
 }
