@@ -8,7 +8,7 @@ use common::{MetadataVersion, NodeId};
 use metadata_core::{ChangeLog, State};
 use tokio::sync::watch;
 
-use super::{LogId, StoredMembership};
+use crate::raft::types::{LogId, StoredMembership};
 
 /// What the committed log amounts to. Cheap to clone.
 #[derive(Debug, Clone)]

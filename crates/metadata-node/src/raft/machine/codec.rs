@@ -15,7 +15,9 @@ use metadata_core::{Record, State};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Applied, LogId, StoredMembership, position};
+use super::Applied;
+use super::apply::position;
+use crate::raft::types::{LogId, StoredMembership};
 use crate::raft::wire::{WireLogId, WireStoredMembership};
 use crate::store::SnapshotRecord;
 

@@ -11,9 +11,10 @@ use hyper::body::Frame;
 use openraft::RaftSnapshotBuilder;
 use openraft::alias::SnapshotOf;
 
+use super::Applied;
 use super::codec::{decode, encode, record};
-use super::{Applied, LogId, SnapshotMeta, TypeConfig};
 use crate::raft::net::Body;
+use crate::raft::types::{LogId, SnapshotMeta, TypeConfig};
 use crate::store::Store;
 
 /// Size of the pieces a snapshot is sent in.

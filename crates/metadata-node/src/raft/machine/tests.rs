@@ -5,8 +5,9 @@ use common::{BrokerId, ClusterId, IncarnationId, MetadataVersion, NodeId};
 use metadata_core::{Command, Proposal, State};
 use uuid::Uuid;
 
+use super::Applied;
 use super::codec::{decode, encode, read_head};
-use super::{Applied, LogId};
+use crate::raft::types::LogId;
 
 fn cluster() -> ClusterId {
     ClusterId("c".into())
