@@ -33,5 +33,8 @@ mod suspicions;
 mod topics;
 mod writer;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use api::Api;
 pub use router::{document, router};

@@ -47,6 +47,7 @@ type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
                        a majority and applied; `Idempotency-Key: <uuid>` makes repeating one safe. The RPCs between nodes are \
                        no part of this API."
     ),
+    components(schemas(Livez)),
     tags(
         (name = "cluster", description = "Controller, metadata as a whole, history"),
         (name = "topics", description = "Topics and their partitions"),
