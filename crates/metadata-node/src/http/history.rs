@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use common::TopicName;
+use common::{MetadataVersion, TopicName};
 use http_api::{
     ErrorCode, HistoryEntry, Problem, paths,
     query::{HISTORY_LIMIT_MAX, HistoryQuery},
@@ -39,10 +39,14 @@ pub(super) async fn get(
             Refusal::new(problem.with("parameter", "topic"))
         })?;
     }
-    let query = store::HistoryQuery { topic: query.topic, broker: query.broker, since: query.since, limit };
+    let since = query.since.map(|since| since.min(MetadataVersion(INDEX_MAX)));
+    let query = store::HistoryQuery { topic: query.topic, broker: query.broker, since, limit };
     let entries = api.consensus.history(query).await?;
     entries.into_iter().map(shown).collect::<Answer<_>>().map(Json)
 }
+
+/// The largest index that SQL can hold. Beyond it there is nothing, as beyond any other index not yet reached.
+pub(super) const INDEX_MAX: u64 = i64::MAX.unsigned_abs();
 
 /// Checks a `limit` parameter.
 pub(super) fn limit(limit: Option<u32>, bound: u32) -> Answer<usize> {

@@ -11,7 +11,7 @@ use http_api::{
 
 use super::{
     api::Api,
-    history::{limit, parsed},
+    history::{INDEX_MAX, limit, parsed},
     params::Params,
     refusal::Answer,
     responses::ReadProblems,
@@ -43,7 +43,7 @@ pub(super) async fn log(
         let last = api.consensus.status().last_log_index;
         (last + 1).saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX))
     };
-    let from = query.from.unwrap_or_else(newest_from);
+    let from = query.from.unwrap_or_else(newest_from).min(INDEX_MAX);
     let entries = api.consensus.log_entries(from, limit).await?;
     let shown = entries.into_iter().map(|entry| {
         Ok(RaftLogEntry {

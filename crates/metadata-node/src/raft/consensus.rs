@@ -46,6 +46,8 @@ pub(super) struct Inner {
     pub(super) recovered: watch::Sender<bool>,
     /// Proposals that wait for their outcome.
     pub(super) waiting: AtomicUsize,
+    /// As follower: when the leader was last heard of.
+    pub(super) leader_heard: watch::Sender<Option<tokio::time::Instant>>,
     pub(super) figures: Arc<RaftFigures>,
 }
 
@@ -61,13 +63,12 @@ impl Consensus {
     }
 
     /// Who leads. A leader that no quorum has confirmed for longer than its lease (it was paused, or cut off) does
-    /// not call itself one any more, although its Raft core may not have noticed yet.
+    /// not call itself one any more, although its Raft core may not have noticed yet. A follower names no leader
+    /// that has been silent for two election timeouts: its core would, for as long as no other is elected.
     pub fn leader(&self) -> LeaderHint {
         let hint = self.inner.hint.borrow().clone();
-        if hint.is_self && !self.inner.is_lease_fresh() {
-            return LeaderHint { leader: None, term: hint.term, is_self: false };
-        }
-        hint
+        let is_fresh = if hint.is_self { self.inner.is_lease_fresh() } else { self.inner.is_leader_heard() };
+        if is_fresh { hint } else { LeaderHint { leader: None, term: hint.term, is_self: false } }
     }
 
     /// Follows who leads.
@@ -181,6 +182,16 @@ impl Consensus {
 }
 
 impl Inner {
+    /// As follower: whether the leader was heard of within two election timeouts.
+    fn is_leader_heard(&self) -> bool {
+        self.leader_heard.borrow().is_none_or(|at| at.elapsed() <= self.timings.election_max * 2)
+    }
+
+    /// As follower: the leader was heard of.
+    pub(super) fn heard_leader(&self) {
+        self.leader_heard.send_replace(Some(tokio::time::Instant::now()));
+    }
+
     /// As leader: whether a quorum has confirmed it within the lease. No safety decision rests on this clock: writes
     /// need a commit and linearizable reads a ReadIndex; it only keeps a leader that was paused from claiming to be one.
     pub(super) fn is_lease_fresh(&self) -> bool {

@@ -99,6 +99,9 @@ impl Consensus {
             entries: entries?,
         };
         let answer = self.inner.raft.append_entries(request).await.map_err(|_| Refusal::Stopped)?;
+        if !matches!(answer, AppendEntriesResponse::HigherVote(_)) {
+            self.inner.heard_leader();
+        }
         Ok(match answer {
             AppendEntriesResponse::Success => AppendAnswer::Success,
             AppendEntriesResponse::PartialSuccess(last) => {

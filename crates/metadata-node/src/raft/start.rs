@@ -96,6 +96,7 @@ impl Consensus {
                 admitted: watch::Sender::new(false),
                 recovered: watch::Sender::new(false),
                 waiting: AtomicUsize::new(0),
+                leader_heard: watch::Sender::new(None),
                 figures,
             }),
         };
