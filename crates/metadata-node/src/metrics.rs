@@ -253,6 +253,10 @@ impl StateGauges {
             "Applied entries whose changes are not yet in the SQL tables",
             &self.projection_lag,
         );
+        self.register_raft_counters(registry);
+    }
+
+    fn register_raft_counters(&self, registry: &mut Registry) {
         let mut counter =
             |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
         counter("dmq_raft_proposals", "Proposals that got an outcome", &self.proposals);

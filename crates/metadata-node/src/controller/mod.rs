@@ -25,3 +25,6 @@ mod reign;
 mod vigil;
 
 pub use handle::{Controller, ControllerOptions};
+
+#[cfg(test)]
+mod tests;

@@ -13,18 +13,13 @@ const TOPICS: &str = "/api/v1/metadata/topics";
 const BROKERS: &str = "/api/v1/metadata/brokers";
 const UUID: &str = "5b2d6c5e-6a3e-4c0e-8d8e-2f6b7f0a9c11";
 
-/// Requests with a JSON body and the problem they get.
-fn table() -> Vec<(Method, &'static str, Value, ErrorCode)> {
+/// Requests about topics with a JSON body, and the problem they get.
+fn topics() -> Vec<(Method, &'static str, Value, ErrorCode)> {
     let topic = |name: &str| json!({"topicName": name, "numPartitions": 1, "replicationFactor": 1});
     let with = |field: &str, value: Value| {
         let mut topic = topic("t");
         topic[field] = value;
         topic
-    };
-    let broker = |field: &str, value: Value| {
-        let mut broker = json!({"brokerId": 7, "host": "h", "port": 1, "incarnationId": UUID});
-        broker[field] = value;
-        broker
     };
     let post = Method::POST;
     vec![
@@ -67,6 +62,18 @@ fn table() -> Vec<(Method, &'static str, Value, ErrorCode)> {
         (Method::PATCH, "/api/v1/metadata/topics/here", json!({"numPartitions": 0}), InvalidPartitions),
         (Method::PATCH, "/api/v1/metadata/topics/here", json!({"configs": {"no.such": null}}), InvalidConfig),
         (Method::PATCH, "/api/v1/metadata/topics/here", json!({"configs": null}), InvalidRequest),
+    ]
+}
+
+/// The same for everything but topics.
+fn further() -> Vec<(Method, &'static str, Value, ErrorCode)> {
+    let broker = |field: &str, value: Value| {
+        let mut broker = json!({"brokerId": 7, "host": "h", "port": 1, "incarnationId": UUID});
+        broker[field] = value;
+        broker
+    };
+    let post = Method::POST;
+    vec![
         (post.clone(), BROKERS, json!({}), InvalidRequest),
         (post.clone(), BROKERS, broker("port", json!(65_536)), InvalidRequest),
         (post.clone(), BROKERS, broker("port", json!(0)), InvalidRegistration),
@@ -174,7 +181,7 @@ async fn with_a_topic() -> TestNode {
 async fn every_wrong_write_is_a_problem_and_changes_nothing() {
     let node = with_a_topic().await;
     let version = node.consensus.read(metadata_core::State::version);
-    for (method, path, body, code) in table() {
+    for (method, path, body, code) in topics().into_iter().chain(further()) {
         let reply = node.call(method.clone(), path, &body).await;
         assert_eq!(reply.json()["code"], code.to_string(), "{method} {path} {body}: {reply:?}");
         reply.problem();

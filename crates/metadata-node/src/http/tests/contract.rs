@@ -246,7 +246,7 @@ async fn isr_changes_are_compare_and_set() {
     let leader = partition["leader"].as_i64().unwrap();
     let shown = node.get(&format!("/api/v1/metadata/brokers/{leader}")).await.expect(200);
     let change = json!({
-        "topicName": "orders", "partition": 0, "leaderEpoch": partition["leaderEpoch"],
+        "topicName": "orders", "topicId": created["topicId"], "partition": 0, "leaderEpoch": partition["leaderEpoch"],
         "partitionEpoch": partition["partitionEpoch"],
         "newIsr": [{"brokerId": leader, "brokerEpoch": shown["brokerEpoch"]}],
     });
