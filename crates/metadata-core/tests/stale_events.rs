@@ -1,16 +1,23 @@
 //! Events about what is not there, or not the same any more, change nothing: whoever follows the stream may get an
 //! event that its image is already ahead of.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic here is a failed test"
+)]
 
 mod samples;
 
 use std::sync::Arc;
 
 use common::{
-    Broker, BrokerEpoch, BrokerStatus, ClusterId, IncarnationId, MetadataVersion, PartitionId, Topic, TopicId,
+    Broker, BrokerEpoch, BrokerId, BrokerStatus, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion,
+    Partition, PartitionEpoch, PartitionId, Topic, TopicId, TopicName,
 };
 use metadata_core::{Event, State};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 const VERSION: MetadataVersion = MetadataVersion(100);
@@ -107,5 +114,62 @@ fn with_partitions_out_of_place() {
             };
             assert!(!changes(&state, &out_of_place), "{out_of_place:?}");
         }
+    }
+}
+
+fn ids() -> impl Strategy<Value = Vec<BrokerId>> {
+    prop::collection::vec((0..4).prop_map(BrokerId), 0..4)
+}
+
+/// Partitions as no decision makes them: leaders that are no replicas, replicas twice, none at all.
+fn partition() -> impl Strategy<Value = Partition> {
+    (-1..4, prop::option::of((0..4).prop_map(BrokerId)), 0..3, ids(), ids()).prop_map(
+        |(id, leader, epoch, replicas, isr)| Partition {
+            id: PartitionId(id),
+            leader,
+            leader_epoch: LeaderEpoch(epoch),
+            partition_epoch: PartitionEpoch(epoch),
+            replicas,
+            isr,
+        },
+    )
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    (0..4, 0..3_usize, 0..3_u128, prop::collection::vec(partition(), 0..4)).prop_map(
+        |(kind, name, id, partitions)| {
+            let topic_name = TopicName::new(["a.b", "a_b", "c"][name]).unwrap();
+            let topic_id = TopicId(Uuid::from_u128(id));
+            match kind {
+                0 => {
+                    let configs = [].into();
+                    let topic = Topic { topic_name, topic_id, replication_factor: 1, configs, partitions };
+                    Event::TopicCreated { topic: Arc::new(topic) }
+                }
+                1 => Event::PartitionsAdded { topic_name, topic_id, partitions },
+                2 => Event::PartitionsChanged { topic_name, topic_id, partitions },
+                _ => Event::TopicDeleted { topic_name, topic_id },
+            }
+        },
+    )
+}
+
+proptest! {
+    /// Events that no decision made, from a broken peer, do not stop whoever follows the stream.
+    #[test]
+    fn that_were_never_decided(events in prop::collection::vec(any_event(), 0..60)) {
+        let mut state = empty();
+        for event in &events {
+            state.evolve(VERSION, event);
+            let _ = state.check_invariants();
+        }
+        for event in &events {
+            if let Event::TopicCreated { topic } = event {
+                let (topic_name, topic_id) = (topic.topic_name.clone(), topic.topic_id);
+                state.evolve(VERSION, &Event::TopicDeleted { topic_name, topic_id });
+            }
+        }
+        prop_assert_eq!(state.topic_count(), 0);
+        prop_assert_eq!(state.digest(), empty().digest());
     }
 }

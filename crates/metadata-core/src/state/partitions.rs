@@ -162,7 +162,8 @@ impl Tally {
                 }
             }
             None => {
-                self.topics.insert(topic.clone(), difference.unsigned_abs());
+                let count = usize::try_from(difference).expect("only what was counted is taken away again");
+                self.topics.insert(topic.clone(), count);
             }
         }
     }
