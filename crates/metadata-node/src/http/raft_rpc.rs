@@ -94,7 +94,8 @@ where
             let code = match &refusal {
                 Refusal::Misdirected(_) => ErrorCode::WrongCluster,
                 Refusal::Removed(_) | Refusal::ForeignStorage { .. } => ErrorCode::InvalidMembership,
-                Refusal::NotAdmitted | Refusal::Stopped => ErrorCode::ShuttingDown,
+                Refusal::NotAdmitted => ErrorCode::QuorumUnavailable,
+                Refusal::Stopped => ErrorCode::ShuttingDown,
                 Refusal::Nonsense(_) | Refusal::Snapshot(_) => ErrorCode::InvalidRequest,
             };
             problem(code, refusal.to_string())

@@ -13,7 +13,7 @@ use super::machine::{Machine, Published};
 use super::types::TypeConfig;
 use super::{LeaderAddress, LeaderHint};
 
-/// Turns openraft's view into hints, until the core stops or it is time to.
+/// Turns openraft's view into hints, until it is time to stop.
 pub(super) async fn follow(
     id: NodeId,
     raft: openraft::Raft<TypeConfig, Machine>,
@@ -59,10 +59,15 @@ pub(super) async fn follow(
         let alive = tokio::select! {
             changed = server.changed() => changed.is_ok(),
             changed = applied_term.changed() => changed.is_ok(),
-            () = stop.requested() => false,
+            () = stop.requested() => return,
         };
         if !alive {
-            return;
+            // The core has ended: nobody leads here, and the task that watches the core says why.
+            hints.send_modify(|hint| {
+                hint.leader = None;
+                hint.is_self = false;
+            });
+            return stop.requested().await;
         }
     }
 }

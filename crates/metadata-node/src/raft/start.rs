@@ -128,15 +128,12 @@ impl Consensus {
     /// Resolves, with the reason, when the Raft core has stopped by itself. It does not come back: a database error is
     /// final, and a node that answers HTTP without Raft behind it looks alive and is not.
     async fn core_stopped(&self) -> CoreStopped {
-        let mut metrics = self.inner.raft.metrics();
-        loop {
-            let state = metrics.borrow_and_update().running_state.clone();
-            if let Err(error) = state {
-                return CoreStopped(error.to_string());
-            }
-            if metrics.changed().await.is_err() {
-                return CoreStopped("its channel closed".to_owned());
-            }
+        let mut server = self.inner.raft.server_metrics();
+        // The channel ends with the core; it moves seldom, unlike the one that tells why the core ended.
+        while server.changed().await.is_ok() {}
+        match &self.inner.raft.metrics().borrow_watched().running_state {
+            Ok(()) => CoreStopped("it ended without a reason".to_owned()),
+            Err(error) => CoreStopped(error.to_string()),
         }
     }
 }

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Node {
     pub(super) consensus: Consensus,
     pub(super) admitted: tokio::task::JoinHandle<Result<(), AdmissionError>>,
-    tasks: Tasks,
+    pub(super) tasks: Tasks,
     writer: TaskHandle,
 }
 

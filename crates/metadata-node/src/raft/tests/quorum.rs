@@ -141,3 +141,21 @@ async fn a_leader_that_is_gone_is_replaced_at_once() {
     let early: u64 = quorum.nodes.values().map(|node| node.consensus.figures().early_elections()).sum();
     assert!(early >= 1);
 }
+
+/// A node whose Raft core has stopped must not go on answering HTTP as if nothing had happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_core_that_stops_by_itself_ends_the_node() {
+    let quorum = Quorum::started(1).await;
+    quorum.leader().await;
+    let node = &quorum.nodes[&1];
+    node.consensus.inner.raft.shutdown().await.unwrap();
+    let reason = within("the end", node.tasks.shutdown().requested()).await;
+    assert!(reason.is_failure(), "{reason}");
+    assert!(reason.to_string().contains("the Raft core has stopped"), "{reason}");
+    assert!(!node.consensus.is_running());
+    let refused = node.consensus.propose(proposal(Uuid::new_v4())).await;
+    assert!(
+        matches!(refused, Err(ProposeError::ShuttingDown | ProposeError::OutcomeUnknown { .. })),
+        "{refused:?}"
+    );
+}
