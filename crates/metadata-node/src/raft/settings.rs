@@ -21,10 +21,11 @@ const APPEND_ENTRIES_MAX: u64 = 300;
 /// How many proposals may wait for their outcome at once; beyond it a node answers that it is overloaded.
 pub(crate) const WAITING_PROPOSALS_MAX: usize = 16 * 1024;
 
-/// A snapshot is taken every so many entries...
-const SNAPSHOT_EVERY_ENTRIES: u64 = 10_000;
+/// A snapshot is taken every so many entries: some 10 MB of log, applied again in a tenth of a second at a restart, and
+/// under full load (20,000 commits a second) still seconds apart...
+const SNAPSHOT_EVERY_ENTRIES: u64 = 50_000;
 /// ...and so many entries are kept before it, so that a node that was away for a moment catches up by log.
-const ENTRIES_KEPT: u64 = 2_000;
+const ENTRIES_KEPT: u64 = 5_000;
 /// A learner whose lag is below this counts as caught up.
 const CAUGHT_UP_ENTRIES: u64 = 1_000;
 

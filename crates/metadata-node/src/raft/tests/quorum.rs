@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use testkit::{Fault, FaultProxy};
 use uuid::Uuid;
 
 use super::harness::{Quorum, proposal, within};
@@ -158,4 +159,39 @@ async fn a_core_that_stops_by_itself_ends_the_node() {
         matches!(refused, Err(ProposeError::ShuttingDown | ProposeError::OutcomeUnknown { .. })),
         "{refused:?}"
     );
+}
+
+/// A connection that breaks proves nothing: the leader still answers, so nothing is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_that_breaks_does_not_disturb_a_leader_that_lives() {
+    let mut quorum = Quorum::new(3).await;
+    let behind: Vec<String> = quorum.founders.values().cloned().collect();
+    let mut proxies = Vec::new();
+    for (url, front) in behind.iter().zip(quorum.founders.values_mut()) {
+        let target = url.strip_prefix("http://").unwrap().parse().unwrap();
+        let proxy = FaultProxy::start(target).await.unwrap();
+        *front = format!("http://{}", proxy.address());
+        proxies.push(proxy);
+    }
+    for (id, url) in (1..).zip(&behind) {
+        quorum.start_at(id, url).await;
+    }
+    let leader = quorum.leader().await;
+    quorum.converged().await;
+    let term = quorum.node(leader).leader().term;
+    for _ in 0..5 {
+        // The watches count as clients; what the nodes say to each other as nodes passes.
+        for proxy in &proxies {
+            proxy.set_clients(Fault::Reset);
+        }
+        quorum.write_many(20).await;
+        for proxy in &proxies {
+            proxy.set_clients(Fault::None);
+        }
+        quorum.write_many(20).await;
+    }
+    assert_eq!(quorum.node(quorum.leader().await).leader().term, term);
+    for node in quorum.nodes.values() {
+        assert_eq!(node.consensus.figures().early_elections(), 0);
+    }
 }
