@@ -81,7 +81,7 @@ impl Observer {
         join_all(self.nodes().map(ask)).await.into_iter().collect()
     }
 
-    /// Waits until all nodes of this view answer, and agree on a leader that agrees itself.
+    /// Waits until all nodes of this view answer, and agree on one of them as the leader, which agrees itself.
     ///
     /// # Errors
     /// If they do not within `deadline`.
@@ -92,6 +92,9 @@ impl Observer {
                 let status = status.map_err(|error| format!("node {node}: {error}"))?;
                 let leader =
                     status.leader_id.ok_or_else(|| format!("node {node} knows no leader: {status:?}"))?;
+                if !self.nodes.contains_key(&leader) {
+                    return Err(format!("node {node} still names node {leader}, which is not asked"));
+                }
                 if leader == node && !status.is_leader {
                     return Err(format!("node {node} names itself and does not lead yet"));
                 }

@@ -110,6 +110,19 @@ impl Cluster {
         &self.client
     }
 
+    /// The database of each metadata node, by position, as `services.json` names it.
+    ///
+    /// # Panics
+    /// If `services.json` is gone.
+    pub fn databases(&self) -> Vec<String> {
+        let text =
+            std::fs::read_to_string(self.local.services_file()).unwrap_or_else(|error| panic!("{error}"));
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+        let nodes = file.pointer("/services/metadata-services").and_then(serde_json::Value::as_array);
+        let names = nodes.into_iter().flatten().filter_map(|node| node.get("database")?.as_str());
+        names.map(str::to_owned).collect()
+    }
+
     /// Its directory: `services.json`, data, logs.
     pub fn directory(&self) -> PathBuf {
         self.local.directory().to_owned()

@@ -5,6 +5,9 @@
 
 pub mod cluster;
 pub mod postgres;
+pub mod sql;
 
 pub use cluster::{Cluster, Storage, eventually};
-pub use local_cluster::{BrokerTimings, ClusterSpec, Fault, FaultProxy, Leadership, Observer, RaftTimings};
+pub use local_cluster::{
+    BrokerTimings, ClusterSpec, Database, Fault, FaultProxy, Leadership, Observer, RaftTimings,
+};

@@ -61,6 +61,11 @@ impl Contacts {
         }
     }
 
+    /// Ends whatever term there is: whoever begins one next, if only the same again, gives everybody a full session.
+    pub(super) fn end(&self) {
+        self.lock().term = Term::default();
+    }
+
     /// A broker was heard of under its current epoch.
     pub(super) fn heard_of(&self, broker: BrokerId, epoch: BrokerEpoch) {
         let mut inner = self.lock();

@@ -178,6 +178,8 @@ impl Shared {
                 tokio::select! {
                     () = reign.run(requests) => {}
                     () = ended => {
+                        // It may lead again in the same term, once its quorum is back. It was deaf until then.
+                        self.contacts.end();
                         tracing::info!(event = "controller.deposed", term = %hint.term, "this node leads no more");
                     }
                     () = stop.requested() => {}

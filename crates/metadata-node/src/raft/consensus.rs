@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicUsize;
 
 use common::{ClusterId, MetadataVersion, NodeId};
 use metadata_core::{Event, State};
-use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::sync::watch;
 
@@ -192,22 +191,9 @@ impl Inner {
         self.leader_heard.send_replace(Some(tokio::time::Instant::now()));
     }
 
-    /// The only voter is its own quorum, which confirms nothing between writes.
-    fn is_only_voter(&self) -> bool {
-        let metrics = self.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        metrics.membership_config.voter_ids().eq([self.identity.node_id()])
-    }
-
     /// As leader: whether a quorum has confirmed it within the lease. No safety decision rests on this clock: writes
     /// need a commit and linearizable reads a ReadIndex; it only keeps a leader that was paused from claiming to be one.
     pub(super) fn is_lease_fresh(&self) -> bool {
-        let metrics = self.raft.data_metrics();
-        let acked = metrics.borrow_watched().last_quorum_acked;
-        match acked {
-            Some(at) => at.elapsed() <= self.timings.election_max || self.is_only_voter(),
-            // Not reported yet.
-            None => true,
-        }
+        super::leader::silence_of_quorum(&self.raft) <= self.timings.election_max
     }
 }

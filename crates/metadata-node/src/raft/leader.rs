@@ -1,11 +1,11 @@
 //! Following who leads.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::{NodeId, Term};
-use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::{Instant as _, ServerState};
 use runtime::Stop;
 use tokio::sync::watch;
 
@@ -14,37 +14,34 @@ use super::machine::{Machine, Published};
 use super::types::TypeConfig;
 use super::{LeaderAddress, LeaderHint};
 
-/// What hints are made of.
-pub(super) struct View {
-    /// This node.
-    pub(super) id: NodeId,
-    pub(super) raft: openraft::Raft<TypeConfig, Machine>,
-    pub(super) published: Arc<Published>,
-    /// Where `services.json` says that nodes are; it wins over the membership.
-    pub(super) founders: BTreeMap<NodeId, String>,
-    pub(super) figures: Arc<RaftFigures>,
-}
-
-/// Turns openraft's view into hints, until it is time to stop.
-pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: Stop) {
-    let View { id, raft, published, founders, figures } = view;
+/// Turns openraft's view into hints, until it is time to stop. A leader that has heard of no majority for `patience`
+/// counts as none.
+pub(super) async fn follow(
+    id: NodeId,
+    raft: openraft::Raft<TypeConfig, Machine>,
+    published: Arc<Published>,
+    figures: Arc<RaftFigures>,
+    patience: Duration,
+    hints: watch::Sender<LeaderHint>,
+    stop: Stop,
+) {
     let mut server = raft.server_metrics();
     let mut applied_term = published.watch_term();
     loop {
-        let hint = {
+        let silence = silence_of_quorum(&raft);
+        let (hint, leads) = {
             let applied_term = *applied_term.borrow_and_update();
             let metrics = server.borrow_and_update();
             let term = metrics.vote.leader_id.term;
             let leads = metrics.state == ServerState::Leader;
             // Established once an entry of its own term is applied: then everything acknowledged before is, too.
-            let is_self = leads && applied_term == term;
+            let is_self = leads && applied_term == term && silence <= patience;
             let leader = metrics.current_leader.filter(|leader| *leader != id || is_self);
             let address = leader.and_then(|leader| {
-                let recorded = || Some(&metrics.membership_config.membership().get_node(&leader)?.url);
-                let url = founders.get(&leader).or_else(recorded)?;
-                Some(LeaderAddress { id: leader, url: url.as_str().into() })
+                let member = metrics.membership_config.membership().get_node(&leader)?;
+                Some(LeaderAddress { id: leader, url: member.url.as_str().into() })
             });
-            LeaderHint { leader: address, term: Term(term), is_self }
+            (LeaderHint { leader: address, term: Term(term), is_self }, leads)
         };
         let changed = hints.send_if_modified(|known| {
             let changed = *known != hint;
@@ -64,6 +61,7 @@ pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: S
             );
         }
         let alive = tokio::select! {
+            () = tokio::time::sleep(patience / 4), if leads => true,
             changed = server.changed() => changed.is_ok(),
             changed = applied_term.changed() => changed.is_ok(),
             () = stop.requested() => return,
@@ -76,5 +74,18 @@ pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: S
             });
             return stop.requested().await;
         }
+    }
+}
+
+/// Check Quorum (Raft thesis, 6.2): for how long this leader has heard of no majority. openraft lets it keep its role,
+/// but it must not act in it: it cannot take heartbeats, and would judge brokers by its own deafness. Nothing for the
+/// only voter, which is its own majority.
+pub(super) fn silence_of_quorum(raft: &openraft::Raft<TypeConfig, Machine>) -> Duration {
+    let is_only_voter =
+        raft.server_metrics().borrow_watched().membership_config.membership().voter_ids().nth(1).is_none();
+    let acked = raft.data_metrics().borrow_watched().last_quorum_acked;
+    match acked {
+        Some(at) if !is_only_voter => at.elapsed(),
+        _ => Duration::ZERO,
     }
 }

@@ -204,12 +204,11 @@ impl Store {
         self.ask(Op::Flush).await
     }
 
-    /// Writes all that waits, ends the writer, and frees the database for another process: it is free on return. Nothing
-    /// can be read or written after it.
+    /// Writes all that waits, ends the writer and frees the database for another process. Nothing can be written after it.
     pub async fn close(&self) -> Result<(), StoreError> {
-        // Readers first: SQLite's last connection tidies up, and only the writer's may.
+        let outcome = self.ask(Op::Close).await;
         self.shared.reader.close().await;
-        self.ask(Op::Close).await
+        outcome
     }
 
     /// Figures to be read at any time.

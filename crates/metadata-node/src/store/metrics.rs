@@ -22,7 +22,6 @@ impl StoreEvents for () {
 pub struct StoreGauges {
     pub(super) queued: AtomicU64,
     pub(super) projected_index: AtomicU64,
-    pub(super) reconnects: AtomicU64,
 }
 
 impl StoreGauges {
@@ -34,10 +33,5 @@ impl StoreGauges {
     /// Last log index whose changes are in the projection.
     pub fn projected_index(&self) -> u64 {
         self.projected_index.load(Ordering::Relaxed)
-    }
-
-    /// How often the connection broke and was made again.
-    pub fn reconnects(&self) -> u64 {
-        self.reconnects.load(Ordering::Relaxed)
     }
 }

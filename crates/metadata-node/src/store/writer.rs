@@ -64,8 +64,8 @@ struct Batch {
     snapshot: Option<(i64, Option<LogPosition>)>,
     /// The projection must be in it.
     project: bool,
-    /// It is the last one, and who wants to know.
-    close: Option<Done>,
+    /// It is the last one.
+    close: bool,
     dones: Vec<Done>,
 }
 
@@ -73,7 +73,7 @@ impl Batch {
     fn is_full(&self) -> bool {
         // A snapshot's switch is a transaction of its own, so that what comes after it sees it.
         self.snapshot.is_some()
-            || self.close.is_some()
+            || self.close
             || self.log.bytes() >= BATCH_BYTES_MAX
             || self.log.rows() >= BATCH_ROWS_MAX
     }
@@ -95,20 +95,15 @@ impl<D: Database> Writer<D> {
         // What still waits is answered by being dropped.
         self.parts.queue.close();
         self.parts.database.close().await;
-        let closed = outcome?;
-        if let Some(done) = closed {
-            done.tell(Ok(()));
-        }
-        Ok(())
+        outcome
     }
 
-    /// Returns who waits for the database to be closed.
-    async fn work(&mut self) -> Result<Option<Done>, StoreError> {
+    async fn work(&mut self) -> Result<(), StoreError> {
         let mut idle = false;
         loop {
-            let Some(mut batch) = self.next_batch(&mut idle).await? else { return Ok(None) };
+            let Some(mut batch) = self.next_batch(&mut idle).await? else { return Ok(()) };
             let dones = std::mem::take(&mut batch.dones);
-            let close = batch.close.take();
+            let close = batch.close;
             match self.write(batch).await {
                 Ok(()) => dones.into_iter().for_each(|done| done.tell(Ok(()))),
                 Err(error) => {
@@ -116,8 +111,8 @@ impl<D: Database> Writer<D> {
                     return Err(error);
                 }
             }
-            if close.is_some() {
-                return Ok(close);
+            if close {
+                return Ok(());
             }
             self.maintain(false).await?;
         }
@@ -145,6 +140,7 @@ impl<D: Database> Writer<D> {
                 Ok(None) if self.pending.entries() == 0 => return Ok(None),
                 Ok(None) => {
                     batch.project = true;
+                    batch.close = true;
                     return Ok(Some(batch));
                 }
                 Err(_) if self.due.is_some() => {
@@ -216,7 +212,8 @@ impl<D: Database> Writer<D> {
             }
             Op::Close(done) => {
                 batch.project = true;
-                batch.close = Some(done);
+                batch.close = true;
+                batch.dones.push(done);
             }
         }
         Ok(())
@@ -289,22 +286,17 @@ impl<D: Database> Writer<D> {
                 }
                 Err(_) => format!("no answer within {patience:?}"),
             };
-            if began.elapsed() > patience.saturating_add(self.parts.options.reconnect_timeout) {
-                // The connection is there each time, and breaks each time.
-                return Err(StoreError::Lost { backend, waited_ms: began.elapsed().as_millis(), reason });
-            }
             let found = self.reconnect(reason).await?;
-            if found == self.parts.mark {
-                // It did not take effect; or nothing of it shows in a mark, and then it can be done twice.
-                continue;
-            }
             if found == after {
                 break 0;
             }
-            let own = self.parts.mark;
-            let holder =
-                format!("somebody: expected {own:?} or {after:?} after reconnecting, found {found:?}");
-            return Err(StoreError::Fenced { backend, holder });
+            if found != self.parts.mark {
+                let holder = format!(
+                    "somebody: expected {:?} or {after:?} after reconnecting, found {found:?}",
+                    self.parts.mark
+                );
+                return Err(StoreError::Fenced { backend, holder });
+            }
         };
         self.parts.events.committed(began.elapsed(), rows);
         Ok(())
@@ -333,7 +325,6 @@ impl<D: Database> Writer<D> {
                         took_ms,
                         "connected again"
                     );
-                    self.parts.gauges.reconnects.fetch_add(1, Ordering::Relaxed);
                     self.parts.events.reconnected();
                     return Ok(mark);
                 }

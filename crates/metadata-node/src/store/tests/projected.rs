@@ -1,1 +1,1 @@
-//! What the tables hold against what the state holds.
+//! x

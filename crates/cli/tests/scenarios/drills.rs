@@ -1,0 +1,79 @@
+//! Scenarios 4, 5, 8 and 9, and more: every drill of `dmq drill`, whose verdict is the test's. The long form of each
+//! is the same command with `--times 200`.
+
+use std::process::{Command, Stdio};
+
+use testkit::{Storage, postgres::PostgresServer};
+
+use crate::{dmq, on_both_databases};
+
+/// Runs a drill on a throw-away cluster and fails with its whole report.
+async fn passes(drill: &'static str, times: u32, storage: Storage) {
+    let run = tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(dmq());
+        command.args(["drill", "run", drill, "--ephemeral", "--times", &times.to_string(), "-o", "json"]);
+        if storage == Storage::Postgres {
+            let server = PostgresServer::shared();
+            let urls: Vec<String> =
+                (0..3).map(|_| server.tcp_url(&server.create_database("drill").unwrap())).collect();
+            command.args(["--databases", &urls.join(",")]);
+        }
+        command.stdin(Stdio::null()).output().unwrap()
+    });
+    let output = run.await.unwrap();
+    let (report, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{report}\n{talk}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["verdict"], "PASS");
+    assert_eq!(report["times"], times);
+    assert!(report["writes"]["acknowledged"].as_u64().unwrap() > 0, "{report}");
+}
+
+// Scenario 4: failover after SIGKILL of the leader. Scenario 8: no failover marks a live broker OFFLINE.
+on_both_databases!(kill_controller);
+async fn kill_controller(storage: Storage) {
+    passes("kill-controller", 5, storage).await;
+}
+
+on_both_databases!(stop_controller);
+async fn stop_controller(storage: Storage) {
+    passes("stop-controller", 1, storage).await;
+}
+
+// Scenario 5: the old controller, resumed or restarted, refuses writes and heartbeats.
+on_both_databases!(pause_controller);
+async fn pause_controller(storage: Storage) {
+    passes("pause-controller", 2, storage).await;
+}
+
+on_both_databases!(restart_old_controller);
+async fn restart_old_controller(storage: Storage) {
+    passes("restart-old-controller", 3, storage).await;
+}
+
+on_both_databases!(partition_controller);
+async fn partition_controller(storage: Storage) {
+    passes("partition-controller", 1, storage).await;
+}
+
+// Scenario 8: a dead broker goes OFFLINE, and its partitions get leaders from the ISR.
+on_both_databases!(kill_broker);
+async fn kill_broker(storage: Storage) {
+    passes("kill-broker", 2, storage).await;
+}
+
+// Scenario 9: quorum loss and restoration.
+on_both_databases!(quorum_loss);
+async fn quorum_loss(storage: Storage) {
+    passes("quorum-loss", 1, storage).await;
+}
+
+on_both_databases!(quorum_restore);
+async fn quorum_restore(storage: Storage) {
+    passes("quorum-restore", 1, storage).await;
+}
+
+on_both_databases!(rolling_restart);
+async fn rolling_restart(storage: Storage) {
+    passes("rolling-restart", 1, storage).await;
+}
