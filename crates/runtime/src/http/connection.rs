@@ -22,6 +22,7 @@ use std::{
 use axum::{Router, body::Body, extract::ConnectInfo};
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_api::{ErrorCode, Problem, headers};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -88,10 +89,11 @@ async fn answer(
 /// The answer of a handler that panicked: the process goes on, the client learns that it was not its fault.
 fn internal_error(panic: &(dyn Any + Send)) -> Response<Body> {
     tracing::error!(event = "http.handler_panic", "a handler panicked: {}", panic_message(panic));
-    let problem = r#"{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"the server failed; its log says how","code":"INTERNAL_ERROR"}"#;
-    let mut response = Response::new(Body::from(problem));
+    let problem = Problem::new(ErrorCode::Internal, "the server failed; its log says how");
+    let json = serde_json::to_vec(&problem).expect("a problem has a JSON form");
+    let mut response = Response::new(Body::from(json));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(headers::PROBLEM_JSON));
     response
 }
 
