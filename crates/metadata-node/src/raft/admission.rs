@@ -19,7 +19,7 @@ use std::time::Duration;
 use common::NodeId;
 use futures_util::future::join_all;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::errors::RaftError;
+use openraft::errors::{InitializeError, RaftError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -34,6 +34,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_LATER: Duration = Duration::from_millis(200);
 /// After so long, pauses become longer and the wait is logged.
 const LATER: Duration = Duration::from_secs(2);
+/// How long the other founders wait for the first one to form the cluster, and how often they look.
+const FORM_PATIENCE: Duration = Duration::from_millis(300);
+const FORM_PAUSE: Duration = Duration::from_millis(5);
 /// How often a wait is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -136,8 +139,7 @@ fn decide(
             ours: founders.clone(),
         });
     }
-    let quorum = voters / 2 + 1;
-    let needed = if voters == 1 { 0 } else { voters - quorum + 1 };
+    let needed = witnesses(voters);
     if answers.len() >= needed {
         return Ok(Decision::Form);
     }
@@ -149,6 +151,13 @@ fn decide(
     let text =
         format!("a new cluster is formed once {needed} other nodes answer; missing: {}", missing.join(", "));
     Ok(Decision::Wait(text))
+}
+
+/// How many of the other voters must say that they are new, so that nothing can have been acknowledged by a majority
+/// that none of them knows of.
+fn witnesses(voters: usize) -> usize {
+    let quorum = voters / 2 + 1;
+    if voters == 1 { 0 } else { voters - quorum + 1 }
 }
 
 impl Consensus {
@@ -221,8 +230,24 @@ impl Inner {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    /// Writes the first entry: the founders.
+    /// Writes the first entry: the founders. Anybody may, but openraft asks for votes at once when it is written, so
+    /// the first of the founders does it as soon as enough others take part, and the others only if it does not.
     async fn form(&self) -> Result<(), AdmissionError> {
+        self.admitted.send_replace(true);
+        let is_first = self.founders.keys().next() == Some(&self.identity.node_id());
+        let deadline = Instant::now() + FORM_PATIENCE;
+        while Instant::now() < deadline {
+            if self.raft.metrics().borrow_watched().last_log_index.is_some() {
+                return Ok(());
+            }
+            if is_first {
+                let answers = self.ask_everybody().await;
+                if answers.iter().filter(|hello| hello.admitted).count() >= witnesses(self.founders.len()) {
+                    break;
+                }
+            }
+            tokio::time::sleep(FORM_PAUSE).await;
+        }
         let members: BTreeMap<NodeId, Member> = self
             .founders
             .iter()
@@ -230,18 +255,13 @@ impl Inner {
             .collect();
         match self.raft.initialize(members).await {
             Ok(()) => {
-                tracing::info!(
-                    event = "raft.formed",
-                    voters = self.founders.len(),
-                    cluster_id = %self.identity.cluster_id(),
-                    "forming a new cluster"
-                );
+                let voters = self.founders.len();
+                tracing::info!(event = "raft.formed", voters, "forming a new cluster");
                 Ok(())
             }
-            Err(RaftError::APIError(error)) => {
-                // Only a database that is empty comes here, and only once.
-                Err(AdmissionError::Stopped(error.to_string()))
-            }
+            // Another founder was faster, and its entry is here: it is the same one.
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(RaftError::APIError(error)) => Err(AdmissionError::Stopped(error.to_string())),
             Err(RaftError::Fatal(error)) => Err(AdmissionError::Stopped(error.to_string())),
         }
     }
@@ -286,6 +306,7 @@ mod tests {
             node_id: NodeId(node),
             storage_id: Uuid::from_u128(u128::from(node)),
             initialized: false,
+            admitted: false,
             forming: false,
             server_id: None,
             founders: founders.clone(),

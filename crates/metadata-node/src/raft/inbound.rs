@@ -71,6 +71,7 @@ impl Consensus {
             node_id: self.node_id(),
             storage_id: self.storage_id(),
             initialized: has_log || metrics.current_term > 0,
+            admitted: *self.inner.admitted.borrow(),
             forming: metrics.last_log_index == Some(0),
             server_id: self.inner.server_id,
             founders: self.inner.founders.clone(),

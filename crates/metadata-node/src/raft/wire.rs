@@ -299,6 +299,9 @@ pub(crate) struct Hello {
     pub(crate) storage_id: Uuid,
     /// Whether its log or vote holds anything: it takes part in a cluster.
     pub(crate) initialized: bool,
+    /// Whether it takes part already: whether it answers Raft's RPCs.
+    #[serde(default)]
+    pub(crate) admitted: bool,
     /// Its log holds the first entry and no more: the cluster has not had a leader yet.
     pub(crate) forming: bool,
     /// The database server its log is on, where that is known: two voters on one server share its fate.
