@@ -69,6 +69,7 @@ pub struct RaftStatus {
     /// Voters and learners by id.
     pub members: Vec<RaftMember>,
     /// On the leader: highest index that each member is known to hold. Empty elsewhere.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub replication: BTreeMap<NodeId, u64>,
     /// Where the log is kept.
     pub storage: StorageKind,

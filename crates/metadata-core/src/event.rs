@@ -8,16 +8,18 @@ use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, Partition, Topic, Topi
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A change that was made.
+/// A change that was made. (`rename_all` stands on each variant because utoipa does not know `rename_all_fields`.)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Event {
     /// A topic was created.
+    #[serde(rename_all = "camelCase")]
     TopicCreated {
         /// The topic as created.
         topic: Arc<Topic>,
     },
     /// A topic's settings changed.
+    #[serde(rename_all = "camelCase")]
     TopicConfigsChanged {
         /// Which topic.
         topic_name: TopicName,
@@ -27,6 +29,7 @@ pub enum Event {
         configs: BTreeMap<String, String>,
     },
     /// A topic grew.
+    #[serde(rename_all = "camelCase")]
     PartitionsAdded {
         /// Which topic.
         topic_name: TopicName,
@@ -36,6 +39,7 @@ pub enum Event {
         partitions: Vec<Partition>,
     },
     /// Leaders, ISRs or replicas of partitions of one topic changed.
+    #[serde(rename_all = "camelCase")]
     PartitionsChanged {
         /// Which topic.
         topic_name: TopicName,
@@ -45,6 +49,7 @@ pub enum Event {
         partitions: Vec<Partition>,
     },
     /// A topic was deleted: the committed tombstone without which no broker removes data.
+    #[serde(rename_all = "camelCase")]
     TopicDeleted {
         /// Which topic.
         topic_name: TopicName,
@@ -52,11 +57,13 @@ pub enum Event {
         topic_id: TopicId,
     },
     /// A broker registered, or registered again.
+    #[serde(rename_all = "camelCase")]
     BrokerRegistered {
         /// The broker after registration.
         broker: Broker,
     },
     /// A broker's status changed.
+    #[serde(rename_all = "camelCase")]
     BrokerStatusChanged {
         /// Who.
         broker_id: BrokerId,
@@ -66,11 +73,13 @@ pub enum Event {
         status: BrokerStatus,
     },
     /// A broker was forgotten.
+    #[serde(rename_all = "camelCase")]
     BrokerRemoved {
         /// Who.
         broker_id: BrokerId,
     },
     /// Producer ids were handed out.
+    #[serde(rename_all = "camelCase")]
     ProducerIdsAllocated {
         /// To whom.
         broker_id: BrokerId,
@@ -78,6 +87,7 @@ pub enum Event {
         next_producer_id: i64,
     },
     /// The feature level was raised.
+    #[serde(rename_all = "camelCase")]
     FeatureLevelChanged {
         /// The level in force.
         level: u16,

@@ -33,7 +33,7 @@ async fn a_node_that_lost_its_disk_refuses_to_start_and_says_what_to_do() {
     let leader = quorum.leader().await;
     quorum.converged().await;
     let recorded = testkit::eventually("every database is recorded", DEADLINE, async || {
-        let recorded = (1..=3).any(|id| quorum.logged(id).contains("raft.storage_recorded"));
+        let recorded = (1..=3).any(|id| quorum.logged(id).contains("raft.members_recorded"));
         if recorded { Ok(()) } else { Err("not yet") }
     });
     recorded.await;

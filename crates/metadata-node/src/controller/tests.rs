@@ -58,7 +58,6 @@ impl FakeBroker {
             }));
         let (told, port_told) = tokio::sync::oneshot::channel();
         let serving = tasks.clone();
-        #[expect(clippy::disallowed_methods, reason = "the task must run on the broker's own runtime")]
         runtime.spawn(async move {
             let listener = runtime::http::bind("127.0.0.1", port).await.unwrap();
             told.send(listener.local_addr().unwrap().port()).unwrap();

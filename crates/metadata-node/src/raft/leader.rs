@@ -1,5 +1,6 @@
 //! Following who leads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,17 +15,22 @@ use super::machine::{Machine, Published};
 use super::types::TypeConfig;
 use super::{LeaderAddress, LeaderHint};
 
-/// Turns openraft's view into hints, until it is time to stop. A leader that has heard of no majority for `patience`
-/// counts as none.
-pub(super) async fn follow(
-    id: NodeId,
-    raft: openraft::Raft<TypeConfig, Machine>,
-    published: Arc<Published>,
-    figures: Arc<RaftFigures>,
-    patience: Duration,
-    hints: watch::Sender<LeaderHint>,
-    stop: Stop,
-) {
+/// What hints are made of.
+pub(super) struct View {
+    /// This node.
+    pub(super) id: NodeId,
+    pub(super) raft: openraft::Raft<TypeConfig, Machine>,
+    pub(super) published: Arc<Published>,
+    /// Where `services.json` says that nodes are; it wins over the membership.
+    pub(super) founders: BTreeMap<NodeId, String>,
+    pub(super) figures: Arc<RaftFigures>,
+    /// A leader that has heard of no majority for so long counts as none.
+    pub(super) patience: Duration,
+}
+
+/// Turns openraft's view into hints, until it is time to stop.
+pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: Stop) {
+    let View { id, raft, published, founders, figures, patience } = view;
     let mut server = raft.server_metrics();
     let mut applied_term = published.watch_term();
     loop {
@@ -38,8 +44,9 @@ pub(super) async fn follow(
             let is_self = leads && applied_term == term && silence <= patience;
             let leader = metrics.current_leader.filter(|leader| *leader != id || is_self);
             let address = leader.and_then(|leader| {
-                let member = metrics.membership_config.membership().get_node(&leader)?;
-                Some(LeaderAddress { id: leader, url: member.url.as_str().into() })
+                let recorded = || Some(&metrics.membership_config.membership().get_node(&leader)?.url);
+                let url = founders.get(&leader).or_else(recorded)?;
+                Some(LeaderAddress { id: leader, url: url.as_str().into() })
             });
             (LeaderHint { leader: address, term: Term(term), is_self }, leads)
         };

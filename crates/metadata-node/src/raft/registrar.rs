@@ -1,4 +1,5 @@
-//! The leader records which database each member keeps its log in (see [`super::admission`]).
+//! The leader records which database each member keeps its log in (see [`super::admission`]), and where `services.json`
+//! says that it is now.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,26 +49,27 @@ pub(super) async fn run(consensus: Consensus, mut news: mpsc::Receiver<PeerNews>
         // If it fails (leadership is gone, another change is under way), the next RPC brings the news again.
         match consensus.inner.raft.change_membership(ChangeMembers::SetNodes(members), true).await {
             Ok(_) => {
-                tracing::info!(event = "raft.storage_recorded", nodes = ?ids, "recorded members' databases")
+                tracing::info!(event = "raft.members_recorded", nodes = ?ids, "recorded members' databases and addresses")
             }
-            Err(error) => tracing::debug!(event = "raft.storage_not_recorded", nodes = ?ids, %error),
+            Err(error) => tracing::debug!(event = "raft.members_not_recorded", nodes = ?ids, %error),
         }
     }
 }
 
-/// If this node leads: the members whose database is heard of and not recorded.
+/// If this node leads: the members of whom more is known than the membership records.
 fn unrecorded(consensus: &Consensus, heard: &BTreeMap<NodeId, Uuid>) -> BTreeMap<NodeId, Member> {
     if !consensus.leader().is_self {
         return BTreeMap::new();
     }
     let metrics = consensus.inner.raft.server_metrics();
     let metrics = metrics.borrow_watched();
-    let membership = metrics.membership_config.membership();
-    heard
-        .iter()
-        .filter_map(|(id, storage_id)| {
-            let member = membership.get_node(id).filter(|member| member.storage_id.is_none())?;
-            Some((*id, Member { url: member.url.clone(), storage_id: Some(*storage_id) }))
+    let members = metrics.membership_config.membership().nodes();
+    members
+        .filter_map(|(id, recorded)| {
+            let url = consensus.inner.founders.get(id).unwrap_or(&recorded.url).clone();
+            let storage_id = recorded.storage_id.or_else(|| heard.get(id).copied());
+            let known = Member { url, storage_id };
+            (known != *recorded).then_some((*id, known))
         })
         .collect()
 }

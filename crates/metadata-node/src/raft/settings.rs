@@ -26,9 +26,6 @@ pub(crate) const WAITING_PROPOSALS_MAX: usize = 16 * 1024;
 const SNAPSHOT_EVERY_ENTRIES: u64 = 50_000;
 /// ...and so many entries are kept before it, so that a node that was away for a moment catches up by log.
 const ENTRIES_KEPT: u64 = 5_000;
-/// A learner whose lag is below this counts as caught up.
-const CAUGHT_UP_ENTRIES: u64 = 1_000;
-
 /// Timings of the quorum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
@@ -83,7 +80,7 @@ impl Timings {
             max_in_snapshot_log_to_keep: self.kept_entries,
             purge_batch_size: 256,
             max_payload_entries: APPEND_ENTRIES_MAX,
-            replication_lag_threshold: CAUGHT_UP_ENTRIES.max(2 * self.snapshot_entries),
+            replication_lag_threshold: 2 * self.snapshot_entries,
             // Reconnecting to a peer that refused is cheap; a long back-off would slow a restart down.
             backoff: "50ms".to_owned(),
             ..Config::default()

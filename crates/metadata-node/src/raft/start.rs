@@ -68,20 +68,25 @@ impl Consensus {
         let log = LogStore::new(store.clone(), opened);
         let machine = Machine::open(store.clone(), options.cluster_id).await?;
         let published = machine.published();
-        let peers = Peers::new(identity.clone(), append_timeout, news_sender, Arc::clone(&published));
+        let founders = options.founders.clone();
+        let peers =
+            Peers::new(identity.clone(), append_timeout, news_sender, founders, Arc::clone(&published));
         let raft = openraft::Raft::new(options.node_id, config, peers.clone(), log, machine)
             .await
             .map_err(|error| ConsensusError::Raft(error.to_string()))?;
 
         let figures = Arc::new(RaftFigures::default());
         let (hint_sender, hint) = watch::channel(LeaderHint::default());
-        // Twice the lease, so that a moment of starvation is no abdication.
-        let patience = 2 * options.timings.election_max;
-        let follow = (raft.clone(), Arc::clone(&published), Arc::clone(&figures));
-        tasks.spawn(TaskKind::Raft, "raft.leader", |stop| {
-            let (raft, published, figures) = follow;
-            leader::follow(options.node_id, raft, published, figures, patience, hint_sender, stop)
-        });
+        let view = leader::View {
+            id: options.node_id,
+            raft: raft.clone(),
+            published: Arc::clone(&published),
+            founders: options.founders.clone(),
+            figures: Arc::clone(&figures),
+            // Twice the lease, so that a moment of starvation is no abdication.
+            patience: 2 * options.timings.election_max,
+        };
+        tasks.spawn(TaskKind::Raft, "raft.leader", |stop| leader::follow(view, hint_sender, stop));
         let consensus = Self {
             inner: Arc::new(Inner {
                 identity,

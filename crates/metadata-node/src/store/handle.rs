@@ -204,11 +204,12 @@ impl Store {
         self.ask(Op::Flush).await
     }
 
-    /// Writes all that waits, ends the writer and frees the database for another process. Nothing can be written after it.
+    /// Writes all that waits, ends the writer, and frees the database for another process: it is free on return. Nothing
+    /// can be read or written after it.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let outcome = self.ask(Op::Close).await;
+        // Readers first: SQLite's last connection tidies up, and only the writer's may.
         self.shared.reader.close().await;
-        outcome
+        self.ask(Op::Close).await
     }
 
     /// Figures to be read at any time.

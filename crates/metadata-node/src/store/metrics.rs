@@ -22,6 +22,7 @@ impl StoreEvents for () {
 pub struct StoreGauges {
     pub(super) queued: AtomicU64,
     pub(super) projected_index: AtomicU64,
+    pub(super) reconnects: AtomicU64,
 }
 
 impl StoreGauges {
@@ -33,5 +34,10 @@ impl StoreGauges {
     /// Last log index whose changes are in the projection.
     pub fn projected_index(&self) -> u64 {
         self.projected_index.load(Ordering::Relaxed)
+    }
+
+    /// How often the connection broke and was made again.
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects.load(Ordering::Relaxed)
     }
 }

@@ -64,8 +64,8 @@ struct Batch {
     snapshot: Option<(i64, Option<LogPosition>)>,
     /// The projection must be in it.
     project: bool,
-    /// It is the last one.
-    close: bool,
+    /// It is the last one, and who wants to know.
+    close: Option<Done>,
     dones: Vec<Done>,
 }
 
@@ -73,7 +73,7 @@ impl Batch {
     fn is_full(&self) -> bool {
         // A snapshot's switch is a transaction of its own, so that what comes after it sees it.
         self.snapshot.is_some()
-            || self.close
+            || self.close.is_some()
             || self.log.bytes() >= BATCH_BYTES_MAX
             || self.log.rows() >= BATCH_ROWS_MAX
     }
@@ -95,15 +95,20 @@ impl<D: Database> Writer<D> {
         // What still waits is answered by being dropped.
         self.parts.queue.close();
         self.parts.database.close().await;
-        outcome
+        let closed = outcome?;
+        if let Some(done) = closed {
+            done.tell(Ok(()));
+        }
+        Ok(())
     }
 
-    async fn work(&mut self) -> Result<(), StoreError> {
+    /// Returns who waits for the database to be closed.
+    async fn work(&mut self) -> Result<Option<Done>, StoreError> {
         let mut idle = false;
         loop {
-            let Some(mut batch) = self.next_batch(&mut idle).await? else { return Ok(()) };
+            let Some(mut batch) = self.next_batch(&mut idle).await? else { return Ok(None) };
             let dones = std::mem::take(&mut batch.dones);
-            let close = batch.close;
+            let close = batch.close.take();
             match self.write(batch).await {
                 Ok(()) => dones.into_iter().for_each(|done| done.tell(Ok(()))),
                 Err(error) => {
@@ -111,8 +116,8 @@ impl<D: Database> Writer<D> {
                     return Err(error);
                 }
             }
-            if close {
-                return Ok(());
+            if close.is_some() {
+                return Ok(close);
             }
             self.maintain(false).await?;
         }
@@ -140,7 +145,6 @@ impl<D: Database> Writer<D> {
                 Ok(None) if self.pending.entries() == 0 => return Ok(None),
                 Ok(None) => {
                     batch.project = true;
-                    batch.close = true;
                     return Ok(Some(batch));
                 }
                 Err(_) if self.due.is_some() => {
@@ -212,8 +216,7 @@ impl<D: Database> Writer<D> {
             }
             Op::Close(done) => {
                 batch.project = true;
-                batch.close = true;
-                batch.dones.push(done);
+                batch.close = Some(done);
             }
         }
         Ok(())
@@ -286,17 +289,22 @@ impl<D: Database> Writer<D> {
                 }
                 Err(_) => format!("no answer within {patience:?}"),
             };
+            if began.elapsed() > patience.saturating_add(self.parts.options.reconnect_timeout) {
+                // The connection is there each time, and breaks each time.
+                return Err(StoreError::Lost { backend, waited_ms: began.elapsed().as_millis(), reason });
+            }
             let found = self.reconnect(reason).await?;
+            if found == self.parts.mark {
+                // It did not take effect; or nothing of it shows in a mark, and then it can be done twice.
+                continue;
+            }
             if found == after {
                 break 0;
             }
-            if found != self.parts.mark {
-                let holder = format!(
-                    "somebody: expected {:?} or {after:?} after reconnecting, found {found:?}",
-                    self.parts.mark
-                );
-                return Err(StoreError::Fenced { backend, holder });
-            }
+            let own = self.parts.mark;
+            let holder =
+                format!("somebody: expected {own:?} or {after:?} after reconnecting, found {found:?}");
+            return Err(StoreError::Fenced { backend, holder });
         };
         self.parts.events.committed(began.elapsed(), rows);
         Ok(())
@@ -325,6 +333,7 @@ impl<D: Database> Writer<D> {
                         took_ms,
                         "connected again"
                     );
+                    self.parts.gauges.reconnects.fetch_add(1, Ordering::Relaxed);
                     self.parts.events.reconnected();
                     return Ok(mark);
                 }

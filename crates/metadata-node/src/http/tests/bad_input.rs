@@ -55,7 +55,7 @@ fn topics() -> Vec<(Method, &'static str, Value, ErrorCode)> {
         (post.clone(), TOPICS, with("configs", json!({"retention.ms": "1\u{0}"})), InvalidConfig),
         (post.clone(), TOPICS, json!({"topicName": "t", "assignments": [[101, 101]]}), InvalidAssignment),
         (post.clone(), TOPICS, json!({"topicName": "t", "assignments": [[]]}), InvalidAssignment),
-        (post.clone(), TOPICS, json!({"topicName": "t", "assignments": [[999]]}), InvalidAssignment),
+        (post, TOPICS, json!({"topicName": "t", "assignments": [[999]]}), InvalidAssignment),
         (Method::PATCH, "/api/v1/metadata/topics/none", json!({"numPartitions": 2}), UnknownTopic),
         (Method::PATCH, "/api/v1/metadata/topics/a%2Fb", json!({}), UnknownTopic),
         (Method::PATCH, "/api/v1/metadata/topics/%FF", json!({}), InvalidParameter),
@@ -122,7 +122,14 @@ fn further() -> Vec<(Method, &'static str, Value, ErrorCode)> {
             UnknownBroker,
         ),
         (post.clone(), "/api/v1/metadata/features", json!({"level": 0}), InvalidFeatureLevel),
-        (post.clone(), "/api/v1/metadata/features", json!({"level": 70_000}), InvalidRequest),
+        (post, "/api/v1/metadata/features", json!({"level": 70_000}), InvalidRequest),
+    ]
+}
+
+/// The same for the quorum.
+fn quorum() -> Vec<(Method, &'static str, Value, ErrorCode)> {
+    let post = Method::POST;
+    vec![
         (post.clone(), "/api/v1/raft/members", json!({"nodeId": 4, "url": "nonsense"}), InvalidRequest),
         (post.clone(), "/api/v1/raft/members", json!({"nodeId": 4, "url": "http://a b"}), InvalidRequest),
         (
@@ -181,7 +188,7 @@ async fn with_a_topic() -> TestNode {
 async fn every_wrong_write_is_a_problem_and_changes_nothing() {
     let node = with_a_topic().await;
     let version = node.consensus.read(metadata_core::State::version);
-    for (method, path, body, code) in topics().into_iter().chain(further()) {
+    for (method, path, body, code) in topics().into_iter().chain(further()).chain(quorum()) {
         let reply = node.call(method.clone(), path, &body).await;
         assert_eq!(reply.json()["code"], code.to_string(), "{method} {path} {body}: {reply:?}");
         reply.problem();

@@ -81,3 +81,22 @@ fn every_reference_leads_somewhere() {
         assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
     }
 }
+
+#[test]
+fn every_field_is_camel_case_as_serde_writes_it() {
+    fn check(value: &Value) {
+        match value {
+            Value::Object(map) => {
+                for name in
+                    map.get("properties").and_then(Value::as_object).into_iter().flat_map(|p| p.keys())
+                {
+                    assert!(!name.contains('_'), "{name}: utoipa and serde disagree");
+                }
+                map.values().for_each(check);
+            }
+            Value::Array(values) => values.iter().for_each(check),
+            _ => {}
+        }
+    }
+    check(&serde_json::to_value(document()).unwrap()["components"]);
+}

@@ -1,7 +1,7 @@
 //! Connections to peers: kept between uses, because every election asks for new clients and must not pay for
 //! connecting.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub(super) struct Shared {
     /// How long an AppendEntries may take before the connection is given up.
     pub(super) append_timeout: Duration,
     pub(super) news: mpsc::Sender<PeerNews>,
+    /// Where `services.json` says that nodes are. It wins over the membership, which may hold an address from before
+    /// a move: an address is no identity, every request and every answer carries those.
+    founders: BTreeMap<NodeId, String>,
     /// Where it is looked up which database a member is known by.
     pub(super) published: Arc<Published>,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
@@ -49,14 +52,19 @@ impl Peers {
         identity: Identity,
         append_timeout: Duration,
         news: mpsc::Sender<PeerNews>,
+        founders: BTreeMap<NodeId, String>,
         published: Arc<Published>,
     ) -> Self {
         let (idle, lost) = Default::default();
-        Self { shared: Arc::new(Shared { identity, append_timeout, news, published, idle, lost }) }
+        let shared = Shared { identity, append_timeout, news, founders, published, idle, lost };
+        Self { shared: Arc::new(shared) }
     }
 
     /// A client of one peer.
-    pub(crate) fn client(&self, id: NodeId, member: Member) -> PeerClient {
+    pub(crate) fn client(&self, id: NodeId, mut member: Member) -> PeerClient {
+        if let Some(url) = self.shared.founders.get(&id) {
+            member.url.clone_from(url);
+        }
         PeerClient::new(Arc::clone(&self.shared), id, member)
     }
 }

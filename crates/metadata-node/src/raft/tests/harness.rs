@@ -41,13 +41,19 @@ async fn free_port() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
+/// An address for each of `size` nodes.
+pub(super) async fn fresh_addresses(size: u64) -> BTreeMap<NodeId, String> {
+    let mut addresses = BTreeMap::new();
+    for id in 1..=size {
+        addresses.insert(NodeId(id), format!("http://{}", free_port().await));
+    }
+    addresses
+}
+
 impl Quorum {
     /// `size` nodes that are not started yet.
     pub(super) async fn new(size: u64) -> Self {
-        let mut founders = BTreeMap::new();
-        for id in 1..=size {
-            founders.insert(NodeId(id), format!("http://{}", free_port().await));
-        }
+        let founders = fresh_addresses(size).await;
         let timings = Timings::new(100, (200, 300));
         Self { dir: tempfile::tempdir().unwrap(), founders, timings, nodes: BTreeMap::new() }
     }

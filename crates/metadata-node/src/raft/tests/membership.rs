@@ -3,7 +3,7 @@
 use common::NodeId;
 use uuid::Uuid;
 
-use super::harness::{Quorum, within};
+use super::harness::{Quorum, fresh_addresses, within};
 use crate::raft::{AdmissionError, MembershipError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,4 +95,27 @@ async fn a_node_that_lost_its_disk_is_refused() {
     assert_eq!(quorum.node(wiped).status().last_log_index, 0, "it acknowledged nothing");
     quorum.stop(wiped).await;
     quorum.write(Uuid::new_v4()).await.result.unwrap();
+}
+
+/// Other ports, the same databases.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quorum_that_moved_finds_itself_again() {
+    let mut quorum = Quorum::started(3).await;
+    quorum.write_many(10).await;
+    quorum.converged().await;
+    for id in 1..=3 {
+        quorum.stop(id).await;
+    }
+    quorum.founders = fresh_addresses(3).await;
+    for id in 1..=3 {
+        quorum.start(id).await;
+    }
+    let leader = quorum.leader().await;
+    quorum.write(Uuid::new_v4()).await.result.unwrap();
+    let recorded = || {
+        let members = quorum.node(leader).status().members;
+        members.iter().all(|member| quorum.founders[&member.id] == member.url).then_some(())
+    };
+    quorum.eventually("the new addresses recorded", recorded).await;
+    quorum.converged().await;
 }

@@ -1,18 +1,29 @@
 //! The store's tests. Those of behaviour run on both databases from one body.
 
 mod conformance;
+mod crash;
+mod damage;
+
 mod projected;
+
 mod refusals;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{ClusterId, NodeId};
+use bytes::Bytes;
+use common::{BrokerId, ClusterId, MetadataVersion, NodeId, Partition, Topic, TopicName};
+use metadata_core::change::Before;
+use metadata_core::{Change, Event};
 use runtime::{TaskHandle, TaskKind, Tasks};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use testkit::postgres::PostgresServer;
 
-use super::{EntryKind, LogPosition, LogRow, OpenError, Opened, Store, StoreOptions};
+use super::{
+    AppliedEntry, EntryKind, LogPosition, LogRow, OpenError, Opened, SnapshotRecord, Store, StoreOptions,
+    StoreWriter,
+};
 
 /// Runs each named body, `async fn body(place: Place)`, once per database.
 macro_rules! on_both_databases {
@@ -100,10 +111,13 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        Ok(Self::of(Store::open(options, Arc::new(())).await?))
+    }
+
+    pub(super) fn of((store, writer, opened): (Store, StoreWriter, Opened)) -> Self {
         let tasks = Tasks::new();
-        let (store, writer, opened) = Store::open(options, Arc::new(())).await?;
         let writer = tasks.spawn(TaskKind::Storage, "store.writer", |_| writer.run());
-        Ok(Self { store, opened, tasks, writer })
+        Self { store, opened, tasks, writer }
     }
 
     /// Ends it in good order.
@@ -136,4 +150,44 @@ pub(super) fn rows(term: u64, range: std::ops::RangeInclusive<u64>) -> Vec<LogRo
 
 pub(super) fn json(text: &str) -> Arc<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap().into()
+}
+
+/// A topic with one partition.
+pub(super) fn topic(name: &str) -> Arc<Topic> {
+    Arc::new(Topic {
+        topic_name: TopicName::new(name).unwrap(),
+        topic_id: common::TopicId(uuid::Uuid::from_u128(7)),
+        replication_factor: 2,
+        configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
+        partitions: vec![Partition {
+            id: common::PartitionId(0),
+            leader: Some(BrokerId(1)),
+            leader_epoch: common::LeaderEpoch(0),
+            partition_epoch: common::PartitionEpoch(0),
+            replicas: vec![BrokerId(1), BrokerId(2)],
+            isr: vec![BrokerId(1)],
+        }],
+    })
+}
+
+/// An applied entry that created topic `t<index>`.
+pub(super) fn created(term: u64, index: u64) -> AppliedEntry {
+    let change = Change {
+        version: MetadataVersion(index),
+        seq: 0,
+        time_ms: 1_700_000_000_000,
+        author: "rest:test".into(),
+        request_id: None,
+        before: Before::Nothing,
+        event: Arc::new(Event::TopicCreated { topic: topic(&format!("t{index}")) }),
+    };
+    AppliedEntry { position: at(term, index), changes: vec![change] }
+}
+
+/// A snapshot's record and some bytes.
+pub(super) fn snapshot_at(position: LogPosition, bytes: usize) -> (SnapshotRecord, Bytes) {
+    let membership = RawValue::from_string(format!(r#"{{"at":{}}}"#, position.index)).unwrap();
+    let record = SnapshotRecord { last: Some(position), membership, format: 1, codec: "zstd".to_owned() };
+    let data: Vec<u8> = (0..bytes).map(|i| (i as u64 * 31 + position.index) as u8).collect();
+    (record, data.into())
 }

@@ -1,1 +1,1 @@
-//! x
+//! What the tables hold against what the state holds.
