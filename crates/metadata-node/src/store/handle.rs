@@ -171,6 +171,11 @@ impl Store {
         self.shared.backend
     }
 
+    /// Appends entries after the last one. Durable on return. (Raft does not wait: see `raft::log_store`.)
+    pub async fn append(&self, rows: Vec<LogRow>) -> Result<(), StoreError> {
+        self.ask(|done| Op::Append(rows, done)).await
+    }
+
     /// Hands over what was applied, in order, for the projection. Its rows are written within
     /// [`StoreOptions::projection_delay`]; waits only if the writer is far behind. Entries that the projection holds already
     /// are left out, so a restarted node may hand over what it applies again.

@@ -29,7 +29,7 @@ impl Backend {
 /// What to open, for whom, and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// `sqlite:PATH[?synchronous=full|extra]` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE[?...]`.
+    /// `sqlite:PATH[?synchronous=full|extra&max_page_count=N]` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE[?...]`.
     pub database: String,
     /// The cluster it must belong to.
     pub cluster_id: ClusterId,
@@ -69,10 +69,12 @@ pub(super) enum DatabaseUrl {
     Postgres(Box<sqlx::postgres::PgConnectOptions>),
 }
 
-/// `sqlite:PATH[?synchronous=full|extra]`
+/// `sqlite:PATH[?synchronous=full|extra&max_page_count=N]`
 pub(super) struct SqliteUrl {
     pub(super) path: PathBuf,
     pub(super) synchronous: String,
+    /// How large the file may become, in pages of 4 KiB; as if the disk were full then.
+    pub(super) max_page_count: Option<u32>,
 }
 
 impl DatabaseUrl {
@@ -104,17 +106,18 @@ impl SqliteUrl {
             ));
         }
         let mut synchronous = "full".to_owned();
+        let mut max_page_count = None;
         for setting in query.split('&').filter(|setting| !setting.is_empty()) {
             match setting.split_once('=') {
                 Some(("synchronous", value)) => synchronous = value.to_owned(),
-                _ => {
-                    return Err(format!(
-                        "`{setting}` is not known; `synchronous=full` and `synchronous=extra` are"
-                    ));
+                Some(("max_page_count", value)) => {
+                    let count = value.parse().map_err(|_| format!("`{setting}`: not a number of pages"))?;
+                    max_page_count = Some(count);
                 }
+                _ => return Err(format!("`{setting}` is not known; `synchronous` and `max_page_count` are")),
             }
         }
-        Ok(Self { path: PathBuf::from(path), synchronous })
+        Ok(Self { path: PathBuf::from(path), synchronous, max_page_count })
     }
 }
 

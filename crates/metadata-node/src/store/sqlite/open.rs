@@ -40,9 +40,11 @@ pub(in crate::store) async fn open(
     let lock = lock_file(&path, text, options)?;
     let synchronous = synchronous(&url.synchronous, text)?;
     let existed = path.metadata().map_or(0, |metadata| metadata.len());
-    let connect = connect_options(&path).synchronous(synchronous);
-    let mut connection =
-        connect.clone().connect().await.map_err(|error| open_error(text, classify(error)))?;
+    let mut connect = connect_options(&path).synchronous(synchronous);
+    if let Some(count) = url.max_page_count {
+        connect = connect.pragma("max_page_count", count.to_string());
+    }
+    let mut connection = connect.connect().await.map_err(|error| open_error(text, classify(error)))?;
     check_settings(&mut connection, text).await?;
     if existed > 0 && existed <= CHECKED_BYTES_MAX {
         check_pages(&mut connection, text).await?;

@@ -3,8 +3,10 @@
 mod conformance;
 mod crash;
 mod damage;
+mod kill;
 
 mod projected;
+mod reconnect;
 
 mod refusals;
 
