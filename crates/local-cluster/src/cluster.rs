@@ -162,6 +162,18 @@ impl LocalCluster {
         Ok(())
     }
 
+    /// Starts the processes of one kind that do not run. Does not wait until they are ready.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub async fn start_role(&mut self, role: Role) -> Result<(), ClusterError> {
+        let idle = |process: &&mut Process| process.member().role == role && process.pid().is_none();
+        for process in self.processes.iter_mut().filter(idle) {
+            process.start().await?;
+        }
+        Ok(())
+    }
+
     /// Waits until every running process is ready. Returns how long that took.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod view;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::Args;
-use local_cluster::{ClusterError, ControlServer, LocalCluster, OutputLine, process::describe};
+use local_cluster::{ClusterError, ControlServer, LocalCluster, OutputLine, Role, process::describe};
 use runtime::{Stop, TaskKind, Tasks, telemetry::LogOptions};
 use tokio::{sync::mpsc, time::Instant};
 
@@ -116,16 +116,13 @@ impl Watch {
             say!("{} {warning}", self.painter.warning());
         }
         let begun = Instant::now();
-        self.cluster.start_all().await.map_err(failure_of)?;
-        self.publish();
-        let ready = self.cluster.ready(READY_DEADLINE);
-        // What is logged at the start is in the logs; shown between question and answer it would only hide both.
-        let discard = discard(lines);
         tokio::select! {
-            ready = ready => ready.map_err(failure_of)?,
-            () = discard => return Ok(None),
+            ready = start_in_order(&mut self.cluster) => ready.map_err(failure_of)?,
+            // What is logged at the start is in the logs; shown before the endpoints it would only hide them.
+            () = discard(lines) => return Ok(None),
             _ = tasks.shutdown().requested() => return Ok(None),
-        };
+        }
+        self.publish();
         Ok(Some(begun.elapsed()))
     }
 
@@ -193,6 +190,15 @@ impl Watch {
             say!("{} drills will not find this cluster: {error}", self.painter.warning());
         }
     }
+}
+
+/// Metadata nodes first: brokers that find a controller at once need not ask again later.
+async fn start_in_order(cluster: &mut LocalCluster) -> Result<(), ClusterError> {
+    for role in [Role::Metadata, Role::Broker] {
+        cluster.start_role(role).await?;
+        cluster.ready(READY_DEADLINE).await?;
+    }
+    Ok(())
 }
 
 /// The next line to show; never, if none are to be shown.
