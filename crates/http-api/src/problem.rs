@@ -106,8 +106,6 @@ error_codes! {
     LeaderNotAvailable = 404, "Partition has no leader", Later;
     /// The path exists, but not with this method; `Allow` says which.
     MethodNotAllowed = 405, "Method not allowed", Never;
-    /// The client did not send its request in time.
-    RequestTimeout = 408, "Request came too slowly", Later;
     /// The topic exists.
     TopicAlreadyExists = 409, "Topic already exists", Never;
     /// Another process holds this broker id and is alive.
@@ -138,8 +136,6 @@ error_codes! {
     IdempotencyKeyReused = 422, "Idempotency key was used before", Never;
     /// The cluster would exceed one of its bounds.
     LimitExceeded = 422, "Limit exceeded", Never;
-    /// The caller asks too often.
-    TooManyRequests = 429, "Too many requests", Later;
     /// A defect of the server; its log says more.
     Internal = 500, "Internal error", Later;
     /// The node is not the controller.

@@ -66,6 +66,12 @@ impl Contacts {
         self.lock().term = Term::default();
     }
 
+    /// Gives every live broker a full session, as at the beginning of a term: this node itself was held up, and what
+    /// brokers sent meanwhile has not been read.
+    pub(super) fn forgive(&self, consensus: &Consensus) {
+        consensus.read(|state| self.lock().ledger.activate(self.now(), state.brokers()));
+    }
+
     /// A broker was heard of under its current epoch.
     pub(super) fn heard_of(&self, broker: BrokerId, epoch: BrokerEpoch) {
         let mut inner = self.lock();

@@ -2,7 +2,8 @@
 //!
 //! Nothing here is replicated. A new leader starts from the applied state and gives every live broker one full session
 //! before it judges it (F1: KAFKA-18138), so no failover marks live brokers OFFLINE. What it finds out it proposes
-//! like any other writer; that an entry commits is what makes it true.
+//! like any other writer; that an entry commits is what makes it true. A leader that was itself held up (paused, starved)
+//! does not take its own deafness for the silence of brokers: sessions begin anew then.
 //!
 //! | module | what it does |
 //! |---|---|

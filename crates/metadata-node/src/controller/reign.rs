@@ -53,6 +53,8 @@ pub(super) struct Reign {
     stale: bool,
     /// It is not looked at again before this.
     next_look: Instant,
+    /// When this task last ran.
+    last_step: Instant,
 }
 
 /// A registration that is watched.
@@ -88,6 +90,7 @@ impl Reign {
             confirmed: false,
             stale: true,
             next_look: Instant::now(),
+            last_step: Instant::now(),
         }
     }
 
@@ -114,6 +117,16 @@ impl Reign {
     /// Does what is due; returns when to come back.
     fn step(&mut self) -> Instant {
         let now = Instant::now();
+        let session_timeout = self.shared.options.session_timeout;
+        if now.duration_since(self.last_step) > session_timeout / 2 {
+            // Whoever was not heard of may only not have been listened to.
+            tracing::warn!(
+                event = "controller.held_up",
+                "this node was held up: sessions of brokers begin anew"
+            );
+            self.shared.contacts.forgive(&self.shared.consensus);
+        }
+        self.last_step = now;
         let deadline =
             self.shared.contacts.next_deadline().map(|deadline| self.shared.contacts.instant(deadline));
         let session_ended = deadline.is_some_and(|deadline| deadline <= now);
@@ -127,8 +140,8 @@ impl Reign {
         let next_look = self.stale.then_some(self.next_look);
         let next_deadline =
             self.shared.contacts.next_deadline().map(|deadline| self.shared.contacts.instant(deadline));
-        // Nothing to wait for: once a minute does no harm.
-        let idle = now + Duration::from_secs(60);
+        // In time to notice that this task was held up.
+        let idle = now + session_timeout / 4;
         [next_push, next_look, next_deadline].into_iter().flatten().fold(idle, Instant::min)
     }
 

@@ -10,6 +10,7 @@ use axum::{
 };
 use common::{BrokerId, BrokerStatus, IncarnationId};
 use http_api::{ErrorCode, Livez, MetadataPush, ProcessRole, PushAck, UpdateType, paths};
+use metadata_core::Event;
 use runtime::Tasks;
 use serde_json::json;
 use tokio::{runtime::Runtime, sync::watch, time::Instant};
@@ -155,6 +156,29 @@ async fn silent_broker_is_offline_after_its_session_and_back_with_its_next_heart
     let answer = node.bare(axum::http::Method::POST, heartbeat).await.expect(200);
     assert_eq!(answer["brokerStatus"], "OFFLINE");
     becomes(&node, 101, BrokerStatus::Online).await;
+}
+
+#[tokio::test]
+async fn leader_that_was_held_up_does_not_blame_the_brokers() {
+    let session = Duration::from_millis(800);
+    let node = TestNode::leading_with(session).await;
+    let mut broker = FakeBroker::start(101, 0).await;
+    broker.register(&node).await;
+    broker.watched().await;
+    let version = node.consensus.read(metadata_core::State::version);
+    // Holds up the whole node: it runs on this thread.
+    std::thread::sleep(session * 2);
+    // The controller has looked around when it watches another broker, and what it proposed then stands before a later
+    // write.
+    let mut other = FakeBroker::start(102, 0).await;
+    other.register(&node).await;
+    other.watched().await;
+    let topic = json!({"topicName": "t", "numPartitions": 1, "replicationFactor": 1});
+    node.post("/api/v1/metadata/topics", &topic).await.expect(201);
+    assert_eq!(status(&node, 101), BrokerStatus::Online);
+    let statuses = node.consensus.deltas_since(version).unwrap();
+    let statuses = statuses.iter().filter(|(_, event)| matches!(**event, Event::BrokerStatusChanged { .. }));
+    assert_eq!(statuses.count(), 0);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ const SHOWN_CHARS_MAX: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
-/// Like [`Body`], but the body may be empty.
+/// Like [`Body`], but the body may be empty, or `null`.
 #[derive(Debug)]
 pub(crate) struct OptionalBody<T>(pub(crate) Option<T>);
 
@@ -50,7 +50,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
             return Ok(Self(None));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(body) => Ok(Self(Some(body))),
+            Ok(body) => Ok(Self(body)),
             Err(_) => Err(explain::<T>(&bytes, &parts.headers)),
         }
     }

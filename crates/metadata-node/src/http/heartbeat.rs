@@ -11,13 +11,8 @@ use metadata_core::{Command, Rejection};
 use runtime::clock;
 
 use super::{
-    api::Api,
-    body::OptionalBody,
-    brokers::unknown_broker,
-    params::Segments,
-    refusal::Answer,
-    responses::WriteProblems,
-    writer::{Leader, Writer},
+    api::Api, body::OptionalBody, brokers::unknown_broker, params::Segments, refusal::Answer,
+    responses::WriteProblems, writer::Writer,
 };
 
 /// Heartbeat of a broker
@@ -37,7 +32,6 @@ use super::{
 )]
 pub(super) async fn post(
     State(api): State<Arc<Api>>,
-    Leader(hint): Leader,
     writer: Writer,
     Segments(broker_id): Segments<BrokerId>,
     OptionalBody(request): OptionalBody<HeartbeatRequest>,
@@ -52,7 +46,8 @@ pub(super) async fn post(
     {
         return Err(Rejection::StaleBrokerEpoch { broker_id, given, current: broker_epoch }.into());
     }
-    api.controller.contact(hint.term, broker_id, broker_epoch);
+    let term = writer.term();
+    api.controller.contact(term, broker_id, broker_epoch);
     let mut metadata_version = version;
     let want_shutdown = request.is_some_and(|request| request.want_shutdown);
     match status {
@@ -69,7 +64,7 @@ pub(super) async fn post(
         success: true,
         metadata_version,
         controller_id: api.node_id,
-        controller_term: hint.term,
+        controller_term: term,
         broker_status: status,
         timestamp: clock::unix_ms(),
     }))

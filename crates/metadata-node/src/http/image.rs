@@ -85,16 +85,31 @@ pub(crate) async fn current(api: &Arc<Api>) -> Answer<(Bytes, MetadataVersion)> 
     let members = shows.members.clone();
     // The next image is about as large as the last one.
     let begin_with = newest.as_ref().map_or(0, |image| image.json.len());
-    let json = if state.total_partitions() <= PARTITIONS_INLINE_MAX {
-        write(&state, controller, members, begin_with)
-    } else {
-        tokio::task::spawn_blocking(move || write(&state, controller, members, begin_with))
-            .await
-            .map_err(|error| Refusal::because(http_api::ErrorCode::Internal, error.to_string()))?
-    };
+    let json = written(state, move |state| write(state, controller, members, begin_with)).await?;
     let version = shows.version;
     *newest = Some(Image { shows, json: json.clone() });
     Ok((json, version))
+}
+
+/// All topics of the applied state as JSON.
+pub(crate) async fn topics(api: &Arc<Api>) -> Answer<Bytes> {
+    let state = api.consensus.read(Clone::clone);
+    written(state, |state| to_json(&TopicsOf(state), 0)).await
+}
+
+/// Has `write` write `state`, without holding up other requests if that takes long.
+async fn written(state: State, write: impl FnOnce(&State) -> Bytes + Send + 'static) -> Answer<Bytes> {
+    if state.total_partitions() <= PARTITIONS_INLINE_MAX {
+        return Ok(write(&state));
+    }
+    let written = tokio::task::spawn_blocking(move || write(&state)).await;
+    written.map_err(|error| Refusal::because(http_api::ErrorCode::Internal, error.to_string()))
+}
+
+fn to_json(value: &impl Serialize, bytes: usize) -> Bytes {
+    let mut json = Vec::with_capacity(bytes);
+    serde_json::to_writer(&mut json, value).expect("plain structs with string keys have a JSON form");
+    Bytes::from(json)
 }
 
 fn write(
@@ -114,7 +129,5 @@ fn write(
         total_partitions: state.total_partitions(),
         active_metadata_nodes: members,
     };
-    let mut json = Vec::with_capacity(begin_with + begin_with / 8);
-    serde_json::to_writer(&mut json, &image).expect("plain structs with string keys have a JSON form");
-    Bytes::from(json)
+    to_json(&image, begin_with + begin_with / 8)
 }

@@ -1,6 +1,9 @@
 //! Path segments, query parameters, the idempotency key, and who asks.
 
-use std::net::SocketAddr;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
     extract::{
@@ -10,6 +13,7 @@ use axum::{
     },
     http::request::Parts,
 };
+use common::BrokerId;
 use http_api::{ErrorCode, Problem, headers};
 use metadata_core::RequestId;
 use serde::de::DeserializeOwned;
@@ -114,10 +118,28 @@ pub(crate) fn idempotency_key(parts: &Parts) -> Result<Option<RequestId>, Refusa
     })
 }
 
-/// Who asks, for the history: `rest:<address>`.
-pub(crate) fn author(parts: &Parts) -> String {
-    match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(peer)) => format!("rest:{}", peer.ip().to_canonical()),
-        None => "rest:unknown".to_owned(),
+/// Who asks, for the history.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Author {
+    /// A client at this address; `None` where there is no connection.
+    Rest(Option<IpAddr>),
+    /// A broker.
+    Broker(BrokerId),
+}
+
+impl Author {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Self::Rest(peer.map(|ConnectInfo(peer)| peer.ip().to_canonical()))
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rest(Some(address)) => write!(f, "rest:{address}"),
+            Self::Rest(None) => f.write_str("rest:unknown"),
+            Self::Broker(id) => write!(f, "broker:{id}"),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use common::{PartitionId, TopicId, TopicName};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::{
     api::Api,
     body::Body,
+    image,
     params::{Params, Segments},
     refusal::{Answer, Refusal},
     responses::{ReadProblems, WriteProblems},
@@ -72,9 +73,8 @@ pub(super) async fn create(writer: Writer, Body(request): Body<CreateTopicReques
 )]
 pub(super) async fn list(State(api): State<Arc<Api>>, Params(query): Params<ReadQuery>) -> Answer<Response> {
     api.settle(query.consistency).await?;
-    let state = api.consensus.read(Clone::clone);
-    let topics: Vec<_> = state.topics().map(|topic| TopicRef::from(topic.as_ref())).collect();
-    Ok(Json(topics).into_response())
+    let json = image::topics(&api).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 /// Describe a topic

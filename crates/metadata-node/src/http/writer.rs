@@ -10,7 +10,7 @@ use runtime::clock;
 
 use super::{
     api::{Api, controller_info},
-    params::{author, idempotency_key, query_of},
+    params::{Author, idempotency_key, query_of},
     refusal::{Answer, Refusal},
 };
 use crate::raft::LeaderHint;
@@ -44,7 +44,7 @@ impl FromRequestParts<Arc<Api>> for Leader {
 pub(crate) struct Writer {
     api: Arc<Api>,
     hint: LeaderHint,
-    author: String,
+    author: Author,
     request_id: Option<RequestId>,
 }
 
@@ -54,7 +54,7 @@ impl FromRequestParts<Arc<Api>> for Writer {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Refusal> {
         let Leader(hint) = Leader::from_request_parts(parts, api).await?;
         let request_id = idempotency_key(parts)?;
-        Ok(Self { api: Arc::clone(api), hint, author: author(parts), request_id })
+        Ok(Self { api: Arc::clone(api), hint, author: Author::of(parts), request_id })
     }
 }
 
@@ -67,14 +67,18 @@ impl Writer {
     /// The request comes from a broker, which history then names.
     #[must_use]
     pub(crate) fn for_broker(mut self, id: BrokerId) -> Self {
-        self.author = format!("broker:{id}");
+        self.author = Author::Broker(id);
         self
     }
 
     /// Commits and applies `command`; answers with its outcome and `metadataVersion` after it.
     pub(crate) async fn propose(self, command: Command) -> Answer<(Outcome, MetadataVersion)> {
-        let proposal =
-            Proposal { time_ms: clock::unix_ms(), author: self.author, request_id: self.request_id, command };
+        let proposal = Proposal {
+            time_ms: clock::unix_ms(),
+            author: self.author.to_string(),
+            request_id: self.request_id,
+            command,
+        };
         let decided = self
             .api
             .consensus
