@@ -1,0 +1,7 @@
+//! The log against a naive one, and against everything a disk can do to it.
+
+mod basics;
+mod crash;
+mod damage;
+mod model;
+mod support;
