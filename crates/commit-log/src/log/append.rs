@@ -237,6 +237,11 @@ impl Log {
             self.write(std::mem::take(staged))?;
             self.roll(header.base_offset)?;
         }
+        let foreseen =
+            self.end_of_segments() == header.base_offset && self.latest_epoch() == Some(header.leader_epoch);
+        if !foreseen {
+            self.flush.needs_frames();
+        }
         let head = header.encode();
         let files = &self.files;
         if let Some(active) = self.segments.last_mut() {

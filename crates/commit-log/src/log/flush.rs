@@ -23,6 +23,8 @@ pub(super) struct FlushState {
     names_changed: bool,
     /// Bases of segments that have a snapshot file, rising.
     pub(super) snapshots: Vec<Offset>,
+    /// The next flush must make frames durable too.
+    needs_frames: bool,
     /// Bytes written since the last checkpoint was begun.
     since_checkpoint: u64,
     /// When the oldest write that is not synced was seen.
@@ -40,6 +42,11 @@ impl FlushState {
 
     pub(super) fn names_changed(&mut self) {
         self.names_changed = true;
+    }
+
+    /// A batch came whose header cannot be told from what is before it: its frame must become durable with it.
+    pub(super) fn needs_frames(&mut self) {
+        self.needs_frames = true;
     }
 
     pub(super) fn written(&mut self, bytes: usize) {
@@ -156,7 +163,7 @@ impl Log {
     /// do.
     pub fn start_flush(&mut self) -> Result<Option<FlushJob>, LogError> {
         let far = self.flush.since_checkpoint >= self.options.checkpoint_bytes;
-        self.flush_job(far || !self.snapshots.is_empty())
+        self.flush_job(far || self.flush.needs_frames || !self.snapshots.is_empty())
     }
 
     /// As [`Log::start_flush`], and moves the recovery point up in any case.
@@ -238,7 +245,7 @@ impl Log {
     }
 
     fn new_checkpoint(&mut self) -> NewCheckpoint {
-        self.flush.since_checkpoint = 0;
+        (self.flush.since_checkpoint, self.flush.needs_frames) = (0, false);
         let snapshots = std::mem::take(&mut self.snapshots);
         self.flush.snapshots.extend(snapshots.iter().map(|(base, _)| *base));
         NewCheckpoint {

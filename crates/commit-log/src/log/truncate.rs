@@ -1,7 +1,7 @@
 //! Cutting a log at either end. What the log knows is cut with it, in the same step.
 //!
 //! **Order on disk, at the end:** first the recovery point goes back and takes what the log knew with it, then the
-//! files go, the last first, then the new last one is cut, and everything is synced before the next append. A crash
+//! files go, the last first, then the others are synced and the new last one is cut, before the next append. A crash
 //! in between leaves a log that ends somewhere between the old and the new end: the truncation did not happen, or
 //! not all of it, and whoever wanted it asks again.
 
@@ -18,7 +18,7 @@ use crate::{
 
 impl Log {
     /// Removes every batch that does not end below `to`. Gives the new end, which is lower than `to` if a batch or a
-    /// gap lay across it. Flushes that are under way confirm nothing any more.
+    /// gap lay across it. What is left is durable. Flushes that are under way confirm nothing any more.
     pub fn truncate(&mut self, to: Offset) -> Result<Offset, LogError> {
         let range = self.log_start()..self.log_end();
         if to >= range.end {
@@ -43,8 +43,9 @@ impl Log {
         let derived = self.derived_at(end)?;
         self.set_back(end, &derived)?;
         self.remove_behind(index, end)?;
-        self.cut_segment(&mut kept)?;
         self.segments.truncate(index);
+        self.sync_segments()?;
+        self.cut_segment(&mut kept)?;
         self.active_since_ms = match kept.frame_count() {
             0 => None,
             _ => kept.frame(&self.files, 0).ok().map(|frame| frame.max_timestamp_ms),
@@ -52,6 +53,7 @@ impl Log {
         self.segments.push(kept);
         self.derived = derived;
         self.positions.cut(end);
+        self.positions.flushed(end);
         self.tail.restart(end);
         self.missing.retain(|missing| missing.start < end);
         Ok(end)
@@ -67,8 +69,8 @@ impl Log {
         self.shared.check()?;
         if start > range.start {
             self.begin_changes()?;
-            if start > self.durable().offset() {
-                // The start is durable at once; the end must not be below it after a crash.
+            if start > self.shared.checkpoint().current().recovery_point {
+                // What recovery would read must not be deleted.
                 self.flush.forget_job();
                 self.flush()?;
             }
@@ -153,16 +155,13 @@ impl Log {
     /// The last stored knowledge as of `end` or before, and as of where it is.
     fn known_before(&self, end: Offset) -> Result<(Offset, Derived), LogError> {
         let current = self.shared.checkpoint().current().clone();
-        if current.recovery_point <= end
-            && let Some(derived) = current.derived()
-        {
-            return Ok((current.recovery_point, derived));
-        }
-        let unwritten = self.snapshots.iter().rev().find(|(base, _)| *base <= end);
-        if let Some((base, bytes)) = unwritten
-            && let Some(derived) = decode_derived(bytes)
-        {
-            return Ok((*base, derived));
+        let unwritten = self.snapshots.iter().rev().map(|(base, derived)| (*base, derived));
+        let checkpoint = (current.recovery_point, &current.derived);
+        // Both are newer than any snapshot file that was written since the last truncation.
+        for (from, derived) in unwritten.chain([checkpoint]).filter(|(from, _)| *from <= end) {
+            if let Some(derived) = decode_derived(derived) {
+                return Ok((from, derived));
+            }
         }
         for base in self.flush.snapshots.iter().rev().filter(|base| **base <= end) {
             if let Some(derived) = read_snapshot(&self.files, &self.dir.join(file_name(*base, "snapshot")))? {
@@ -228,6 +227,15 @@ impl Log {
             }
             self.sync_dir()
         })
+    }
+
+    /// A durable front of a segment speaks for all segments before it.
+    fn sync_segments(&mut self) -> Result<(), LogError> {
+        for segment in self.segments.iter_mut().filter(|segment| segment.synced < segment.size) {
+            segment.sync_log(&self.files).map_err(|error| self.shared.fence(error))?;
+            segment.synced = segment.size;
+        }
+        Ok(())
     }
 
     fn cut_segment(&self, kept: &mut Segment) -> Result<(), LogError> {

@@ -141,7 +141,12 @@ pub(super) fn check(log: &Log, model: &Model) {
 pub(super) fn check_recovered(log: &Log, recovered: &Recovered, model: &mut Model, durable: Offset) {
     assert_eq!(recovered.damage, [], "a crash is no damage");
     assert!(log.log_end() >= durable, "the log ends at {}, {durable} was durable", log.log_end());
-    assert!(log.log_end() <= model.end, "the log has records that nobody appended");
+    assert!(
+        log.log_end() <= model.end,
+        "the log ends at {}, {} was appended: {recovered:?}",
+        log.log_end(),
+        model.end
+    );
     model.truncate(log.log_end());
     assert_eq!(model.end, log.log_end(), "the log ends inside a batch");
     check(log, model);
