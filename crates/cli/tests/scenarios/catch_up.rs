@@ -2,8 +2,8 @@
 //! the deltas reach gets a full image.
 
 use client::{HttpRequest, api};
-use common::BrokerId;
-use http_api::{StorageStatus, paths};
+use common::{BrokerId, limits::CHANGE_LOG_BYTES_MAX};
+use http_api::{AlterTopicRequest, StorageStatus, paths};
 use testkit::{BrokerTimings, Cluster, Storage, cluster, eventually};
 
 use crate::{dmq, on_both_databases, topic};
@@ -38,15 +38,25 @@ async fn a_broker_that_was_away_catches_up(storage: Storage) {
     assert_eq!(by_delta.full, start.full, "{start:?}, then {by_delta:?}");
 
     cluster.pause(&cluster::broker(AWAY));
-    // More than the nodes keep for deltas: `CHANGE_LOG_BYTES_MAX` is 4 MiB, and a partition takes some 100 bytes.
-    for number in 0..80 {
-        let create = api::create_topic(&topic(&format!("many-{number}"), 1000, 1));
-        cluster.client().call(&create).await.unwrap();
-    }
+    outrun_the_deltas(&cluster).await;
     cluster.resume(&cluster::broker(AWAY));
     up_to_date(&cluster).await;
     let by_image = Pulls::of(&cluster).await;
     assert!(by_image.full > by_delta.full, "{by_delta:?}, then {by_image:?}");
+}
+
+/// Changes more than the nodes keep for deltas: each event carries all settings of its topic.
+async fn outrun_the_deltas(cluster: &Cluster) {
+    let replicas: Vec<String> = (0..).map(|partition| format!("{partition}:101")).take(400).collect();
+    let value = replicas.join(",");
+    let event_bytes = 2 * value.len();
+    for number in 0..CHANGE_LOG_BYTES_MAX / event_bytes * 5 / 4 {
+        let mut change = AlterTopicRequest::default();
+        change.configs.insert("leader.replication.throttled.replicas".to_owned(), Some(value.clone()));
+        change.configs.insert("follower.replication.throttled.replicas".to_owned(), Some(value.clone()));
+        change.configs.insert("retention.ms".to_owned(), Some(number.to_string()));
+        cluster.client().call(&api::alter_topic("few-0", &change)).await.unwrap();
+    }
 }
 
 /// Waits until the broker says that it has the version that the controller has.
