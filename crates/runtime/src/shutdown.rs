@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -85,6 +86,10 @@ impl Shutdown {
 const SIGNALS: [(&str, SignalKind, i32); 2] =
     [("SIGINT", SignalKind::interrupt(), 2), ("SIGTERM", SignalKind::terminate(), 15)];
 
+/// Signals that follow the first one this closely are the same wish: a shell, a supervisor and `timeout` may each
+/// pass on what the user sent once.
+const SAME_WISH: Duration = Duration::from_millis(250);
+
 /// Watches SIGINT and SIGTERM: the first one requests the shutdown of `tasks`, the second ends the process at
 /// once with exit code 128 + its number, as a shell would report it. Call once per process.
 ///
@@ -97,8 +102,13 @@ pub fn watch_signals(tasks: &Tasks) -> std::io::Result<()> {
     tasks.spawn(TaskKind::Observer, "signals", move |_stop| async move {
         let (name, _) = signals.next().await;
         shutdown.request(ShutdownReason::Signal(name));
-        let (name, number) = signals.next().await;
-        stop_now(name, number);
+        let first = Instant::now();
+        loop {
+            let (name, number) = signals.next().await;
+            if first.elapsed() >= SAME_WISH {
+                return stop_now(name, number);
+            }
+        }
     });
     Ok(())
 }

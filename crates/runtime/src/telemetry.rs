@@ -233,7 +233,8 @@ mod tests {
         let filter = parse_filter("debug").unwrap();
         assert!(filter.would_enable("broker", &Level::DEBUG));
         assert!(!filter.would_enable("openraft::core", &Level::INFO));
-        assert!(filter.would_enable("openraft::core", &Level::WARN));
+        assert!(!filter.would_enable("openraft::core", &Level::WARN));
+        assert!(filter.would_enable("sqlx", &Level::WARN));
         let filter = parse_filter("error,openraft=debug").unwrap();
         assert!(filter.would_enable("openraft::core", &Level::DEBUG));
         assert!(!filter.would_enable("sqlx", &Level::WARN));

@@ -168,24 +168,33 @@ impl Timed {
         }
     }
 
-    fn deadline(&self) -> Option<(Instant, &'static str)> {
+    /// Until when what is being waited for may take, and what is wrong then.
+    fn deadline(&self) -> (Instant, Option<&'static str>) {
+        let HttpLimits { header_timeout, idle_timeout, .. } = self.limits;
         match self.waiting {
-            (Waiting::Busy, _, _) => None,
-            (Waiting::Head, _, since) => Some((since + self.limits.header_timeout, "request head too slow")),
-            (Waiting::Idle, 0, since) => Some((since + self.limits.header_timeout, "no request")),
-            (Waiting::Idle, _, since) => Some((since + self.limits.idle_timeout, "idle for too long")),
+            (Waiting::Head, _, since) => (since + header_timeout, Some("request head too slow")),
+            (Waiting::Idle, 0, since) => (since + header_timeout, Some("no request")),
+            (Waiting::Idle, _, since) => (since + idle_timeout, Some("idle for too long")),
+            // Nothing is wrong, but hyper, which has a read pending all the while, may not read again when the
+            // answer is sent: the timer makes it look.
+            (Waiting::Busy, _, since) => (since + idle_timeout, None),
         }
     }
 
     /// Pending until the deadline of what is being waited for; then an error.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some((deadline, what)) = self.deadline() else { return Poll::Pending };
+        let (mut deadline, wrong) = self.deadline();
         if self.timer.deadline() > deadline {
             self.timer.as_mut().reset(deadline);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= deadline {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)));
+            let now = Instant::now();
+            match wrong {
+                Some(what) if now >= deadline => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)));
+                }
+                None if now >= deadline => deadline = now + self.limits.idle_timeout,
+                _ => {}
             }
             self.timer.as_mut().reset(deadline);
         }

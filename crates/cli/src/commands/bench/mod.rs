@@ -1,5 +1,6 @@
 //! `dmq bench`: figures, each measured against a real cluster and printed with its distribution.
 
+mod idle;
 mod load;
 mod metadata;
 
@@ -21,6 +22,8 @@ use crate::{
 pub(crate) enum BenchCommand {
     /// The control plane: topic creations, commits, heartbeats, pulls, discovery
     Metadata(metadata::MetadataBench),
+    /// A cluster that does nothing: start, memory, processor time
+    Idle(idle::IdleBench),
 }
 
 impl BenchCommand {
@@ -28,6 +31,7 @@ impl BenchCommand {
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
         match self {
             Self::Metadata(bench) => bench.run(connection).await,
+            Self::Idle(bench) => bench.run(connection).await,
         }
     }
 }
