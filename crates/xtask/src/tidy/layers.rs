@@ -13,7 +13,8 @@ const LAYERS: &[&[&str]] = &[
     &["runtime", "commit-log"],
     &["http-api"],
     &["metadata-core"],
-    &["common"],
+    // base2histogram (crates/openraft-histogram) is openraft's dependency, not ours.
+    &["common", "base2histogram"],
 ];
 
 /// Only tests may use these, and they may use everything.
