@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use local_cluster::Database;
 use serde::Serialize;
 
+use super::up::CLUSTER_DIRECTORY;
 use crate::{
     connection::ConnectionArgs,
     drill::{
@@ -44,6 +45,16 @@ pub(crate) struct RunArgs {
 /// A throw-away cluster, or the one that `dmq up` runs.
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArgs {
+    #[command(flatten)]
+    throw_away: ThrowAwayArgs,
+    /// The data directory that `dmq up` was given
+    #[arg(long, value_name = "DIR", default_value = ".", conflicts_with = "ephemeral")]
+    data_dir: PathBuf,
+}
+
+/// A throw-away cluster.
+#[derive(Debug, Args)]
+pub(crate) struct ThrowAwayArgs {
     /// Start a throw-away cluster instead of using the running one
     #[arg(long)]
     pub(crate) ephemeral: bool,
@@ -53,20 +64,31 @@ pub(crate) struct ClusterArgs {
     /// Brokers of the throw-away cluster
     #[arg(long, default_value_t = 3, requires = "ephemeral", value_parser = clap::value_parser!(u64).range(0..=50))]
     brokers: u64,
-    /// Databases for its metadata nodes, one URL each; without it they use SQLite
-    #[arg(long, value_name = "URL[,URL]", value_delimiter = ',', requires = "ephemeral")]
+    /// Empty Postgres databases for its metadata nodes, one URL each; without it they use SQLite
+    #[arg(
+        long,
+        value_name = "URL[,URL]",
+        value_delimiter = ',',
+        requires = "ephemeral",
+        hide_env_values = true
+    )]
     databases: Vec<String>,
-    /// Data directory of the running cluster
-    #[arg(long, value_name = "DIR", default_value = "data", conflicts_with = "ephemeral")]
-    data_dir: PathBuf,
 }
 
 impl ClusterArgs {
     /// The cluster that is meant.
-    pub(crate) async fn target(&self, fault_proxies: bool) -> Result<Target, Failure> {
-        if !self.ephemeral {
-            return Target::running(&self.data_dir);
+    async fn target(&self, fault_proxies: bool) -> Result<Target, Failure> {
+        if self.throw_away.ephemeral {
+            self.throw_away.start(fault_proxies).await
+        } else {
+            Target::running(&self.data_dir.join(CLUSTER_DIRECTORY))
         }
+    }
+}
+
+impl ThrowAwayArgs {
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn start(&self, fault_proxies: bool) -> Result<Target, Failure> {
         let wanted = usize::try_from(self.nodes).unwrap_or_default();
         if !self.databases.is_empty() && self.databases.len() != wanted {
             return Err(Failure::usage(format!(
@@ -94,7 +116,7 @@ impl DrillCommand {
             Self::List => connection.output.emit(&DrillList::new()),
             Self::Run(args) => {
                 let throw_away = args.drill.needs_throw_away();
-                if throw_away && !args.cluster.ephemeral {
+                if throw_away && !args.cluster.throw_away.ephemeral {
                     return Err(Failure::usage(format!("{} needs --ephemeral", args.drill.name())));
                 }
                 let mut target = args.cluster.target(throw_away).await?;
@@ -104,7 +126,7 @@ impl DrillCommand {
                 if report.verdict == Verdict::Pass {
                     return Ok(());
                 }
-                if args.cluster.ephemeral {
+                if args.cluster.throw_away.ephemeral {
                     say!("the cluster's files are kept in {}", target.keep_files().display());
                 }
                 Err(Failure::new(Exit::VerdictFail, String::new()))

@@ -14,22 +14,31 @@ use serde_json::json;
 use super::{
     Figure, Figures,
     load::{self, Amount, Connection, write_request},
+    outages,
 };
-use crate::{connection::ConnectionArgs, exit::Failure, output::say};
+use crate::{commands::drill::ThrowAwayArgs, connection::ConnectionArgs, exit::Failure, output::say};
 
 /// Topics whose settings the commit parts change: enough that clients do not wait for one of them.
 const CONFIG_TOPICS: usize = 64;
 
+/// How often the whole cluster is restarted at most.
+const STARTS_MAX: u32 = 5;
+
 /// How often a part that asks one thing at a time asks.
 const SINGLE_SAMPLES: u64 = 50;
 
-/// Measures the control plane of a running cluster. Topics it creates are named `bench-<time>-...`; they are
-/// deleted at the end
+/// Measures the control plane of a running cluster, or of a throw-away one. Topics it creates are named
+/// `bench-<time>-...`; they are deleted at the end
 #[derive(Debug, Args)]
 pub(crate) struct MetadataBench {
-    /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::ALL)]
+    /// What to measure; by default everything that the cluster allows
+    #[arg(long, value_enum, value_delimiter = ',')]
     parts: Vec<Part>,
+    /// How often processes are killed in the parts that kill them
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    kills: u32,
+    #[command(flatten)]
+    throw_away: ThrowAwayArgs,
     /// How long each part under load runs, in seconds
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
@@ -50,24 +59,68 @@ enum Part {
     Topics,
     /// Full image of 10,000 partitions, and the delta of one topic
     Pull,
+    /// From starting all processes until every one is ready (throw-away clusters only)
+    Start,
+    /// From SIGKILL of the controller to the next acknowledged write (throw-away clusters only)
+    Failover,
+    /// From SIGKILL of a broker to OFFLINE and to new partition leaders (throw-away clusters only)
+    BrokerKill,
 }
 
 impl Part {
-    const ALL: [Self; 6] =
+    /// Those that hurt nobody.
+    const GENTLE: [Self; 6] =
         [Self::Discovery, Self::Commit, Self::Commits, Self::Heartbeats, Self::Topics, Self::Pull];
+    /// Those that stop processes.
+    const ROUGH: [Self; 3] = [Self::Failover, Self::BrokerKill, Self::Start];
 }
 
 impl MetadataBench {
     /// Runs the command.
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
-        let bench = Bench::prepare(connection, Duration::from_secs(self.seconds)).await?;
-        let mut figures = Figures { setting: bench.setting.clone(), figures: Vec::new() };
-        for part in self.parts {
+        let (gentle, rough) = self.parts()?;
+        let mut connection = connection.clone();
+        let mut target = None;
+        if self.throw_away.ephemeral {
+            let started = self.throw_away.start(false).await?;
+            connection.metadata = started.observer()?.urls();
+            target = Some(started);
+        }
+        let mut figures = Figures { setting: String::new(), figures: Vec::new() };
+        let bench = Bench::prepare(&connection, Duration::from_secs(self.seconds)).await?;
+        figures.setting.clone_from(&bench.setting);
+        for part in gentle {
             say!("measuring {}", name_of(part));
             figures.figures.extend(bench.measure(part).await?);
         }
         bench.clean_up().await?;
+        for part in rough {
+            let Some(target) = &mut target else { break };
+            say!("measuring {}", name_of(part));
+            figures.figures.extend(match part {
+                Part::Failover => outages::failover(target, self.kills).await?,
+                Part::BrokerKill => outages::broker_kill(target, self.kills).await?,
+                _ => outages::start(target, self.kills.min(STARTS_MAX)).await?,
+            });
+        }
         connection.output.emit(&figures)
+    }
+
+    /// What to measure: the gentle parts, then the rough ones.
+    fn parts(&self) -> Result<(Vec<Part>, Vec<Part>), Failure> {
+        let throw_away = self.throw_away.ephemeral;
+        if self.parts.is_empty() {
+            let rough = if throw_away { Part::ROUGH.to_vec() } else { Vec::new() };
+            return Ok((Part::GENTLE.to_vec(), rough));
+        }
+        let (rough, gentle): (Vec<Part>, Vec<Part>) =
+            self.parts.iter().copied().partition(|part| Part::ROUGH.contains(part));
+        match rough.first() {
+            Some(part) if !throw_away => {
+                Err(Failure::usage(format!("{} stops processes: it needs --ephemeral", name_of(*part))))
+            }
+            _ => Ok((gentle, rough)),
+        }
     }
 }
 
@@ -134,6 +187,7 @@ impl Bench {
             Part::Heartbeats => self.heartbeats().await,
             Part::Topics => self.topics().await,
             Part::Pull => self.pull().await,
+            Part::Start | Part::Failover | Part::BrokerKill => Ok(Vec::new()),
         }
     }
 

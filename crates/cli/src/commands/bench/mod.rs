@@ -3,6 +3,7 @@
 mod idle;
 mod load;
 mod metadata;
+mod outages;
 
 use std::io::{self, Write};
 

@@ -5,6 +5,8 @@ mod databases;
 mod plan;
 mod view;
 
+pub(crate) use self::plan::CLUSTER_DIRECTORY;
+
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::Args;
