@@ -103,3 +103,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
