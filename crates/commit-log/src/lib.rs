@@ -9,12 +9,16 @@
 //! - `segment`: `.log` files, and the `.frames` files that index and protect them.
 //! - `derived`: what follows from the batches: leader epochs, producers, transactions.
 //! - `log`: append, flush, read, truncate, retain, recover.
+//!
+//! `OVERVIEW.md` beside this crate has the model, the crash argument and the limits; `docs/data-files.md` describes
+//! every file byte by byte.
 
 mod bytes;
 mod checkpoint;
 mod derived;
 mod error;
 mod files;
+mod group_commit;
 mod log;
 mod offset;
 mod options;
@@ -27,6 +31,7 @@ pub mod disk;
 pub use derived::{AbortedTransaction, EpochEnd, OpenTransaction, ProducerError};
 pub use error::{Damage, DiskError, Fence, LogError};
 pub use files::{Files, OPEN_FILES_DEFAULT};
+pub use group_commit::GroupCommit;
 pub use log::{
     Appended, ClockGuard, Durable, FileRange, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read,
     ReadPlan, Recovered, Refused, ReplicaError, Retention, Scrub, TimestampQuery, TimestampSpec,
