@@ -1,5 +1,7 @@
 //! Round trips, hostile bytes, and every rule of validation.
 
+mod foreign;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,5 +1,5 @@
 // Batches as the Java client makes them, one file per codec: compile and run with kafka-clients (4.x) and its
-// dependencies on the class path. Every batch has the records that `../../tests/foreign_batches.rs` expects.
+// dependencies on the class path. Every batch has the records that `../../src/batch/tests/foreign.rs` expects.
 
 import java.nio.ByteBuffer;
 import java.nio.file.*;

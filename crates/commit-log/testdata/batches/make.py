@@ -1,5 +1,5 @@
 """Batches as kafka-python makes them, one file per codec: `python3 make.py` with kafka-python, python-snappy, lz4 and
-zstandard installed. Every batch has the records that `../../tests/foreign_batches.rs` expects."""
+zstandard installed. Every batch has the records that `../../src/batch/tests/foreign.rs` expects."""
 
 from kafka.record.default_records import DefaultRecordBatchBuilder
 

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use commit_log::{
-    Offset, ProducerId, ProducerStamp,
-    batch::{Batch, BatchRules, Compression, Record, RecordCheck, validate},
-};
+use super::{super::*, CODECS};
+use crate::{Offset, ProducerId, ProducerStamp};
 
-const CODECS: [Compression; 5] =
-    [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+/// Offset, time since [`NOW_MS`], key, value.
+type Fields<'a> = (Offset, i64, Option<&'a [u8]>, Option<&'a [u8]>);
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
@@ -37,12 +35,12 @@ fn check(maker: &str) {
 
         let payload = batch.payload(1 << 20).unwrap();
         let records: Vec<Record<'_>> = payload.records().collect::<Result<_, _>>().unwrap();
-        let fields: Vec<_> = records
+        let fields: Vec<Fields<'_>> = records
             .iter()
             .map(|record| (record.offset, record.timestamp_ms - NOW_MS, record.key, record.value))
             .collect();
         let long = [b'x'; 1_000];
-        let expected: [(Offset, i64, Option<&[u8]>, Option<&[u8]>); 4] = [
+        let expected: [Fields<'_>; 4] = [
             (Offset(0), 0, Some(b"key"), Some(b"value")),
             (Offset(1), 5, None, Some(&long)),
             (Offset(2), 3, Some(b"gone"), None),
