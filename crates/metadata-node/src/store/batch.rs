@@ -11,7 +11,9 @@ use super::database::{Mark, Step};
 use super::{AppliedEntry, Image, LogPosition, LogRow, SnapshotRecord, StoreError, VoteRecord};
 
 /// Told once when an operation is durable, or when it is certain that this process will never say so.
-pub(crate) struct Done(Option<Box<dyn FnOnce(Result<(), StoreError>) + Send>>);
+pub(crate) struct Done(Option<Callback>);
+
+type Callback = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 impl Done {
     /// Calls `f` with the outcome.

@@ -346,25 +346,31 @@ macro_rules! common_sql {
                 .bind(to_column(to.index)?)
                 .bind(to_column(to.term)?)
                 .bind(from.map(|from| to_column(from.index)).transpose()?),
-                Step::PutStatuses(rows) => {
-                    for (id, epoch, status) in rows {
-                        let query = sqlx::query(
-                            "UPDATE brokers SET broker_epoch = $2, status = $3 WHERE broker_id = $1",
-                        );
-                        execute(connection, query.bind(*id).bind(*epoch).bind(*status)).await?;
-                    }
-                    return Ok(rows.len() as u64);
-                }
-                Step::DropBrokers(ids) => {
-                    for id in ids {
-                        let query = sqlx::query("DELETE FROM brokers WHERE broker_id = $1");
-                        execute(connection, query.bind(*id)).await?;
-                    }
-                    return Ok(ids.len() as u64);
-                }
+                Step::PutStatuses(rows) => return put_statuses(connection, rows).await,
+                Step::DropBrokers(ids) => return drop_brokers(connection, ids).await,
                 step => return Err(DbError::Other(format!("step {step:?} has no common form"))),
             };
             execute(connection, query).await
+        }
+
+        async fn put_statuses(
+            connection: &mut Connection,
+            rows: &[(i64, i64, &'static str)],
+        ) -> Result<u64, DbError> {
+            for (id, epoch, status) in rows {
+                let query =
+                    sqlx::query("UPDATE brokers SET broker_epoch = $2, status = $3 WHERE broker_id = $1");
+                execute(connection, query.bind(*id).bind(*epoch).bind(*status)).await?;
+            }
+            Ok(rows.len() as u64)
+        }
+
+        async fn drop_brokers(connection: &mut Connection, ids: &[i64]) -> Result<u64, DbError> {
+            for id in ids {
+                let query = sqlx::query("DELETE FROM brokers WHERE broker_id = $1");
+                execute(connection, query.bind(*id)).await?;
+            }
+            Ok(ids.len() as u64)
         }
 
         type Query<'q> = sqlx::query::Query<'q, $sqlx_database, <$sqlx_database as sqlx::Database>::Arguments>;

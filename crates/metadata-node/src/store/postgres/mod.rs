@@ -17,7 +17,9 @@ use super::database::{
     BrokerRow, Database, DbError, EventRow, Mark, PartitionRow, Step, TopicRow, to_column,
 };
 
-pub(super) use session::{MIGRATIONS, open};
+#[cfg(test)]
+pub(super) use session::MIGRATIONS;
+pub(super) use session::open;
 
 /// The statements that both databases share.
 pub(super) mod sql {

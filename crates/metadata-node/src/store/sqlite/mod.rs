@@ -15,7 +15,9 @@ use super::Backend;
 use super::common_sql::LOG_FORMAT;
 use super::database::{Database, DbError, Mark, Step, to_column};
 
-pub(super) use open::{MIGRATIONS, open};
+#[cfg(test)]
+pub(super) use open::MIGRATIONS;
+pub(super) use open::open;
 
 /// How much is written to the WAL, roughly, before its pages are copied into the database even though there is more to
 /// write; and how much when there is not. SQLite's own automatic checkpoint would strike in the middle of commits.

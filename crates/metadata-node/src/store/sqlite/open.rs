@@ -120,7 +120,7 @@ fn synchronous(wanted: &str, url: &str) -> Result<SqliteSynchronous, OpenError> 
 fn prepare_path(path: &Path) -> std::io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let name = path.file_name().ok_or_else(|| std::io::Error::other("the path names no file"))?;
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
     let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     std::fs::create_dir_all(directory)?;
     for created in missing {

@@ -55,7 +55,9 @@ async fn killed_while_writing(place: Place) {
         child.wait().unwrap();
         // What it had said before it died counts too. Its last line may be cut short.
         let rest: Vec<String> = lines.map_while(Result::ok).collect();
-        rest.into_iter().rev().skip(1).for_each(|line| drop(take(line)));
+        for line in rest.into_iter().rev().skip(1) {
+            take(line);
+        }
 
         let running = place.open().await;
         let last = running.opened.last_log.unwrap().index;
