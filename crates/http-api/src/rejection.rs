@@ -75,3 +75,53 @@ fn code(rejection: &Rejection) -> ErrorCode {
         Rejection::LimitExceeded { .. } => ErrorCode::LimitExceeded,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::{BrokerEpoch, BrokerId, PartitionId, TopicName};
+
+    use super::*;
+    use crate::Retry;
+
+    fn all() -> Vec<Rejection> {
+        let detail = || "why".to_owned();
+        let topic_name = TopicName::new("orders").unwrap();
+        let broker_id = BrokerId(101);
+        vec![
+            Rejection::InvalidTopicName { detail: detail() },
+            Rejection::InvalidPartitions { detail: detail() },
+            Rejection::InvalidReplicationFactor { detail: detail() },
+            Rejection::InvalidAssignment { detail: detail() },
+            Rejection::InvalidConfig { name: "retention.ms".into(), detail: detail() },
+            Rejection::TopicAlreadyExists { topic_name: topic_name.clone() },
+            Rejection::UnknownTopic { topic_name: topic_name.clone() },
+            Rejection::UnknownPartition { topic_name: topic_name.clone(), partition: PartitionId(7) },
+            Rejection::InternalTopic { topic_name, action: "deleted".into() },
+            Rejection::UnknownBroker { broker_id },
+            Rejection::DuplicateBrokerId { broker_id, broker_epoch: BrokerEpoch(1) },
+            Rejection::StaleBrokerEpoch { broker_id, given: BrokerEpoch(1), current: BrokerEpoch(2) },
+            Rejection::BrokerHoldsReplicas { broker_id, replicas: 3 },
+            Rejection::InvalidRegistration { detail: detail() },
+            Rejection::FencedLeaderEpoch { detail: detail() },
+            Rejection::InvalidUpdateVersion { detail: detail() },
+            Rejection::InvalidIsr { detail: detail() },
+            Rejection::IneligibleReplica { detail: detail() },
+            Rejection::InvalidFeatureLevel { detail: detail() },
+            Rejection::IdempotencyKeyReused { request_id: uuid::Uuid::nil() },
+            Rejection::LimitExceeded { what: "partitions".into(), value: 11, bound: 10 },
+        ]
+    }
+
+    #[test]
+    fn a_rejection_keeps_its_code_and_is_the_clients_to_fix() {
+        for rejection in all() {
+            let code = serde_json::to_value(&rejection).unwrap()["code"].clone();
+            let problem = Problem::from(rejection.clone());
+            assert_eq!(code, problem.code.to_string());
+            assert!((400..500).contains(&problem.status), "{problem}");
+            assert_eq!(problem.detail, rejection.to_string());
+            let later = problem.code == ErrorCode::DuplicateBrokerId;
+            assert_eq!(problem.code.retry() == Retry::Later, later, "{problem}");
+        }
+    }
+}
