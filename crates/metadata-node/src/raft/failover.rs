@@ -32,7 +32,7 @@ const STAGGER: Duration = Duration::from_millis(60);
 /// Between two tries: the others may notice a little later.
 const RETRY: Duration = Duration::from_millis(20);
 /// How often; after that the ordinary timeouts take over.
-const TRIES: u32 = 8;
+const TRIES: u32 = 12;
 /// Pause before a leader that could not be watched is watched again.
 const REWATCH: Duration = Duration::from_millis(500);
 /// The same for one that said that it leaves: it is gone soon.
@@ -106,15 +106,25 @@ async fn elect_early(consensus: &Consensus, hint: &LeaderHint, leader: &LeaderAd
     let Some(rank) = rank else { return };
     tracing::info!(event = "raft.early_election", leader = %leader.id, %lost, "the leader is gone: electing at once");
     consensus.inner.figures.add_early_elections(1);
-    let over = |now: &LeaderHint| now.term != hint.term || now.leader != hint.leader;
-    let mut pause = STAGGER * u32::try_from(rank).unwrap_or(u32::MAX).min(8);
+    let elected =
+        |now: &LeaderHint| now.leader.is_some() && (now.term, &now.leader) != (hint.term, &hint.leader);
+    let turn = STAGGER * u32::try_from(rank).unwrap_or(u32::MAX).min(8);
+    let (mut term, mut pause) = (hint.term, turn);
     for _ in 0..TRIES {
-        if tokio::time::timeout(pause, hints.wait_for(over)).await.is_ok() {
+        if tokio::time::timeout(pause, hints.wait_for(elected)).await.is_ok() {
             return;
         }
-        if raft.trigger().elect(true).await.is_err() {
-            return;
+        let now = hints.borrow().term;
+        if now == term {
+            if raft.trigger().elect(true).await.is_err() {
+                return;
+            }
+            pause = RETRY;
+        } else {
+            // An election is under way, of this node or of another. It gets its time; should the votes be split, the
+            // ranks keep the next ones apart.
+            term = now;
+            pause = STAGGER + turn;
         }
-        pause = RETRY;
     }
 }

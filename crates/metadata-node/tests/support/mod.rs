@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use client::{CallError, HttpClient, MetadataClient, MetadataClientOptions, api};
-use common::config::{ClusterConfig, DatabaseUrl, MetadataNodeConfig};
+use common::config::{ClusterConfig, DatabaseUrl, MetadataNodeConfig, TimingProfile};
 use common::{BrokerId, IncarnationId, NodeId};
 use http_api::query::RaftLogQuery;
 use http_api::{CreateTopicRequest, Livez, ProcessRole, RaftLogEntry, RegisterBrokerRequest};
@@ -44,6 +44,19 @@ impl Quorum {
     /// Starts `size` nodes on SQLite and waits for a leader.
     pub async fn start(size: u64) -> Self {
         let mut quorum = Self::prepare(size).await;
+        for id in 1..=size {
+            quorum.start_node(id).await;
+        }
+        quorum.leader().await;
+        quorum
+    }
+
+    /// [`Self::start`] with timings that a busy machine does not mistake for a dead leader: heartbeats every 250 ms,
+    /// elections after a second.
+    pub async fn start_patient(size: u64) -> Self {
+        let mut quorum = Self::prepare(size).await;
+        quorum.config.raft = TimingProfile::Remote.raft();
+        std::fs::write(quorum.services(), quorum.config.to_json()).unwrap();
         for id in 1..=size {
             quorum.start_node(id).await;
         }
