@@ -10,6 +10,7 @@
 //! | `durability` | 7: what was acknowledged is on a majority, on all nodes, in SQL, and survives SIGKILL of all |
 //! | `identity` | 10, 11: a node that lost its disk, and two nodes on one database |
 //! | `scripts` | the curl forms in `scripts/` |
+//! | `commands` | what operators type |
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@
 )]
 
 mod catch_up;
+mod commands;
 mod discovery;
 mod drills;
 mod durability;

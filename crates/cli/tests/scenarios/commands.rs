@@ -1,0 +1,106 @@
+//! The commands for operators: data on stdout, talk on stderr, exit codes that mean something.
+
+use std::process::Command;
+
+use serde_json::Value;
+use testkit::{Cluster, Storage};
+
+use crate::dmq;
+
+/// How a command ended.
+struct Ran {
+    exit: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        assert_eq!(self.exit, 0, "{}", self.stderr);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+async fn run(metadata: &str, args: &[&str]) -> Ran {
+    let mut command = Command::new(dmq());
+    command.args(args).env("DMQ_METADATA", metadata);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    Ran {
+        exit: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_commands() {
+    let mut cluster = Cluster::start(dmq(), Storage::Sqlite, |_| {}).await;
+    let metadata = cluster.observer().urls().join(",");
+    topics(&metadata).await;
+    views(&metadata).await;
+
+    let broker = cluster.local().members().into_iter().find(|member| member.name == "broker-103").unwrap();
+    cluster.kill(&broker.name).await;
+    testkit::eventually("the status tells that a broker is gone", testkit::cluster::DEADLINE, async || {
+        match run(&metadata, &["cluster", "status"]).await {
+            ran if ran.exit == 1 && ran.stdout.contains("broker 103 is OFFLINE") => Ok(()),
+            ran => Err(format!("exit code {}: {}", ran.exit, ran.stdout)),
+        }
+    })
+    .await;
+}
+
+async fn topics(metadata: &str) {
+    let args = ["topic", "create", "orders", "-p", "4", "-c", "retention.ms=60000", "-o", "json"];
+    let created = run(metadata, &args).await;
+    assert_eq!(created.json()["numPartitions"], 4);
+    assert_eq!(created.json()["replicationFactor"], 3);
+    assert!(created.stderr.contains("created topic `orders`"), "{}", created.stderr);
+
+    let again = run(metadata, &["topic", "create", "orders"]).await;
+    assert_eq!((again.exit, again.stdout.as_str()), (1, ""));
+    assert!(again.stderr.contains("TOPIC_ALREADY_EXISTS"), "{}", again.stderr);
+
+    let list = run(metadata, &["topic", "list"]).await;
+    assert!(list.stdout.starts_with("TOPIC ") && list.stdout.contains("orders"), "{}", list.stdout);
+    let altered =
+        run(metadata, &["topic", "alter", "orders", "-p", "6", "--reset", "retention.ms", "-o", "json"]);
+    let altered = altered.await.json();
+    assert_eq!((&altered["numPartitions"], &altered["configs"]), (&6.into(), &serde_json::json!({})));
+    assert_eq!(run(metadata, &["topic", "alter", "orders"]).await.exit, 2);
+    let described = run(metadata, &["topic", "describe", "orders"]).await;
+    assert_eq!(described.stdout.lines().count(), 8, "{}", described.stdout);
+    assert_eq!(run(metadata, &["topic", "delete", "orders"]).await.exit, 0);
+    assert_eq!(run(metadata, &["topic", "describe", "orders"]).await.exit, 1);
+}
+
+async fn views(metadata: &str) {
+    let history = run(metadata, &["metadata", "history", "--topic", "orders", "-o", "json"]).await.json();
+    let kinds: Vec<&str> = history.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds.first(), Some(&"TOPIC_DELETED"), "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&"TOPIC_CREATED"), "{kinds:?}");
+    assert!(run(metadata, &["metadata", "history"]).await.stdout.contains("BROKER_REGISTERED"));
+
+    let brokers = run(metadata, &["broker", "list", "-o", "json"]).await.json();
+    assert_eq!(brokers.as_array().unwrap().len(), 3);
+    let broker = run(metadata, &["broker", "describe", "101"]).await;
+    assert!(broker.stdout.contains("follows controller"), "{}", broker.stdout);
+
+    let nodes = run(metadata, &["raft", "status", "-o", "json"]).await.json();
+    let leaders = nodes.as_array().unwrap().iter().filter(|node| node["status"]["isLeader"] == true).count();
+    assert_eq!(leaders, 1, "{nodes}");
+    assert_eq!(
+        run(metadata, &["raft", "members", "list", "-o", "json"]).await.json().as_array().unwrap().len(),
+        3
+    );
+    let log = run(metadata, &["raft", "log", "--from", "1", "--limit", "5", "-o", "json"]).await.json();
+    assert_eq!(log[0]["index"], 1);
+    let moved = run(metadata, &["raft", "members", "transfer"]).await;
+    assert_eq!(moved.exit, 0, "{}", moved.stderr);
+
+    let status = run(metadata, &["cluster", "status"]).await;
+    assert_eq!(status.exit, 0, "{}", status.stdout);
+    let nobody = run("http://127.0.0.1:1", &["topic", "list", "--timeout", "1"]).await;
+    assert_eq!((nobody.exit, nobody.stdout.as_str()), (4, ""));
+    assert_eq!(run(metadata, &["topic", "list", "--no-such-flag"]).await.exit, 2);
+}
