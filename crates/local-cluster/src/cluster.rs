@@ -209,6 +209,15 @@ impl LocalCluster {
         std::future::pending().await
     }
 
+    /// Processes that have ended since [`LocalCluster::next_exit`] told of the last one. Does not wait.
+    pub fn exited(&mut self) -> Vec<(String, ExitStatus)> {
+        let ended = self.processes.iter_mut().filter_map(|process| {
+            let status = process.has_exited()?;
+            Some((process.name().to_owned(), status))
+        });
+        ended.collect()
+    }
+
     /// Who is in it, and its timings.
     pub fn config(&self) -> &ClusterConfig {
         &self.launch.config
@@ -291,19 +300,26 @@ impl LocalCluster {
     /// # Errors
     /// Those that had to be killed.
     pub async fn stop(mut self) -> Result<(), ClusterError> {
-        let mut result = Ok(());
+        let ends = self.stop_all().await;
+        // The last error is as good as any: what did not stop is killed with this.
+        ends.into_iter()
+            .filter_map(|(_, end)| end.err())
+            .next_back()
+            .map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Ends all processes like [`LocalCluster::stop`], and tells how each that still ran has ended.
+    pub async fn stop_all(&mut self) -> Vec<(String, Result<ExitStatus, ProcessError>)> {
+        let mut ends = Vec::new();
         for role in [Role::Broker, Role::Metadata] {
-            let running = self
-                .processes
-                .iter_mut()
-                .filter(|process| process.member().role == role && process.pid().is_some());
-            for stopped in join_all(running.map(|process| process.terminate(STOP_PATIENCE))).await {
-                if let Err(error) = stopped {
-                    result = Err(error.into());
-                }
-            }
+            let running = |process: &&mut Process| process.member().role == role && process.pid().is_some();
+            let stopping = self.processes.iter_mut().filter(running).map(async |process| {
+                let end = process.terminate(STOP_PATIENCE).await;
+                (process.name().to_owned(), end)
+            });
+            ends.extend(join_all(stopping).await);
         }
-        result
+        ends
     }
 }
 

@@ -7,7 +7,7 @@ mod view;
 
 pub(crate) use self::plan::CLUSTER_DIRECTORY;
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitStatus, time::Duration};
 
 use clap::Args;
 use local_cluster::{ClusterError, ControlServer, LocalCluster, OutputLine, Role, process::describe};
@@ -80,16 +80,19 @@ impl UpCommand {
         let mut lines = if quiet { None } else { Some(lines) };
         let result = match watch.start(&tasks, &mut lines).await {
             Ok(Some(took)) => {
-                output.emit(&UpView::new(&watch.cluster, &plan, took))?;
-                watch.run(&tasks, &mut lines).await;
-                watch.verdict()
+                let shown = output.emit(&UpView::new(&watch.cluster, &plan, took));
+                if shown.is_ok() {
+                    watch.run(&tasks, &mut lines).await;
+                }
+                shown
             }
             Ok(None) => Ok(()),
             Err(failure) => Err(failure),
         };
-        let stopped = watch.stop(lines).await;
-        plan.finish(result.is_ok() && stopped.is_ok()).await;
-        result.and(stopped)
+        watch.stop(lines).await;
+        let result = result.and_then(|()| watch.verdict());
+        plan.finish(result.is_ok()).await;
+        result
     }
 }
 
@@ -133,12 +136,14 @@ impl Watch {
         let count = self.cluster.members().len();
         while self.missing.len() < count {
             tokio::select! {
-                _ = tasks.shutdown().requested() => return,
-                (name, status) = self.cluster.next_exit() => {
-                    say!("{} {name} ended with {}; the cluster goes on without it", self.painter.warning(), describe(status));
-                    self.missing.insert(name);
-                    self.publish();
+                _ = tasks.shutdown().requested() => {
+                    // What ended just before counts as well.
+                    for (name, status) in self.cluster.exited() {
+                        self.note_exit(name, status);
+                    }
+                    return;
                 }
+                (name, status) = self.cluster.next_exit() => self.note_exit(name, status),
                 line = next_line(lines) => say!("{}", self.painter.line(&line)),
                 request = self.control.next() => match request {
                     Ok(request) => self.start_again(request).await,
@@ -147,6 +152,13 @@ impl Watch {
             }
         }
         say!("{} no process is left", self.painter.warning());
+    }
+
+    fn note_exit(&mut self, name: String, status: ExitStatus) {
+        let how = describe(status);
+        say!("{} {name} ended with {how}; the cluster goes on without it", self.painter.warning());
+        self.missing.insert(name);
+        self.publish();
     }
 
     async fn start_again(&mut self, request: local_cluster::control::StartRequest) {
@@ -163,7 +175,7 @@ impl Watch {
     }
 
     /// Stops what still runs: brokers first, so that they can say goodbye, then the metadata nodes.
-    async fn stop(self, lines: Lines) -> Result<(), Failure> {
+    async fn stop(&mut self, lines: Lines) {
         let running = self.cluster.members().iter().filter(|member| member.pid.is_some()).count();
         if running > 0 {
             say!("Stopping {} ...", view::count(running, "process"));
@@ -175,16 +187,24 @@ impl Watch {
                 while lines.recv().await.is_some() {}
             });
         }
-        self.cluster.stop().await.map_err(failure_of)
+        for (name, end) in self.cluster.stop_all().await {
+            let how = match end {
+                Ok(status) if status.success() => continue,
+                Ok(status) => format!("ended with {}", describe(status)),
+                Err(error) => format!("has to be killed: {error}"),
+            };
+            say!("{} {name} {how}", self.painter.warning());
+            self.missing.insert(name);
+        }
     }
 
-    /// A run in which every process that ended was started again is a good one.
+    /// A good run is one in which every process that ended was started again, and all stopped when asked.
     fn verdict(&self) -> Result<(), Failure> {
         if self.missing.is_empty() {
             return Ok(());
         }
         let names: Vec<&str> = self.missing.iter().map(String::as_str).collect();
-        Err(Failure::failed(format!("ended by themselves: {}", names.join(", "))))
+        Err(Failure::failed(format!("did not run to their end in good order: {}", names.join(", "))))
     }
 
     fn publish(&self) {
