@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Property test of the REST API: schemathesis makes requests from the OpenAPI document of a real metadata node, good and
-# bad ones, and checks that no answer is a 5xx and that every answer is one that the document describes.
+# bad ones, and checks that no answer is a 5xx and that every answer is one that the document describes. The short form, in
+# the test suite, is crates/metadata-node/src/http/tests/fuzz.rs.
 #
 # usage: scripts/fuzz-rest.sh [EXAMPLES]        cases per operation and phase; 25 takes about a minute, 1000 is the long form
 #        scripts/fuzz-rest.sh [EXAMPLES] URL    against a node that runs already (the controller); it is written to!

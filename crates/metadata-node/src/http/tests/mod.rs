@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod contract;
+mod fuzz;
 mod gate;
 pub(crate) mod harness;
 mod openapi;
