@@ -323,7 +323,11 @@ fn make_logs(dir: &Path, files: &Arc<Files>, count: usize, clean: bool) -> Outco
     let options = LogOptions { segment_bytes: 20_000, flush: FlushPolicy::Os, ..LogOptions::default() };
     for number in 0..count {
         let mut log = Log::open(&dir.join(number.to_string()), Arc::clone(files), options.clone())?.0;
-        for _ in 0..8 {
+        for append in 0..8 {
+            if append == 7 {
+                // So that a log that is not closed has a tail to recover.
+                log.flush()?;
+            }
             log.append(std::slice::from_ref(&batch), EPOCH, Origin::Internal, 0)?;
         }
         if clean {

@@ -261,7 +261,10 @@ impl Log {
         let pieces = staged.batches.iter().flat_map(|batch| [&batch.head, &batch.body]);
         let mut parts: Vec<IoSlice<'_>> =
             pieces.filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)).collect();
-        self.change(|| file.append(&mut parts).map_err(DiskError::during("append to", &self.active_path())))?;
+        self.change(|| {
+            file.append(&mut parts)
+                .map_err(|source| DiskError::during("append to", &self.active_path())(source))
+        })?;
         self.positions.written(end);
         for batch in staged.batches {
             self.flush.written(batch.len());

@@ -41,16 +41,14 @@ impl Frame {
     }
 
     pub(super) fn encode(&self, base: Offset, index: u32) -> [u8; FRAME_BYTES] {
-        let [a, b] = [self.position, self.size].map(u32::to_be_bytes);
-        let [c, d] = [self.last_delta, self.synced].map(u32::to_be_bytes);
         let mut out = [0; FRAME_BYTES];
-        let fields =
-            [&a[..], &b, &c, &d, &self.max_timestamp_ms.to_be_bytes(), &self.header_check.to_be_bytes()];
-        let checked = fields.concat();
-        let check = checksum(base, index, &checked).to_be_bytes();
-        for (to, from) in out.iter_mut().zip(checked.iter().chain(&check)) {
-            *to = *from;
-        }
+        let (checked, check) = out.split_at_mut(CHECKED_BYTES);
+        let words = [self.position, self.size, self.last_delta, self.synced].map(u32::to_be_bytes);
+        let timestamp = self.max_timestamp_ms.to_be_bytes();
+        let chain = self.header_check.to_be_bytes();
+        let fields = words.as_flattened().iter().chain(&timestamp).chain(&chain);
+        checked.iter_mut().zip(fields).for_each(|(to, from)| *to = *from);
+        check.copy_from_slice(&checksum(base, index, checked).to_be_bytes());
         out
     }
 
