@@ -24,17 +24,17 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 /// No wait of these tests takes this long unless its condition never comes true.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The broker that all topics are placed on.
 const BROKER: BrokerId = BrokerId(101);
 
 /// Metadata nodes as processes, and one broker in this process that answers probes and nothing else.
-pub struct Quorum {
-    pub dir: TempDir,
-    pub processes: BTreeMap<u64, Process>,
-    pub observer: Observer,
-    pub client: MetadataClient,
+pub(crate) struct Quorum {
+    pub(crate) dir: TempDir,
+    pub(crate) processes: BTreeMap<u64, Process>,
+    pub(crate) observer: Observer,
+    pub(crate) client: MetadataClient,
     config: ClusterConfig,
     _ports: Vec<ReservedPort>,
     _broker: Tasks,
@@ -42,7 +42,7 @@ pub struct Quorum {
 
 impl Quorum {
     /// Starts `size` nodes on SQLite and waits for a leader.
-    pub async fn start(size: u64) -> Self {
+    pub(crate) async fn start(size: u64) -> Self {
         let mut quorum = Self::prepare(size).await;
         for id in 1..=size {
             quorum.start_node(id).await;
@@ -53,7 +53,7 @@ impl Quorum {
 
     /// [`Self::start`] with timings that a busy machine does not mistake for a dead leader: heartbeats every 250 ms,
     /// elections after a second.
-    pub async fn start_patient(size: u64) -> Self {
+    pub(crate) async fn start_patient(size: u64) -> Self {
         let mut quorum = Self::prepare(size).await;
         quorum.config.raft = TimingProfile::Remote.raft();
         std::fs::write(quorum.services(), quorum.config.to_json()).unwrap();
@@ -65,7 +65,7 @@ impl Quorum {
     }
 
     /// Writes `services.json` and starts nothing.
-    pub async fn prepare(size: u64) -> Self {
+    pub(crate) async fn prepare(size: u64) -> Self {
         let dir = tempfile::Builder::new().prefix("dmq-raft-").tempdir().unwrap();
         let ports: Vec<ReservedPort> = (0..size).map(|_| ReservedPort::find().unwrap()).collect();
         let mut config = ClusterConfig::local(0, 0);
@@ -96,20 +96,20 @@ impl Quorum {
         }
     }
 
-    pub fn services(&self) -> PathBuf {
+    pub(crate) fn services(&self) -> PathBuf {
         self.dir.path().join("services.json")
     }
 
-    pub fn database(&self, id: u64) -> PathBuf {
+    pub(crate) fn database(&self, id: u64) -> PathBuf {
         self.dir.path().join(format!("{id}/raft.db"))
     }
 
-    pub fn log(&self, id: u64) -> PathBuf {
+    pub(crate) fn log(&self, id: u64) -> PathBuf {
         self.dir.path().join(format!("{id}.log"))
     }
 
     /// Starts a node, or starts it again.
-    pub async fn start_node(&mut self, id: u64) {
+    pub(crate) async fn start_node(&mut self, id: u64) {
         let services = self.services();
         let (log, url) = (self.log(id), self.observer.url(NodeId(id)).to_owned());
         let process = self.processes.entry(id).or_insert_with(|| {
@@ -122,26 +122,26 @@ impl Quorum {
     }
 
     /// SIGKILL.
-    pub async fn kill(&mut self, id: u64) {
+    pub(crate) async fn kill(&mut self, id: u64) {
         self.process(id).kill().await.unwrap();
     }
 
     /// SIGTERM.
-    pub async fn terminate(&mut self, id: u64) -> ExitStatus {
+    pub(crate) async fn terminate(&mut self, id: u64) -> ExitStatus {
         self.process(id).terminate(DEADLINE).await.unwrap()
     }
 
-    pub fn process(&mut self, id: u64) -> &mut Process {
+    pub(crate) fn process(&mut self, id: u64) -> &mut Process {
         self.processes.get_mut(&id).unwrap()
     }
 
     /// What a node has logged.
-    pub fn logged(&self, id: u64) -> String {
+    pub(crate) fn logged(&self, id: u64) -> String {
         std::fs::read_to_string(self.log(id)).unwrap_or_default()
     }
 
     /// The nodes that run.
-    pub fn running(&self) -> Observer {
+    pub(crate) fn running(&self) -> Observer {
         let down: Vec<NodeId> = self
             .observer
             .nodes()
@@ -151,7 +151,7 @@ impl Quorum {
     }
 
     /// Waits until all running nodes agree on a leader.
-    pub async fn leader(&self) -> Leadership {
+    pub(crate) async fn leader(&self) -> Leadership {
         match self.running().agreed_leader(DEADLINE).await {
             Ok(leader) => leader,
             Err(error) => self.fail(&error.to_string()),
@@ -159,7 +159,7 @@ impl Quorum {
     }
 
     /// Waits until all running nodes have the same state, and returns the index it stands for.
-    pub async fn converged(&self) -> u64 {
+    pub(crate) async fn converged(&self) -> u64 {
         let view = self.running();
         let same = testkit::eventually("all nodes have the same state", DEADLINE, async || {
             let mut seen = BTreeSet::new();
@@ -176,7 +176,7 @@ impl Quorum {
     }
 
     /// Fails the test with the last lines of every log.
-    pub fn fail(&self, reason: &str) -> ! {
+    pub(crate) fn fail(&self, reason: &str) -> ! {
         for process in self.processes.values() {
             eprintln!("--- {}\n{}", process.name(), process.log_tail(30));
         }
@@ -184,7 +184,7 @@ impl Quorum {
     }
 
     /// Registers the broker that topics are placed on.
-    pub async fn with_broker(mut self) -> Self {
+    pub(crate) async fn with_broker(mut self) -> Self {
         let tasks = Tasks::new();
         let listener = runtime::http::bind("127.0.0.1", 0).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -205,7 +205,7 @@ impl Quorum {
     }
 
     /// All durable log entries of a node, by index.
-    pub async fn entries(&self, id: u64) -> BTreeMap<u64, RaftLogEntry> {
+    pub(crate) async fn entries(&self, id: u64) -> BTreeMap<u64, RaftLogEntry> {
         let mut entries = BTreeMap::new();
         let mut from = 0;
         loop {
@@ -218,7 +218,7 @@ impl Quorum {
     }
 
     /// Fails unless all nodes hold the same log where they hold any (Log Matching), and every acknowledged topic.
-    pub async fn check(&self, workload: &Workload) {
+    pub(crate) async fn check(&self, workload: &Workload) {
         self.converged().await;
         let mut by_index: BTreeMap<u64, (u64, RaftLogEntry)> = BTreeMap::new();
         for id in self.observer.nodes() {
@@ -247,19 +247,19 @@ impl Quorum {
 }
 
 /// The binary under test.
-pub fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_metadata-node"))
 }
 
 /// Clients that create topics until they are told to stop.
-pub struct Workload {
+pub(crate) struct Workload {
     acknowledged: Arc<Mutex<BTreeSet<String>>>,
     count: Arc<AtomicU64>,
     tasks: Tasks,
 }
 
 impl Workload {
-    pub fn start(quorum: &Quorum, clients: usize) -> Self {
+    pub(crate) fn start(quorum: &Quorum, clients: usize) -> Self {
         let workload = Self { acknowledged: Arc::default(), count: Arc::default(), tasks: Tasks::new() };
         for client in 0..clients {
             let metadata = quorum.client.clone();
@@ -281,12 +281,12 @@ impl Workload {
         workload
     }
 
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
     /// Waits until `more` topics were created from now on.
-    pub async fn progress(&self, more: u64) {
+    pub(crate) async fn progress(&self, more: u64) {
         let target = self.count() + more;
         testkit::eventually("the workload goes on", DEADLINE, async || {
             let count = self.count();
@@ -296,7 +296,7 @@ impl Workload {
     }
 
     /// Ends the clients; each finishes the request at hand.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         assert!(
             !self.tasks.shutdown().is_requested(),
             "a client failed: {:?}",
@@ -306,7 +306,7 @@ impl Workload {
     }
 }
 
-pub async fn create_topic(client: &MetadataClient, topic_name: &str) -> Result<(), CallError> {
+pub(crate) async fn create_topic(client: &MetadataClient, topic_name: &str) -> Result<(), CallError> {
     let request = CreateTopicRequest {
         topic_name: topic_name.to_owned(),
         num_partitions: Some(1),
