@@ -126,7 +126,8 @@ impl TestNode {
             cluster_id,
             node_id: NodeId(id),
             founders: founders.clone(),
-            timings: Timings::new(100, (200, 300)),
+            // A busy machine must not depose the leader that a test has found.
+            timings: Timings::new(200, (1_000, 1_500)),
         };
         let consensus = Consensus::start(options, store.clone(), &opened, &tasks).await.unwrap();
         let options = ControllerOptions { session_timeout };
