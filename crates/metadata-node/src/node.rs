@@ -161,10 +161,9 @@ fn timings(config: &ClusterConfig) -> Timings {
 
 /// A relative SQLite path starts from `data_dir`, if one is given.
 fn below(database: DatabaseUrl, data_dir: Option<&Path>) -> DatabaseUrl {
-    let Some(data_dir) = data_dir else { return database };
-    match database.sqlite_path().map(PathBuf::from) {
-        Some(path) if path.is_relative() => DatabaseUrl::sqlite(&data_dir.join(path).to_string_lossy()),
-        _ => database,
+    match data_dir {
+        Some(data_dir) => database.with_sqlite_base(&data_dir.to_string_lossy()),
+        None => database,
     }
 }
 
@@ -255,11 +254,6 @@ async fn open(
     tasks: &Tasks,
 ) -> Result<(Store, Opened), StartError> {
     let database = settings.database.expose();
-    if let Some(parent) = settings.database.sqlite_path().and_then(|path| Path::new(path).parent()) {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            StartError::Failed(format!("cannot create directory {}: {error}", parent.display()))
-        })?;
-    }
     let options = StoreOptions::new(database, settings.cluster_id.clone(), settings.node_id);
     let (store, writer, opened) = Store::open(options, events).await?;
     tasks.spawn(TaskKind::Storage, "store.writer", |_stop| writer.run());

@@ -49,7 +49,7 @@ impl Machine {
         Arc::clone(&self.published)
     }
 
-    /// Applies a batch: one write lock, then answers, then the projection.
+    /// Applies a batch: one write lock, then the projection's queue, then the answers.
     async fn apply_batch(&self, batch: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
         let mut answers = Vec::with_capacity(batch.len());
         let mut projected = Vec::with_capacity(batch.len());
@@ -64,10 +64,11 @@ impl Machine {
             }
             io::Result::Ok(())
         })?;
+        // Handed over before the answers go out, so that whoever has one finds it in the history.
+        self.store.project(projected).await?;
         for (responder, decided) in answers {
             responder.send(decided);
         }
-        self.store.project(projected).await?;
         Ok(())
     }
 }
