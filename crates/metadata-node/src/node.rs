@@ -1,7 +1,7 @@
 //! One node's life: take the port and the database, take part in the quorum, serve, and stop in order.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
