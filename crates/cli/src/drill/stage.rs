@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client::{HttpRequest, Reply, api};
+use client::{HttpRequest, MetadataClient, MetadataClientOptions, Reply, api};
 use common::{BrokerId, BrokerStatus, NodeId};
 use http_api::{
     CreateTopicRequest, ErrorCode, Problem, headers, paths,
@@ -226,7 +226,7 @@ impl<'a> Stage<'a> {
         let wrongly: Vec<_> = fenced.iter().filter(|broker| !self.excused.contains(broker)).collect();
         self.seen
             .check("no live broker is marked OFFLINE", wrongly.is_empty(), || format!("brokers {wrongly:?}"));
-        delete_topics(&self.observer, &leader, &history).await
+        delete_topics(&self.observer, &history).await
     }
 }
 
@@ -317,14 +317,19 @@ async fn fenced_since(
     }
 }
 
+/// A patient client that follows the leader, for what a drill does besides measuring.
+pub(crate) fn patient(observer: &Observer) -> MetadataClient {
+    MetadataClient::new(observer.http().clone(), observer.urls(), MetadataClientOptions::default())
+}
+
 /// Leaves the cluster as it was.
-async fn delete_topics(observer: &Observer, leader: &Leadership, history: &History) -> Result<(), Failure> {
-    let held = observer.ask(leader.id, &api::topics()).await?;
+async fn delete_topics(observer: &Observer, history: &History) -> Result<(), Failure> {
+    let client = patient(observer);
     let mut own: Vec<&str> = history.0.iter().map(|record| record.topic.as_str()).collect();
     own.sort_unstable();
-    for topic in held {
+    for topic in client.call(&api::topics()).await? {
         if own.binary_search(&topic.topic_name.as_str()).is_ok() {
-            api::delete_topic(topic.topic_name.as_str()).send(observer.http(), &leader.url).await?;
+            client.call(&api::delete_topic(topic.topic_name.as_str())).await?;
         }
     }
     Ok(())

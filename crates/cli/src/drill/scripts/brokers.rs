@@ -9,7 +9,7 @@ use local_cluster::wait_for;
 
 use crate::{
     drill::{
-        stage::{DEADLINE, Stage},
+        stage::{DEADLINE, Stage, patient},
         target::broker_name,
     },
     exit::Failure,
@@ -21,7 +21,7 @@ const PARTITIONS: i64 = 6;
 /// SIGKILL: it goes OFFLINE, and what it led gets leaders from the ISRs.
 pub(crate) async fn kill(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let leader = stage.leader().await?;
-    let http = stage.observer.http().clone();
+    let client = patient(&stage.observer);
     let name = format!("drill-replicated-{}", uuid::Uuid::new_v4().simple());
     let brokers = stage.target.brokers()?;
     if brokers.len() < 2 {
@@ -33,7 +33,7 @@ pub(crate) async fn kill(stage: &mut Stage<'_>) -> Result<(), Failure> {
         replication_factor: Some(i64::try_from(brokers.len().min(3)).unwrap_or(1)),
         ..CreateTopicRequest::default()
     });
-    let before = create.send(&http, &leader.url).await?;
+    let before = client.call(&create).await?;
     let led = before.partitions.first().and_then(|partition| partition.leader);
     let victim = led.ok_or_else(|| Failure::failed(format!("topic {name} was created without leaders")))?;
     stage.excuse(victim);
@@ -60,8 +60,7 @@ pub(crate) async fn kill(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.broker_is(victim, BrokerStatus::Online).await?;
     stage.time("restarted broker is ONLINE after", started.elapsed());
     stage.target.ready().await?;
-    let leader = stage.leader().await?;
-    api::delete_topic(&name).send(&http, &leader.url).await?;
+    client.call(&api::delete_topic(&name)).await?;
     Ok(())
 }
 
