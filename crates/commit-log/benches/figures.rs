@@ -324,7 +324,7 @@ fn make_logs(dir: &Path, files: &Arc<Files>, count: usize, clean: bool) -> Outco
     for number in 0..count {
         let mut log = Log::open(&dir.join(number.to_string()), Arc::clone(files), options.clone())?.0;
         for append in 0..8 {
-            if append == 7 {
+            if append == 7 && !clean {
                 // So that a log that is not closed has a tail to recover.
                 log.flush()?;
             }
