@@ -114,7 +114,7 @@ impl DataDir {
                 let identity =
                     Identity { cluster_id: cluster_id.clone(), broker_id, directory_id: Uuid::new_v4() };
                 atomic_file::write(&file, FORMAT_VERSION, identity.to_text().as_bytes())?;
-                tracing::info!(event = "data_dir.created", path = %path.display(), directory_id = %identity.directory_id);
+                tracing::info!(event = "data_dir.created", path = %path.display(), directory_id = %identity.directory_id, "a new data directory");
                 identity
             }
         };

@@ -69,6 +69,7 @@ impl Link {
                 tracing::info!(
                     event = "link.registered",
                     broker_epoch = %response.broker_epoch, metadata_version = %response.metadata_version,
+                    "registered with the controller",
                 );
                 self.succeeded(now, controller.term);
                 let first = self.random.upper_half(self.config.heartbeat_interval);
@@ -143,7 +144,7 @@ impl Link {
         if self.leaving.is_some() {
             return self.end(End::Left { handed_over: false });
         }
-        tracing::warn!(event = "link.registration_lost", %code, %detail);
+        tracing::warn!(event = "link.registration_lost", %code, "registering again: {detail}");
         self.note_trouble(detail);
         self.was_replaced = code == ErrorCode::StaleBrokerEpoch;
         self.registration = None;
@@ -157,7 +158,7 @@ impl Link {
             return self.end(End::WrongCluster { detail });
         }
         if let Err(PullFailure::Failed { detail } | PullFailure::Gap { detail }) = &result {
-            tracing::warn!(event = "link.pull_failed", %detail);
+            tracing::warn!(event = "link.pull_failed", "metadata could not be pulled: {detail}");
         }
         let refresh = self.config.metadata_refresh;
         self.catchup.end(now, refresh, &mut self.random, result.as_ref().copied());
@@ -213,7 +214,7 @@ impl Link {
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
         // One line per kind of trouble, not one per attempt.
         if self.trouble.as_ref() != Some(&detail) {
-            tracing::warn!(event = "link.trouble", failures = self.consecutive_failures, %detail);
+            tracing::warn!(event = "link.trouble", failures = self.consecutive_failures, "{detail}");
         }
         self.trouble = Some(detail);
     }

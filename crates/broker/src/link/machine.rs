@@ -174,7 +174,7 @@ impl Link {
     }
 
     pub(super) fn end(&mut self, end: End) {
-        tracing::info!(event = "link.ended", %end);
+        tracing::info!(event = "link.ended", "{end}");
         self.control_job = None;
         self.phase = Phase::Ended(end);
     }
@@ -184,7 +184,7 @@ impl Link {
         tracing::info!(
             event = "link.controller",
             controller_id = %controller.id, url = %controller.url, term = %self.term.max(controller.term),
-            registered = self.registration.is_some(),
+            registered = self.registration.is_some(), "following another controller",
         );
         self.term = self.term.max(controller.term);
         self.control_job = None;
@@ -201,7 +201,11 @@ impl Link {
         if self.leaving.is_some() {
             return self.end(End::Left { handed_over: false });
         }
-        tracing::info!(event = "link.rediscover", trouble = self.trouble.as_deref());
+        tracing::info!(
+            event = "link.rediscover",
+            trouble = self.trouble.as_deref(),
+            "looking for the controller anew"
+        );
         self.rediscoveries += 1;
         self.control_job = None;
         self.phase = Phase::Discovering { failed_rounds: 0, not_before: now };

@@ -179,11 +179,11 @@ impl ReplicaDirs {
         }
         match aside {
             Aside::Deleted => {
-                tracing::info!(event = "replica.retired", dir = name, now = %new_name);
+                tracing::info!(event = "replica.retired", dir = name, now = %new_name, "its topic was deleted");
                 self.deleted.insert(new_name);
             }
             Aside::Stray => {
-                tracing::warn!(event = "replica.stray", dir = name, now = %new_name);
+                tracing::warn!(event = "replica.stray", dir = name, now = %new_name, "put aside for a person to judge");
                 self.strays += 1;
             }
         }

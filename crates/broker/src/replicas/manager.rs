@@ -176,7 +176,7 @@ impl ReplicaManager {
         if let Some(error) = &trouble
             && figures.trouble.as_ref() != Some(error)
         {
-            tracing::error!(event = "replica.disk_refuses", %error);
+            tracing::error!(event = "replica.disk_refuses", "{error}");
         }
         figures.trouble = trouble;
         drop(figures);
@@ -225,7 +225,7 @@ impl ReplicaManager {
             }
         }
         if created > 0 {
-            tracing::info!(event = "replica.created", replicas = created);
+            tracing::info!(event = "replica.created", replicas = created, "made replica directories");
         }
     }
 
@@ -234,7 +234,7 @@ impl ReplicaManager {
         let due = self.removals.partition_point(|(at, _)| *at <= now);
         for (_, name) in self.removals.drain(..due) {
             match self.dirs.remove(&name) {
-                Ok(()) => tracing::info!(event = "replica.removed", dir = %name),
+                Ok(()) => tracing::info!(event = "replica.removed", dir = %name, "removed a deleted replica"),
                 Err(error) => *trouble = Some(error.to_string()),
             }
         }
