@@ -1,5 +1,13 @@
 //! `dmq up` as its user meets it: what it prints, what it keeps, how it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test: what fails here fails it"
+)]
+
 use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Output, Stdio},
