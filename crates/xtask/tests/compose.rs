@@ -11,7 +11,8 @@ fn compose() -> Value {
 
 /// `$$` is how Compose writes a literal `$`.
 fn inline_config(compose: &Value, name: &str) -> String {
-    compose["configs"][name]["content"].as_str().expect("an inline config").replace("$$", "$")
+    let content = compose.pointer(&format!("/configs/{name}/content")).and_then(Value::as_str);
+    content.expect("an inline config").replace("$$", "$")
 }
 
 fn services_json(compose: &Value) -> Value {
@@ -19,7 +20,7 @@ fn services_json(compose: &Value) -> Value {
 }
 
 fn nodes<'a>(services: &'a Value, kind: &str) -> &'a Vec<Value> {
-    services["services"][kind].as_array().expect("a list of services")
+    services.pointer(&format!("/services/{kind}")).and_then(Value::as_array).expect("a list of services")
 }
 
 #[test]
