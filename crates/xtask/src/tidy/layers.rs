@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["local-cluster"],
     &["broker", "metadata-node"],
     &["client"],
-    &["runtime", "commit-log"],
+    &["runtime"],
     &["http-api"],
     &["metadata-core"],
     // base2histogram (crates/openraft-histogram) is openraft's dependency, not ours.

@@ -37,7 +37,7 @@ pub(in crate::store) async fn open(
         reason: format!("{what}: {error}"),
     };
     let path = prepare_path(&url.path).map_err(|error| io_error("its directory cannot be used", error))?;
-    let lock = lock_file(&path, text, options)?;
+    let lock = lock_file(&path, text, options).await?;
     let synchronous = synchronous(&url.synchronous, text)?;
     let existed = path.metadata().map_or(0, |metadata| metadata.len());
     let mut connect = connect_options(&path).synchronous(synchronous);
@@ -131,8 +131,12 @@ fn prepare_path(path: &Path) -> std::io::Result<PathBuf> {
     if path.exists() { path.canonicalize() } else { Ok(directory.canonicalize()?.join(name)) }
 }
 
+/// How long a lock that is held may still be given up.
+const LOCK_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+const LOCK_RETRY: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Takes the lock that keeps other processes out. It goes with this process, in whatever way it ends.
-fn lock_file(path: &Path, url: &str, options: &StoreOptions) -> Result<File, OpenError> {
+async fn lock_file(path: &Path, url: &str, options: &StoreOptions) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let failed = |error: std::io::Error| OpenError::Database {
@@ -146,7 +150,7 @@ fn lock_file(path: &Path, url: &str, options: &StoreOptions) -> Result<File, Ope
         .truncate(false)
         .open(&lock_path)
         .map_err(failed)?;
-    match file.try_lock() {
+    match take_lock(&file).await {
         Ok(()) => {
             let holder = format!("process {} (node {})\n", std::process::id(), options.node_id);
             file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
@@ -163,6 +167,20 @@ fn lock_file(path: &Path, url: &str, options: &StoreOptions) -> Result<File, Ope
             Err(OpenError::InUse { url: url.to_owned(), holder })
         }
         Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Waits a moment for a holder that is ending: a killed process that is not buried yet, or a child of this process
+/// between fork and exec, which holds the files of its parent for that long.
+async fn take_lock(file: &File) -> Result<(), TryLockError> {
+    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_RETRY).await;
+            }
+            taken => return taken,
+        }
     }
 }
 
