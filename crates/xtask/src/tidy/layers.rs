@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["local-cluster"],
     &["broker", "metadata-node"],
     &["client"],
-    &["runtime"],
+    &["runtime", "commit-log"],
     &["http-api"],
     &["metadata-core"],
     // base2histogram (crates/openraft-histogram) is openraft's dependency, not ours.

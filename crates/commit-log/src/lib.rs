@@ -1,0 +1,41 @@
+//! The storage engine of a partition: a directory of segment files that hold Kafka record batches as they came.
+//!
+//! Files only: no network, no async runtime, no clock, and no threads either. A [`Log`] has one owner, who makes all
+//! changes; what takes long is handed out as a job ([`FlushJob`], [`ReadPlan`], [`TimestampQuery`], [`Scrub`]) that
+//! the owner runs wherever it likes.
+//!
+//! - [`batch`]: record batches, magic 2: header view, records, builder, validation, codecs.
+//! - [`disk`]: what a log asks of a disk, and a simulated one that fails as real ones do.
+//! - `segment`: `.log` files, and the `.frames` files that index and protect them.
+//! - `derived`: what follows from the batches: leader epochs, producers, transactions.
+//! - `log`: append, flush, read, truncate, retain, recover.
+//!
+//! `OVERVIEW.md` beside this crate has the model, the crash argument and the limits; `docs/data-files.md` describes
+//! every file byte by byte.
+
+mod bytes;
+mod checkpoint;
+mod derived;
+mod error;
+mod files;
+mod group_commit;
+mod log;
+mod offset;
+mod options;
+mod segment;
+mod verify;
+
+pub mod batch;
+pub mod disk;
+
+pub use derived::{AbortedTransaction, EpochEnd, OpenTransaction, ProducerError};
+pub use error::{Damage, DiskError, Fence, LogError};
+pub use files::{Files, OPEN_FILES_DEFAULT};
+pub use group_commit::GroupCommit;
+pub use log::{
+    Appended, ClockGuard, Durable, FileRange, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read,
+    ReadPlan, Recovered, Refused, ReplicaError, Retention, Scrub, TimestampQuery, TimestampSpec,
+};
+pub use offset::{Offset, ProducerId, ProducerStamp};
+pub use options::{FlushPolicy, LogOptions};
+pub use verify::{CheckpointSummary, Inspection, SegmentSummary, inspect};

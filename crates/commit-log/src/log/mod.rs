@@ -1,0 +1,26 @@
+//! The log of one partition. One owner makes all changes; what takes long is handed out as a job that needs no
+//! borrow of the log: [`ReadPlan`], [`TimestampQuery`], [`FlushJob`].
+
+mod append;
+mod flush;
+mod open;
+mod owned;
+mod positions;
+mod read;
+mod retention;
+mod salvage;
+mod scrub;
+mod tail;
+mod truncate;
+
+pub use append::{Appended, Origin, Refused, ReplicaError};
+pub use flush::{FlushDone, FlushJob};
+pub use open::Recovered;
+pub use owned::Log;
+pub use positions::Durable;
+pub use read::{FileRange, FoundTimestamp, Read, ReadPlan, TimestampQuery, TimestampSpec};
+pub use retention::{ClockGuard, Retention};
+pub use scrub::Scrub;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The log against a naive one, and against everything a disk can do to it.
+
+mod basics;
+mod crash;
+mod damage;
+mod golden;
+mod model;
+mod support;

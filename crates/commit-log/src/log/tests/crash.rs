@@ -1,0 +1,115 @@
+//! One life of a log, ended at every single call on the disk, in every way.
+
+use common::LeaderEpoch;
+
+use super::support::{Model, append, batch, check_recovered, open, options};
+use crate::{
+    Log, LogError, Offset,
+    disk::sim::{Fault, SimDisk},
+};
+
+/// What the life was sure of when it ended.
+#[derive(Default)]
+struct Known {
+    model: Model,
+    durable: Offset,
+    /// The lowest end that a truncation had asked for since.
+    cut: Option<Offset>,
+}
+
+/// Appends, rolls, flushes, truncates, moves the start, closes, opens again. Ends with the first error.
+fn live(disk: &SimDisk, known: &mut Known) -> Result<(), LogError> {
+    let (mut log, _) = open(disk, options())?;
+    let epoch = LeaderEpoch(1);
+    let write = |log: &mut Log, known: &mut Known, seeds: std::ops::Range<u64>| {
+        for seed in seeds {
+            known.model.append(&batch(seed), epoch);
+            append(log, &[batch(seed)], epoch)?;
+        }
+        Ok::<_, LogError>(())
+    };
+    write(&mut log, known, 0..6)?;
+    if let Some(job) = log.start_flush()? {
+        write(&mut log, known, 6..12)?;
+        known.durable = log.complete_flush(job.run())?.offset();
+    }
+    write(&mut log, known, 12..24)?;
+    known.durable = log.flush()?.offset();
+    write(&mut log, known, 24..30)?;
+    let to = known.model.batches[14].0.end;
+    (known.durable, known.cut) = (known.durable.min(to), Some(to));
+    log.truncate(to)?;
+    known.model.truncate(to);
+    known.cut = None;
+    write(&mut log, known, 30..36)?;
+    known.durable = log.flush()?.offset();
+    let start = known.model.batches[9].0.end;
+    log.start_at(start, 1)?;
+    write(&mut log, known, 36..40)?;
+    known.durable = log.log_end();
+    log.close().inspect_err(|_| known.durable = Offset(0))?;
+    let (mut log, _) = open(disk, options())?;
+    write(&mut log, known, 40..44)
+}
+
+fn survive(call: u64, fault: Fault, seed: Option<u64>) -> bool {
+    let disk = SimDisk::new();
+    disk.fail_after(call, fault);
+    let mut known = Known::default();
+    let died = live(&disk, &mut known).is_err();
+    if let Some(seed) = seed {
+        disk.reboot(seed);
+    }
+    disk.clear_fault();
+    let (log, recovered) = open(&disk, options()).unwrap();
+    known.model.start = log.log_start();
+    check_recovered(&log, &recovered, &mut known.model, known.durable);
+    died
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_nothing_that_was_durable() {
+    for seed in 0..2 {
+        let mut call = 0;
+        while survive(call, Fault::PowerCut, Some(seed * 1_000 + call)) {
+            call += 1;
+        }
+        assert!(call > 150, "the life has {call} calls");
+    }
+}
+
+#[test]
+fn an_error_at_any_call_is_reported_and_loses_nothing() {
+    for fault in [Fault::Full, Fault::Broken] {
+        for reboot in [None, Some(7)] {
+            let mut call = 0;
+            // Removing what is already gone may fail unnoticed: ask until no call is left.
+            let calls = {
+                let disk = SimDisk::new();
+                live(&disk, &mut Known::default()).unwrap();
+                disk.calls()
+            };
+            while call < calls {
+                survive(call, fault, reboot.map(|seed| seed + call));
+                call += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn after_an_error_nothing_is_confirmed_any_more() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    append(&mut log, &[batch(1)], LeaderEpoch(0)).unwrap();
+    let job = log.start_flush().unwrap().unwrap();
+    disk.fail_after(0, Fault::Broken);
+    let done = job.run();
+    assert!(matches!(append(&mut log, &[batch(2)], LeaderEpoch(0)), Err(LogError::Fenced(_))));
+    assert!(matches!(log.complete_flush(done), Err(LogError::Fenced(_))));
+    assert_eq!(log.durable().offset(), Offset(0));
+    assert!(matches!(log.flush(), Err(LogError::Fenced(_))), "no retry: the next sync would succeed and lie");
+    assert!(matches!(log.truncate(Offset(0)), Err(LogError::Fenced(_))));
+    assert!(log.plan_read(Offset(0), log.log_end(), 1).unwrap().read().is_ok(), "reads go on");
+    assert!(log.fence().is_some());
+}

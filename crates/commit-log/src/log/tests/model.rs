@@ -1,0 +1,253 @@
+//! Any sequence of operations, with crashes and restarts between and inside them, against the naive log.
+
+use common::LeaderEpoch;
+use proptest::prelude::*;
+
+use super::support::{Model, append, batch, check, check_recovered, open, options};
+use crate::{
+    Log, Offset,
+    disk::sim::{Fault, SimDisk},
+};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append {
+        seed: u64,
+        batches: usize,
+    },
+    NextEpoch,
+    Flush,
+    Checkpoint,
+    /// In percent of the log.
+    Truncate(u8),
+    StartAt(u8),
+    RestoreIndexes,
+    ReleaseMemory,
+    Close,
+    Kill,
+    /// The power goes after so many calls.
+    PowerCut {
+        calls: u64,
+        seed: u64,
+    },
+    DiskError {
+        calls: u64,
+        full: bool,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (any::<u64>(), 1..6_usize).prop_map(|(seed, batches)| Step::Append { seed, batches }),
+        1 => Just(Step::NextEpoch),
+        3 => Just(Step::Flush),
+        2 => Just(Step::Checkpoint),
+        1 => (0..=100_u8).prop_map(Step::Truncate),
+        1 => (0..=100_u8).prop_map(Step::StartAt),
+        1 => Just(Step::RestoreIndexes),
+        1 => Just(Step::ReleaseMemory),
+        1 => Just(Step::Close),
+        1 => Just(Step::Kill),
+        2 => (0..12_u64, any::<u64>()).prop_map(|(calls, seed)| Step::PowerCut { calls, seed }),
+        1 => (0..12_u64, any::<bool>()).prop_map(|(calls, full)| Step::DiskError { calls, full }),
+    ]
+}
+
+struct World {
+    disk: SimDisk,
+    log: Log,
+    model: Model,
+    epoch: LeaderEpoch,
+    /// What no crash may take.
+    durable: Offset,
+    /// A power cut that is coming: what it leaves is decided by this.
+    power_cut: Option<u64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let disk = SimDisk::new();
+        let (log, _) = open(&disk, options()).unwrap();
+        let (model, durable) = (Model::default(), Offset(0));
+        Self { disk, log, model, epoch: LeaderEpoch(0), durable, power_cut: None }
+    }
+
+    /// Does the step. An error means that the log is of no use any more.
+    fn run(&mut self, step: &Step) -> Result<(), crate::LogError> {
+        match step {
+            Step::Append { seed, batches } => {
+                let batches: Vec<_> = (0..*batches as u64).map(|n| batch(seed.wrapping_add(n))).collect();
+                for batch in &batches {
+                    self.model.append(batch, self.epoch);
+                }
+                append(&mut self.log, &batches, self.epoch)?;
+            }
+            Step::NextEpoch => self.epoch = self.epoch.next(),
+            Step::Flush => {
+                if let Some(job) = self.log.start_flush()? {
+                    self.durable = self.log.complete_flush(job.run())?.offset();
+                }
+            }
+            Step::Checkpoint => self.durable = self.log.flush()?.offset(),
+            Step::Truncate(percent) => {
+                let to = self.at(*percent);
+                self.durable = self.durable.min(self.batch_end_below(to));
+                let end = self.log.truncate(to)?;
+                self.model.truncate(to);
+                assert_eq!(self.model.end, end);
+                self.model.start = self.model.start.min(end);
+            }
+            Step::StartAt(percent) => {
+                self.model.start = self.at(*percent);
+                self.log.start_at(self.model.start, 2)?;
+            }
+            Step::RestoreIndexes => {
+                for base in self.log.segments.iter().map(|segment| segment.base).collect::<Vec<_>>() {
+                    self.log.restore_index(base)?;
+                }
+            }
+            Step::ReleaseMemory => self.log.release_memory(),
+            Step::Close => {
+                let (log, _) = open(&SimDisk::new(), options())?;
+                std::mem::replace(&mut self.log, log).close()?;
+                let (log, recovered) = open(&self.disk, options())?;
+                assert!(recovered.clean, "{recovered:?}");
+                self.log = log;
+                self.durable = self.log.log_end();
+            }
+            Step::Kill => self.restart(),
+            Step::PowerCut { calls, seed } => {
+                self.disk.fail_after(*calls, Fault::PowerCut);
+                self.power_cut = Some(*seed);
+            }
+            Step::DiskError { calls, full } => {
+                self.disk.fail_after(*calls, if *full { Fault::Full } else { Fault::Broken });
+            }
+        }
+        Ok(())
+    }
+
+    fn at(&self, percent: u8) -> Offset {
+        let (start, end) = (self.log.log_start(), self.log.log_end());
+        start + (end - start) * i64::from(percent) / 100
+    }
+
+    fn batch_end_below(&self, to: Offset) -> Offset {
+        let ends = self.model.batches.iter().map(|(range, _)| range.end).filter(|end| *end <= to);
+        ends.max().unwrap_or_default()
+    }
+
+    /// Opens the log again, after a crash of the process, or of the machine if the power was cut.
+    fn restart(&mut self) {
+        if let Some(seed) = self.power_cut.take() {
+            self.disk.reboot(seed);
+        }
+        let (mut log, mut recovered) = loop {
+            // An error that was injected and not met yet may strike now; it strikes once.
+            if let Ok(opened) = open(&self.disk, options()) {
+                break opened;
+            }
+        };
+        self.disk.clear_fault();
+        let before = self.model.start;
+        self.model.start = log.log_start();
+        assert!(log.log_start() <= before, "the log start is one that nobody set");
+        check_recovered(&log, &recovered, &mut self.model, self.durable);
+        // Recovery once more changes nothing.
+        let end = log.log_end();
+        drop(log);
+        (log, recovered) = open(&self.disk, options()).unwrap();
+        assert_eq!((log.log_end(), recovered.cut_bytes), (end, 0));
+        self.durable = end;
+        self.log = log;
+    }
+}
+
+/// `PROPTEST_CASES=20000 cargo test -p commit-log model` is the long form.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
+}
+
+/// Does the steps; after each that fails and at the end, the log is opened again and must be what it may be.
+fn play(steps: &[Step]) {
+    let mut world = World::new();
+    for step in steps {
+        let failed = world.run(step).is_err();
+        if failed {
+            world.restart();
+        } else if world.power_cut.is_none() && !matches!(step, Step::DiskError { .. }) {
+            let pending = world.disk.has_fault();
+            if !pending {
+                check(&world.log, &world.model);
+            }
+        }
+    }
+    world.disk.clear_fault();
+    world.restart();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_log_is_what_was_appended(steps in prop::collection::vec(step(), 1..60)) {
+        play(&steps);
+    }
+}
+
+fn append_step(seed: u64, batches: usize) -> Step {
+    Step::Append { seed, batches }
+}
+
+/// A truncation makes batches durable that no flush had reached: what vouches for their headers must be durable too.
+#[test]
+fn what_a_truncation_leaves_is_vouched_for() {
+    play(&[
+        append_step(1_087_187_274_576_437_922, 3),
+        append_step(12_341_606_106_680_554_105, 3),
+        append_step(13_308_184_639_677_032_900, 1),
+        append_step(1_749_290_623_517_292_211, 3),
+        Step::Truncate(82),
+        append_step(4_249_101_209_321_563_221, 2),
+        append_step(5_825_115_774_831_138_102, 3),
+        Step::PowerCut { calls: 0, seed: 6_768_532_481_443_272_954 },
+        append_step(0, 1),
+    ]);
+}
+
+/// A file that lost its end between two batches looks whole, and the one after it is there.
+#[test]
+fn a_gap_between_segments_is_a_torn_tail() {
+    play(&[
+        append_step(11_901_535_970_427_143_313, 4),
+        append_step(6_038_588_628_830_377_908, 1),
+        append_step(2_408_545_747_613_329_792, 4),
+        append_step(9_139_075_331_021_831_268, 2),
+        Step::Close,
+        Step::PowerCut { calls: 0, seed: 0 },
+        Step::Close,
+        append_step(1_796_087_060_701_240_387, 1),
+        Step::Close,
+        append_step(12_280_521_543_575_154_026, 3),
+        Step::DiskError { calls: 7, full: false },
+        Step::Flush,
+        append_step(562_795_476_236_091_989, 1),
+        append_step(8_932_773_038_338_445_621, 2),
+        append_step(7_719_523_750_388_842_741, 1),
+        Step::PowerCut { calls: 0, seed: 3_802_292_144_096_885_517 },
+        append_step(0, 1),
+    ]);
+}
+
+/// An open whose sync fails leaves pages that look clean and are not on disk.
+#[test]
+fn an_open_that_fails_is_remembered() {
+    play(&[
+        Step::DiskError { calls: 10, full: false },
+        append_step(30_051_683_123_831_132, 1),
+        Step::Kill,
+        append_step(0, 1),
+        Step::Flush,
+        Step::PowerCut { calls: 0, seed: 0 },
+    ]);
+}

@@ -1,0 +1,153 @@
+//! A log on a simulated disk, beside a naive log in memory.
+
+use std::{ops::Range, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use common::LeaderEpoch;
+
+use crate::{
+    Files, Log, LogError, LogOptions, Offset, Origin, ProducerId, ProducerStamp, Recovered,
+    batch::{Batch, BatchBuilder, ControlRecord, EndTransaction},
+    derived::{Applied, Derived},
+    disk::sim::{Random, SimDisk},
+};
+
+pub(super) const DIR: &str = "log";
+
+/// Small segments, so that every test rolls.
+pub(super) fn options() -> LogOptions {
+    LogOptions {
+        segment_bytes: 4_000,
+        checkpoint_bytes: 6_000,
+        tail_bytes: 2_000,
+        segment_ms: i64::MAX,
+        ..LogOptions::default()
+    }
+}
+
+pub(super) fn open(disk: &SimDisk, options: LogOptions) -> Result<(Log, Recovered), LogError> {
+    Log::open(Path::new(DIR), Arc::new(Files::new(Arc::new(disk.clone()), 64)), options)
+}
+
+/// A batch with some records, made from a number alone.
+pub(super) fn batch(seed: u64) -> Bytes {
+    let mut random = Random::new(seed);
+    let id = ProducerId(i64::try_from(random.below(3)).unwrap());
+    let sequence = i32::try_from(random.below(1_000)).unwrap();
+    let stamp = ProducerStamp { id, epoch: 0, base_sequence: sequence };
+    let timestamp_ms = i64::try_from(1_000 + random.below(5_000)).unwrap();
+    let builder = match random.below(6) {
+        0 => {
+            let end = if random.below(2) == 0 { EndTransaction::Abort } else { EndTransaction::Commit };
+            let control = ControlRecord { end, coordinator_epoch: 0 };
+            BatchBuilder::end_transaction(stamp, control, timestamp_ms)
+        }
+        kind => {
+            let mut builder = BatchBuilder::default();
+            if kind > 2 {
+                builder = builder.producer(stamp);
+            }
+            if kind == 3 {
+                builder = builder.transactional();
+            }
+            for record in 0..=random.below(4) {
+                let value = vec![u8::try_from(record).unwrap() ^ 0x5a; random.below(500)];
+                let timestamp_ms = timestamp_ms + i64::try_from(random.below(100)).unwrap();
+                builder.record(timestamp_ms, Some(b"key"), Some(&value));
+            }
+            builder
+        }
+    };
+    builder.build(Offset(0)).unwrap().into()
+}
+
+/// The naive log: what was appended, in order, as it must be stored.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Model {
+    pub(super) batches: Vec<(Range<Offset>, Bytes)>,
+    pub(super) start: Offset,
+    pub(super) end: Offset,
+}
+
+impl Model {
+    pub(super) fn append(&mut self, batch: &Bytes, epoch: LeaderEpoch) {
+        let (parsed, _) = Batch::split_first(batch).unwrap();
+        let mut header = *parsed.header();
+        (header.base_offset, header.leader_epoch) = (self.end, epoch);
+        let stored = [&header.encode()[..], &batch[crate::batch::HEADER_BYTES..]].concat();
+        self.end = header.next_offset();
+        self.batches.push((header.base_offset..self.end, stored.into()));
+    }
+
+    pub(super) fn truncate(&mut self, to: Offset) {
+        self.batches.retain(|(range, _)| range.end <= to);
+        self.end = self.batches.last().map_or(Offset(0), |(range, _)| range.end);
+    }
+
+    /// The bytes from the batch with `from` on.
+    pub(super) fn bytes_from(&self, from: Offset) -> Vec<u8> {
+        let readable = self.batches.iter().filter(|(range, _)| range.end > from);
+        readable.flat_map(|(_, bytes)| bytes.iter().copied()).collect()
+    }
+
+    pub(super) fn derived(&self) -> Derived {
+        let mut derived = Derived::default();
+        for (_, bytes) in &self.batches {
+            derived.apply(&Applied::of(&Batch::split_first(bytes).unwrap().0).unwrap());
+        }
+        derived.start_at(self.start);
+        derived
+    }
+}
+
+pub(super) fn append(log: &mut Log, batches: &[Bytes], epoch: LeaderEpoch) -> Result<(), LogError> {
+    for answer in log.append(batches, epoch, Origin::Internal, 0)? {
+        answer.unwrap();
+    }
+    Ok(())
+}
+
+/// Reads everything from `from` to the end, a bit at a time.
+pub(super) fn read_all(log: &Log, from: Offset, max_bytes: usize) -> Result<Vec<u8>, LogError> {
+    let mut bytes = Vec::new();
+    let mut next = from;
+    while next < log.log_end() {
+        let read = log.plan_read(next, log.log_end(), max_bytes)?.read()?;
+        assert!(read.next > next, "a read at {next} of a log that ends at {} found nothing", log.log_end());
+        bytes.extend(read.pieces.iter().flatten());
+        next = read.next;
+    }
+    Ok(bytes)
+}
+
+/// The log is what the model says, in every way it can be asked.
+pub(super) fn check(log: &Log, model: &Model) {
+    assert_eq!((log.log_start(), log.log_end()), (model.start, model.end));
+    for max_bytes in [1, 1_500, 1 << 20] {
+        assert!(
+            read_all(log, model.start, max_bytes).unwrap() == model.bytes_from(model.start),
+            "reads of {max_bytes} bytes differ from what was appended"
+        );
+    }
+    let mut known = log.derived.clone();
+    known.start_at(model.start);
+    assert_eq!(known, model.derived());
+    for segment in &log.segments {
+        assert_eq!(segment.check_all(&log.files).unwrap(), []);
+    }
+}
+
+/// After a crash: the log is a front of the model, with everything that was durable. Makes the model the same.
+pub(super) fn check_recovered(log: &Log, recovered: &Recovered, model: &mut Model, durable: Offset) {
+    assert_eq!(recovered.damage, [], "a crash is no damage");
+    assert!(log.log_end() >= durable, "the log ends at {}, {durable} was durable", log.log_end());
+    assert!(
+        log.log_end() <= model.end,
+        "the log ends at {}, {} was appended: {recovered:?}",
+        log.log_end(),
+        model.end
+    );
+    model.truncate(log.log_end());
+    assert_eq!(model.end, log.log_end(), "the log ends inside a batch");
+    check(log, model);
+}

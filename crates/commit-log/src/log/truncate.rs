@@ -1,0 +1,272 @@
+//! Cutting a log at either end. What the log knows is cut with it, in the same step.
+//!
+//! **Order on disk, at the end:** first the recovery point goes back and takes what the log knew with it, then the
+//! files go, the last first, then the others are synced and the new last one is cut, before the next append. A crash
+//! in between leaves a log that ends somewhere between the old and the new end: the truncation did not happen, or
+//! not all of it, and whoever wanted it asks again.
+
+use std::ops::Range;
+
+use super::{Log, positions::Positions};
+use crate::{
+    checkpoint::{State, decode_derived, encode_derived, read_snapshot},
+    derived::{Applied, Derived},
+    error::{DiskError, IndexError, LogError},
+    offset::Offset,
+    segment::{Scanner, Segment, file_name},
+};
+
+impl Log {
+    /// Removes every batch that does not end below `to`. Gives the new end, which is lower than `to` if a batch or a
+    /// gap lay across it. What is left is durable. Flushes that are under way confirm nothing any more.
+    pub fn truncate(&mut self, to: Offset) -> Result<Offset, LogError> {
+        let range = self.log_start()..self.log_end();
+        if to >= range.end {
+            self.shared.check()?;
+            return Ok(range.end);
+        }
+        if to < range.start {
+            return Err(LogError::OutOfRange { offset: to, range });
+        }
+        self.begin_changes()?;
+        let index = self.segment_of(to);
+        let Some(segment) = self.segments.get(index) else { return Ok(range.end) };
+        let mut kept = match segment.cut_below(&self.files, to) {
+            Err(IndexError::Damaged(_)) => {
+                let (rebuilt, _) = segment.rebuilt(&self.files)?;
+                rebuilt.cut_below(&self.files, to)
+            }
+            kept => kept,
+        }
+        .map_err(|error| segment.index_error(error))?;
+        let end = kept.end;
+        let derived = self.derived_at(end)?;
+        self.set_back(end, &derived)?;
+        self.remove_behind(index, end)?;
+        self.segments.truncate(index);
+        self.sync_segments()?;
+        self.cut_segment(&mut kept)?;
+        self.active_since_ms = match kept.frame_count() {
+            0 => None,
+            _ => kept.frame(&self.files, 0).ok().map(|frame| frame.max_timestamp_ms),
+        };
+        self.segments.push(kept);
+        self.derived = derived;
+        self.positions.cut(end);
+        self.positions.flushed(end);
+        self.tail.restart(end);
+        self.missing.retain(|missing| missing.start < end);
+        Ok(end)
+    }
+
+    /// Lets the log start at `start`: records below it are gone for readers at once, and segments that end below it
+    /// are deleted, at most `segments_max` of them now.
+    pub fn start_at(&mut self, start: Offset, segments_max: usize) -> Result<(), LogError> {
+        let range = self.log_start()..self.log_end();
+        if start > range.end {
+            return Err(LogError::OutOfRange { offset: start, range });
+        }
+        self.shared.check()?;
+        if start > range.start {
+            self.begin_changes()?;
+            if start > self.shared.checkpoint().current().recovery_point {
+                // What recovery would read must not be deleted.
+                self.flush.forget_job();
+                self.flush()?;
+            }
+            let missing = self.missing.iter().filter(|missing| missing.end > start).cloned().collect();
+            self.change(|| {
+                self.shared.checkpoint().write(|next| {
+                    next.log_start = start;
+                    next.missing.clone_from(&missing);
+                })
+            })?;
+            self.missing = missing;
+            self.positions.started(start);
+            self.derived.start_at(start);
+        }
+        self.delete_obsolete(segments_max)
+    }
+
+    /// Empties the log and lets it begin again at `start`: for a follower that is too far behind its leader.
+    pub fn reset(&mut self, start: Offset) -> Result<(), LogError> {
+        self.begin_changes()?;
+        let derived = Derived::default();
+        self.shared.checkpoint().invalidate_flushes();
+        self.flush.forget_job();
+        self.change(|| {
+            self.shared.checkpoint().write(|next| {
+                next.state = State::Emptying;
+                (next.log_start, next.recovery_point) = (start, start);
+                next.derived = encode_derived(&derived);
+                next.missing.clear();
+            })
+        })?;
+        self.active = None;
+        let segments = std::mem::take(&mut self.segments);
+        let snapshots = std::mem::take(&mut self.flush.snapshots);
+        self.snapshots.clear();
+        self.change(|| {
+            for segment in segments.iter().rev() {
+                segment.remove_files(&self.files)?;
+            }
+            self.remove_snapshots(&snapshots)
+        })?;
+        self.positions = Positions::synced(start, start);
+        self.derived = derived;
+        self.missing.clear();
+        self.tail.restart(start);
+        self.roll(start)?;
+        self.snapshots.clear();
+        self.change(|| {
+            self.sync_dir()?;
+            self.shared.checkpoint().write(|next| next.state = State::Open)
+        })
+    }
+
+    /// Deletes segments below the log start.
+    fn delete_obsolete(&mut self, segments_max: usize) -> Result<(), LogError> {
+        let start = self.log_start();
+        let bases = self.segments.iter().skip(1).map(|next| next.base);
+        let count = bases.take_while(|next| *next <= start).take(segments_max).count();
+        let gone: Vec<Segment> = self.segments.drain(..count).collect();
+        let (old, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flush.snapshots)
+            .into_iter()
+            .partition(|base| gone.iter().any(|segment| segment.base == *base));
+        self.flush.snapshots = kept;
+        self.change(|| {
+            for segment in &gone {
+                segment.remove_files(&self.files)?;
+            }
+            self.remove_snapshots(&old)
+        })
+    }
+
+    /// What the log knew at `end`: from the nearest point before that is on disk, and the batches since.
+    pub(super) fn derived_at(&self, end: Offset) -> Result<Derived, LogError> {
+        let (from, mut derived) = self.known_before(end)?;
+        for segment in self.segments.iter().filter(|segment| segment.end > from && segment.base < end) {
+            self.replay(segment, from..end, &mut derived)?;
+        }
+        derived.start_at(self.log_start().min(end));
+        Ok(derived)
+    }
+
+    /// The last stored knowledge as of `end` or before, and as of where it is.
+    fn known_before(&self, end: Offset) -> Result<(Offset, Derived), LogError> {
+        let current = self.shared.checkpoint().current().clone();
+        let unwritten = self.snapshots.iter().rev().map(|(base, derived)| (*base, derived));
+        let checkpoint = (current.recovery_point, &current.derived);
+        // Both are newer than any snapshot file that was written since the last truncation.
+        for (from, derived) in unwritten.chain([checkpoint]).filter(|(from, _)| *from <= end) {
+            if let Some(derived) = decode_derived(derived) {
+                return Ok((from, derived));
+            }
+        }
+        for base in self.flush.snapshots.iter().rev().filter(|base| **base <= end) {
+            if let Some(derived) = read_snapshot(&self.files, &self.dir.join(file_name(*base, "snapshot")))? {
+                return Ok((*base, derived));
+            }
+        }
+        Ok((Offset(0), Derived::default()))
+    }
+
+    fn replay(&self, segment: &Segment, range: Range<Offset>, derived: &mut Derived) -> Result<(), LogError> {
+        let first = segment.find_offset(&self.files, range.start);
+        let position = match first.and_then(|first| segment.frame(&self.files, first)) {
+            Ok(frame) => u64::from(frame.position),
+            Err(IndexError::Damaged(_)) => 0,
+            Err(IndexError::Disk(error)) => return Err(error.into()),
+        };
+        let file = segment.open_log(&self.files)?;
+        let mut scanner = Scanner::new(file, segment.log_path(), position, u64::from(segment.size));
+        while let Ok(batch) = scanner.next_batch()? {
+            let header = batch.header();
+            if header.next_offset() > range.end {
+                break;
+            }
+            if header.base_offset >= range.start
+                && let Ok(applied) = Applied::of(&batch)
+            {
+                derived.apply(&applied);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_back(&mut self, end: Offset, derived: &Derived) -> Result<(), LogError> {
+        self.flush.forget_job();
+        let missing: Vec<_> = self.missing.iter().filter(|missing| missing.start < end).cloned().collect();
+        self.change(|| {
+            let mut checkpoint = self.shared.checkpoint();
+            checkpoint.invalidate_flushes();
+            let current = checkpoint.current();
+            if current.recovery_point.max(current.log_start) <= end && missing.len() == self.missing.len() {
+                return Ok(());
+            }
+            checkpoint.write(|next| {
+                next.missing = missing;
+                next.log_start = next.log_start.min(end);
+                if next.recovery_point > end {
+                    (next.recovery_point, next.derived) = (end, encode_derived(derived));
+                }
+            })
+        })
+    }
+
+    fn remove_behind(&mut self, index: usize, end: Offset) -> Result<(), LogError> {
+        self.active = None;
+        self.snapshots.retain(|(base, _)| *base <= end);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.flush.snapshots).into_iter().partition(|base| *base <= end);
+        self.flush.snapshots = kept;
+        self.change(|| {
+            self.remove_snapshots(&gone)?;
+            for segment in self.segments.iter().skip(index + 1).rev() {
+                segment.remove_files(&self.files)?;
+            }
+            self.sync_dir()
+        })
+    }
+
+    /// A durable front of a segment speaks for all segments before it: not only for their batches, also for the
+    /// frames that vouch for headers that recovery could not foresee.
+    fn sync_segments(&mut self) -> Result<(), LogError> {
+        for segment in self.segments.iter_mut().filter(|segment| segment.synced < segment.size) {
+            let synced = segment
+                .store_frames(&self.files, 0)
+                .and_then(|()| segment.sync_frames(&self.files))
+                .and_then(|()| segment.sync_log(&self.files));
+            synced.map_err(|error| self.shared.fence(error))?;
+            segment.synced = segment.size;
+        }
+        Ok(())
+    }
+
+    fn cut_segment(&self, kept: &mut Segment) -> Result<(), LogError> {
+        let path = kept.log_path();
+        self.change(|| {
+            // The frames go first: none of them may speak of bytes that are gone on purpose.
+            kept.replace_frames(&self.files)?;
+            kept.sync_frames(&self.files)?;
+            self.sync_dir()?;
+            let file = kept.open_log(&self.files)?;
+            file.truncate(u64::from(kept.size)).map_err(DiskError::during("truncate", &path))?;
+            file.sync().map_err(DiskError::during("sync", &path))?;
+            kept.synced = kept.size;
+            Ok(())
+        })
+    }
+
+    fn remove_snapshots(&self, bases: &[Offset]) -> Result<(), DiskError> {
+        for base in bases {
+            let path = self.dir.join(file_name(*base, "snapshot"));
+            self.files.remove(&path).map_err(DiskError::during("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self) -> Result<(), DiskError> {
+        self.files.disk().sync_dir(&self.dir).map_err(DiskError::during("sync", &self.dir))
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading whole batches from a segment, each one checked before it is given away.
+
+use super::{Frame, Segment};
+use crate::{
+    batch::{Batch, HEADER_BYTES},
+    error::{Damage, DiskError, IndexError, LogError},
+    files::Files,
+    offset::Offset,
+};
+
+/// Bytes read and checked at once: small enough to be still in the processor's cache when they are checked.
+const CHECK_BYTES: usize = 256 * 1024;
+
+/// Neighbouring batches of a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    /// Their frames.
+    frames: Vec<Frame>,
+    /// Number of the first one.
+    first: u32,
+    /// Chain value of the frame before the first.
+    header_check: u32,
+    /// Offset of whatever came before the first.
+    from: Offset,
+    /// Offset of whatever comes after the last.
+    end: Offset,
+}
+
+impl Located {
+    pub(crate) fn position(&self) -> u64 {
+        self.frames.first().map_or(0, |frame| u64::from(frame.position))
+    }
+
+    /// Offset of whatever comes after the last one.
+    pub(crate) fn end(&self) -> Offset {
+        self.end
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        let end = self.frames.last().map_or(0, Frame::end_position);
+        usize::try_from(end.saturating_sub(self.position())).unwrap_or(0)
+    }
+}
+
+impl Segment {
+    /// The batches from the one that holds `from` (or comes after it) on, all of them below `limit`, of at most
+    /// `max_bytes` together but at least one. `None` if there are none.
+    pub(crate) fn locate(
+        &self,
+        files: &Files,
+        from: Offset,
+        limit: Offset,
+        max_bytes: usize,
+    ) -> Result<Option<Located>, IndexError> {
+        let first = self.find_offset(files, from)?;
+        // One frame more than asked for, in front: its chain value is where the chain goes on from.
+        let before = first.saturating_sub(1);
+        let limit_delta = limit - self.base;
+        let mut found =
+            Located { frames: Vec::new(), first, header_check: 0, from: self.base, end: self.base };
+        let mut next = before;
+        'pages: while next < self.frame_count() {
+            let page = self.frames(
+                files,
+                next,
+                self.frame_count().min(next.saturating_add(super::index::PAGE_FRAMES)),
+            )?;
+            for frame in page {
+                let index = next;
+                next += 1;
+                if index < first {
+                    found.header_check = frame.header_check;
+                    found.from = self.end_of(&frame);
+                    continue;
+                }
+                let size = found.size().saturating_add(usize::try_from(frame.size).unwrap_or(usize::MAX));
+                let fits = found.frames.is_empty() || size <= max_bytes;
+                if !fits || i64::from(frame.last_delta) >= limit_delta {
+                    break 'pages;
+                }
+                found.end = self.end_of(&frame);
+                found.frames.push(frame);
+            }
+        }
+        Ok((!found.frames.is_empty()).then_some(found))
+    }
+
+    /// The bytes of located batches. Every batch is checked: its place, its header against the chain, its
+    /// records against their CRC. What is not as it was written is not returned.
+    pub(crate) fn read(&self, files: &Files, located: &Located) -> Result<Vec<u8>, LogError> {
+        let file = self.open_log(files)?;
+        let path = self.log_path();
+        let mut bytes = vec![0; located.size()];
+        let mut read = 0;
+        let mut chain = Chain { check: located.header_check, from: located.from, index: located.first };
+        let mut checked = 0;
+        let mut frames = located.frames.as_slice();
+        while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let len = rest.len().min(CHECK_BYTES);
+            let chunk = rest.get_mut(..len).unwrap_or_default();
+            let got = file
+                .read_at(chunk, located.position() + read as u64)
+                .map_err(DiskError::during("read", &path))?;
+            read += got;
+            while let Some((frame, others)) = frames.split_first() {
+                let until = checked + usize::try_from(frame.size).unwrap_or(usize::MAX);
+                if until > read {
+                    break;
+                }
+                self.check(bytes.get(checked..until).unwrap_or_default(), frame, &mut chain)?;
+                (checked, frames) = (until, others);
+            }
+            if got < len {
+                let reason = format!("the file ends at {}", located.position() + read as u64);
+                return Err(self.damage(chain.from, frames, reason).into());
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The located batches in front of the damage, if there are any, and where they end.
+    pub(crate) fn read_before(
+        &self,
+        files: &Files,
+        located: &Located,
+        damage: &Damage,
+    ) -> Result<Option<(Vec<u8>, Offset)>, LogError> {
+        let mut good = located.clone();
+        good.frames.retain(|frame| self.end_of(frame) <= damage.range.start);
+        let Some(last) = good.frames.last() else { return Ok(None) };
+        good.end = self.end_of(last);
+        Ok(Some((self.read(files, &good)?, good.end)))
+    }
+
+    /// Offset of whatever comes after the batch of this frame.
+    fn end_of(&self, frame: &Frame) -> Offset {
+        self.base + i64::from(frame.last_delta) + 1
+    }
+
+    fn check(&self, bytes: &[u8], frame: &Frame, chain: &mut Chain) -> Result<(), Damage> {
+        let judge = || {
+            let (batch, _) = Batch::split_first(bytes).map_err(|error| error.to_string())?;
+            let head: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or("a batch without a header")?;
+            let check = crc32c::crc32c_append(chain.check, head);
+            if check != frame.header_check {
+                return Err(format!("the header of batch {} is not the one that was written", chain.index));
+            }
+            batch.check_crc().map_err(|error| error.to_string())
+        };
+        judge().map_err(|reason| self.damage(chain.from, std::slice::from_ref(frame), reason))?;
+        chain.check = frame.header_check;
+        chain.from = self.end_of(frame);
+        chain.index += 1;
+        Ok(())
+    }
+
+    fn damage(&self, from: Offset, frames: &[Frame], reason: String) -> Damage {
+        let end = frames.last().map_or(self.end, |frame| self.end_of(frame));
+        Damage { segment: self.base, range: from..end, reason }
+    }
+
+    /// Reads and checks everything; for `verify`, and before a segment is trusted as a source of others. Goes on
+    /// behind damage, so that it finds all of it.
+    pub(crate) fn check_all(&self, files: &Files) -> Result<Vec<Damage>, LogError> {
+        let mut damages = Vec::new();
+        let mut next = self.base;
+        while next < self.end {
+            let located = match self.locate(files, next, self.end, CHECK_BYTES) {
+                Ok(Some(located)) => located,
+                Ok(None) => break,
+                Err(IndexError::Disk(error)) => return Err(error.into()),
+                Err(error @ IndexError::Damaged(_)) => {
+                    damages.push(Damage {
+                        segment: self.base,
+                        range: next..self.end,
+                        reason: error.to_string(),
+                    });
+                    break;
+                }
+            };
+            match self.read(files, &located) {
+                Ok(_) => {
+                    next = located
+                        .frames
+                        .last()
+                        .map_or(self.end, |frame| self.base + i64::from(frame.last_delta) + 1)
+                }
+                Err(LogError::Damaged(damage)) => {
+                    next = damage.range.end;
+                    damages.push(damage);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(damages)
+    }
+
+    /// The bytes of the batch with this number, checked.
+    pub(crate) fn read_one(
+        &self,
+        files: &Files,
+        index: u32,
+    ) -> Result<Result<Vec<u8>, LogError>, IndexError> {
+        let before = index.checked_sub(1).map(|before| self.frame(files, before)).transpose()?;
+        let frame = self.frame(files, index)?;
+        let located = Located {
+            frames: vec![frame],
+            first: index,
+            header_check: before.map_or(0, |before| before.header_check),
+            from: before.map_or(self.base, |before| self.end_of(&before)),
+            end: self.end_of(&frame),
+        };
+        Ok(self.read(files, &located))
+    }
+}
+
+/// Where the checking of a run of batches stands.
+struct Chain {
+    check: u32,
+    from: Offset,
+    index: u32,
+}
