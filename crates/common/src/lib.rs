@@ -8,6 +8,7 @@ pub mod config;
 pub mod ids;
 pub mod limits;
 pub mod model;
+pub mod offset;
 pub mod topic_config;
 pub mod topic_name;
 
@@ -16,4 +17,5 @@ pub use ids::{
     PartitionId, Term, TopicId,
 };
 pub use model::{Broker, BrokerStatus, Partition, Topic};
+pub use offset::Offset;
 pub use topic_name::TopicName;
