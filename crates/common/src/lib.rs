@@ -18,4 +18,5 @@ pub use ids::{
 };
 pub use model::{Broker, BrokerStatus, Partition, Topic};
 pub use offset::Offset;
+pub use topic_config::TopicConfig;
 pub use topic_name::TopicName;

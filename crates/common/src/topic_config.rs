@@ -2,7 +2,8 @@
 //!
 //! The list is closed: an unknown name is refused, so that a misspelt setting is noticed when it is made and not
 //! when the data is gone. It is part of the protocol: replicated commands are checked against it, so that a change of
-//! it takes a new feature level. A setting whose feature this system lacks is listed with the one value that is true of it.
+//! it takes a new feature level. A setting whose feature this system lacks is listed with the one value that is true of it,
+//! so that no setting is accepted and ignored: each of the others has its place in [`TopicConfig`].
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,8 +12,10 @@ use thiserror::Error;
 use crate::limits::{TOPIC_CONFIG_VALUE_BYTES_MAX, TOPIC_CONFIGS_BYTES_MAX};
 
 mod registry;
+mod values;
 
 pub use registry::SETTINGS;
+pub use values::{CleanupPolicy, Compression, ThrottledReplicas, TimestampType, TopicConfig};
 
 /// A setting: what it is called, takes and means.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +62,13 @@ pub enum Kind {
     ListOf(&'static [&'static str]),
     /// `*`, or `partition:broker` pairs separated by commas, or nothing (Kafka's `ThrottledReplicaListValidator`).
     ThrottledReplicas,
+}
+
+impl Setting {
+    /// Whether it takes one value only: what it is about does not exist here.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.kind, Kind::OneOf([_]))
+    }
 }
 
 /// Why a topic's settings are refused. Every text names the setting, the value and the bound.

@@ -69,13 +69,8 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         doc: "Replicas whose replication is throttled on the leader's side.",
     },
-    long(
-        "local.retention.bytes",
-        -2,
-        "-2",
-        "With tiered storage, bytes kept locally; -2: as `retention.bytes`.",
-    ),
-    long("local.retention.ms", -2, "-2", "With tiered storage, ms kept locally; -2: as `retention.ms`."),
+    one_of("local.retention.bytes", &["-2"], "-2", "Tiered storage: not supported, always -2."),
+    one_of("local.retention.ms", &["-2"], "-2", "Tiered storage: not supported, always -2."),
     long(
         "max.compaction.lag.ms",
         1,
@@ -140,10 +135,9 @@ pub const SETTINGS: &[Setting] = &[
     int("segment.index.bytes", 4, i32::MAX, "10485760", "Size of a segment's offset index, in bytes."),
     long("segment.jitter.ms", 0, "0", "At most so much is taken off `segment.ms`, at random, in ms."),
     long("segment.ms", 1, "604800000", "Age at which a new segment is begun, in ms."),
-    one_of(
+    boolean(
         "unclean.leader.election.enable",
-        &["false"],
         "false",
-        "A replica that may lack acknowledged records is never elected: always false.",
+        "Whether a replica that may lack acknowledged records leads when no other can: records may be lost.",
     ),
 ];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{BrokerId, PartitionId};
 
 fn configs(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -42,7 +43,10 @@ fn values_at_and_beyond_the_bounds() {
         ("leader.replication.throttled.replicas", "0:101,1:102", true),
         ("leader.replication.throttled.replicas", "*", true),
         ("leader.replication.throttled.replicas", "0:-1", false),
-        ("unclean.leader.election.enable", "true", false),
+        ("unclean.leader.election.enable", "true", true),
+        ("remote.storage.enable", "true", false),
+        ("local.retention.ms", "-2", true),
+        ("local.retention.ms", "1000", false),
     ];
     for (name, value, valid) in cases {
         assert_eq!(validate_one(name, value).is_ok(), valid, "{name}={value:?}");
@@ -61,8 +65,8 @@ fn messages_name_the_setting_the_value_and_the_bound() {
         "`compression.lz4.level` is \"18\"; it takes a whole number from 1 to 17"
     );
     assert_eq!(
-        message("unclean.leader.election.enable", "true"),
-        "`unclean.leader.election.enable` is \"true\"; it takes only `false`"
+        message("remote.storage.enable", "true"),
+        "`remote.storage.enable` is \"true\"; it takes only `false`"
     );
     assert_eq!(message("retention", "1"), "unknown topic setting `retention`");
     assert!(message("retention.ms", &"9".repeat(5_000)).contains("5000 bytes; the most is 4096"));
@@ -93,4 +97,72 @@ fn all_values_together_are_bounded() {
             .map(|name| (name.to_owned(), blank.clone()))
             .into();
     assert!(matches!(validate(&many), Err(InvalidTopicConfig::TooLong { .. })));
+}
+
+#[test]
+fn defaults_as_values() {
+    let config = TopicConfig::default();
+    assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: false });
+    assert_eq!(config.compression, Compression::Producer);
+    assert_eq!((config.retention_bytes, config.retention_ms), (None, Some(604_800_000)));
+    assert_eq!((config.segment_bytes, config.segment_ms), (1 << 30, 604_800_000));
+    assert_eq!((config.flush_messages, config.flush_ms), (i64::MAX, i64::MAX));
+    assert_eq!((config.max_message_bytes, config.min_cleanable_dirty_ratio), (1_048_588, 0.5));
+    assert!(!config.leader_throttled_replicas.contains(PartitionId(0), BrokerId(1)));
+    assert!(!config.unclean_leader_election_enable);
+}
+
+/// No setting is accepted and ignored: another value than the default makes another configuration.
+#[test]
+fn every_setting_counts_or_is_fixed() {
+    let other = |entry: &Setting| match entry.kind {
+        Kind::Boolean => "true".to_owned(),
+        Kind::Int { min, .. } => (min.max(1) + 1).to_string(),
+        Kind::Long { min, .. } => (min.max(1) + 1).to_string(),
+        Kind::Double { .. } => "0.25".to_owned(),
+        Kind::OneOf(words) => words[1].to_owned(),
+        Kind::ListOf(words) => words.join(","),
+        Kind::ThrottledReplicas => "0:1".to_owned(),
+    };
+    for entry in SETTINGS.iter().filter(|entry| !entry.is_fixed()) {
+        let mut set = configs(&[(entry.name, &other(entry))]);
+        if let Some(codec) = entry.name.strip_prefix("compression.").and_then(|it| it.strip_suffix(".level"))
+        {
+            set.insert("compression.type".to_owned(), codec.to_owned());
+        }
+        assert_eq!(validate(&set), Ok(()), "{}", entry.name);
+        let with = TopicConfig::new(&set);
+        set.remove(entry.name);
+        assert_ne!(with, TopicConfig::new(&set), "{}", entry.name);
+    }
+}
+
+#[test]
+fn so_many_replicas_must_be_in_sync() {
+    let unset = TopicConfig::default();
+    assert_eq!([1, 2, 3].map(|replicas| unset.min_insync_replicas(replicas)), [1, 2, 2]);
+    let three = TopicConfig::new(&configs(&[("min.insync.replicas", " 3 ")]));
+    assert_eq!([1, 3, 5].map(|replicas| three.min_insync_replicas(replicas)), [3, 3, 3]);
+}
+
+#[test]
+fn values_are_read_as_they_are_accepted() {
+    let config = TopicConfig::new(&configs(&[
+        ("cleanup.policy", "compact, delete"),
+        ("compression.type", "zstd"),
+        ("compression.zstd.level", "-7"),
+        ("follower.replication.throttled.replicas", "*"),
+        ("leader.replication.throttled.replicas", "0:101, 1:102"),
+        ("preallocate", "TRUE"),
+        ("retention.bytes", "-1"),
+        ("retention.ms", "-1"),
+    ]));
+    assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: true });
+    assert_eq!(config.compression, Compression::Zstd { level: -7 });
+    assert!(config.preallocate);
+    assert_eq!((config.retention_bytes, config.retention_ms), (None, None));
+    assert!(config.follower_throttled_replicas.contains(PartitionId(9), BrokerId(9)));
+    let listed = [(0, 101), (1, 102), (1, 101)];
+    let listed = listed.map(|(p, b)| config.leader_throttled_replicas.contains(PartitionId(p), BrokerId(b)));
+    assert_eq!(listed, [true, true, false]);
 }
