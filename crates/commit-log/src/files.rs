@@ -94,7 +94,9 @@ impl Files {
     /// Replaces a small file whole: after a crash it has its old or its new bytes, durably the new ones once this
     /// has returned.
     pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let temporary = path.with_extension("tmp");
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
         self.remove(&temporary)?;
         let file = self.disk.create(&temporary)?;
         file.append(&mut [io::IoSlice::new(bytes)])?;

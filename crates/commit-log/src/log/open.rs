@@ -240,19 +240,16 @@ impl Opening {
         let noted_end =
             self.checkpoint.missing.last().map_or(segment.end, |missing| missing.end.max(segment.end));
         let gap = next.is_some_and(|next| noted_end < next);
-        let torn = match end {
-            ScanEnd::Done if !short => gap && !was_durable,
-            ScanEnd::Bad(_) if !short && !was_durable => true,
-            ScanEnd::Bad(reason) => {
-                segment = self.salvage(&segment, &known, log_bytes, next, reason)?;
-                false
-            }
-            ScanEnd::Done => {
-                let reason = format!("the file ends at {}", segment.size);
-                segment = self.salvage(&segment, &known, log_bytes, next, reason)?;
-                false
-            }
+        let (torn, rot) = match end {
+            ScanEnd::Done if !short => (gap && !was_durable, None),
+            ScanEnd::Bad(_) if !short && !was_durable => (true, None),
+            ScanEnd::Bad(reason) => (false, Some(reason)),
+            ScanEnd::Done => (false, Some(format!("the file ends at {}", segment.size))),
         };
+        match rot {
+            Some(reason) => segment = self.salvage(&segment, &known, log_bytes, next, reason)?,
+            None => segment.keep_stored(&known),
+        }
         if torn {
             self.cut(&segment, log_bytes)?;
         }

@@ -123,35 +123,56 @@ impl Segment {
         if count == 0 {
             return Ok(());
         }
-        let bytes: Vec<u8> = (self.stored..).zip(self.tail.iter().take(count)).fold(
-            Vec::with_capacity(count * FRAME_BYTES),
-            |mut bytes, (index, frame)| {
-                bytes.extend_from_slice(&frame.encode(self.base, index));
-                bytes
-            },
-        );
         let path = self.frames_path();
         let file = if self.stored == 0 { files.create(&path) } else { files.open(&path) };
-        file.and_then(|file| file.append(&mut [IoSlice::new(&bytes)]))
+        file.and_then(|file| file.append(&mut [IoSlice::new(&self.encode_tail(count))]))
             .map_err(DiskError::during("write", &path))?;
-        self.stored += u32::try_from(count).unwrap_or(u32::MAX);
-        Arc::make_mut(&mut self.tail).drain(..count);
+        self.forget_tail(count);
         Ok(())
     }
 
-    /// Makes `.frames` hold the frames of this view, and nothing else.
+    /// The first `count` frames that are not stored, as they are stored.
+    fn encode_tail(&self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count * FRAME_BYTES);
+        for (index, frame) in (self.stored..).zip(self.tail.iter().take(count)) {
+            bytes.extend_from_slice(&frame.encode(self.base, index));
+        }
+        bytes
+    }
+
+    /// The first `count` frames of the tail are stored now.
+    fn forget_tail(&mut self, count: usize) {
+        self.stored += u32::try_from(count).unwrap_or(u32::MAX);
+        Arc::make_mut(&mut self.tail).drain(..count);
+    }
+
+    /// Makes `.frames` hold the frames of this view, and nothing else. Those that stay are never gone meanwhile, not
+    /// even in a crash: they may be all that vouches for durable batches.
     pub(crate) fn replace_frames(&mut self, files: &Files) -> Result<(), DiskError> {
         let path = self.frames_path();
-        if self.stored == 0 {
-            files.remove(&path).map_err(DiskError::during("remove", &path))?;
-        } else {
-            let size = u64::from(self.stored) * FRAME_BYTES as u64;
-            files
-                .open(&path)
-                .and_then(|file| if file.size()? == size { Ok(()) } else { file.truncate(size) })
-                .map_err(DiskError::during("truncate", &path))?;
+        if self.frame_count() == 0 {
+            return files.remove(&path).map_err(DiskError::during("remove", &path));
         }
+        if self.stored == 0 {
+            files
+                .replace(&path, &self.encode_tail(self.tail.len()))
+                .map_err(DiskError::during("replace", &path))?;
+            self.forget_tail(self.tail.len());
+            return Ok(());
+        }
+        let size = u64::from(self.stored) * FRAME_BYTES as u64;
+        files
+            .open(&path)
+            .and_then(|file| if file.size()? == size { Ok(()) } else { file.truncate(size) })
+            .map_err(DiskError::during("truncate", &path))?;
         self.store_frames(files, 0)
+    }
+
+    /// Takes the frames that are on disk in `known`, a view of the same batches, for stored ones.
+    pub(crate) fn keep_stored(&mut self, known: &Self) {
+        let count = known.stored.min(self.frame_count()).saturating_sub(self.stored);
+        self.stored += count;
+        Arc::make_mut(&mut self.tail).drain(..usize::try_from(count).unwrap_or(0));
     }
 
     /// Gives memory back that only makes tail reads faster.

@@ -251,3 +251,23 @@ fn an_open_that_fails_is_remembered() {
         Step::PowerCut { calls: 0, seed: 0 },
     ]);
 }
+
+/// Frames may be all that vouches for durable batches: whoever writes them anew must not lose them on the way.
+#[test]
+fn an_index_made_anew_is_never_gone_meanwhile() {
+    play(&[
+        Step::NextEpoch,
+        Step::NextEpoch,
+        append_step(469_930_904_887_418_029, 3),
+        append_step(15_743_926_097_002_640_438, 4),
+        append_step(6_186_279_664_299_241_067, 3),
+        append_step(12_396_494_284_811_102_143, 3),
+        Step::Truncate(37),
+        append_step(5_951_529_449_279_094_538, 1),
+        Step::Flush,
+        Step::DiskError { calls: 4, full: false },
+        Step::RestoreIndexes,
+        Step::PowerCut { calls: 7, seed: 679_732_671_084_922_148 },
+        Step::Truncate(0),
+    ]);
+}
