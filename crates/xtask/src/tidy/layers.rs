@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["client"],
     &["runtime", "commit-log"],
     &["http-api"],
+    &["replica"],
     &["metadata-core"],
     // base2histogram (crates/openraft-histogram) is openraft's dependency, not ours.
     &["common", "base2histogram"],
