@@ -20,6 +20,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         cargo_args: Vec<String>,
     },
+    /// Run the fuzz targets on mutated inputs, all or those named; `--help` behind it says more.
+    Fuzz {
+        /// Handed to the runner: `--seconds 60`, names of targets.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Check the rules of the tree: layers, purity, budgets, tasks, wording.
     Tidy,
     /// Formatting, lints, tidy and all tests. Changes nothing.
@@ -29,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Test { cargo_args } => postgres::ensure_installed().and_then(|()| suite::test(&cargo_args)),
+        Command::Fuzz { args } => suite::run("fuzz", "fuzzing", &args),
         Command::Tidy => run_tidy(),
         Command::Verify => verify(),
     };

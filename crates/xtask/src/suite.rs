@@ -15,6 +15,12 @@ pub fn cargo(args: &[&str]) -> Result<(), String> {
     }
 }
 
+/// Runs the binary of a crate of the workspace, built with this profile.
+pub fn run(package: &str, profile: &str, args: &[String]) -> Result<(), String> {
+    let command = ["run", "--quiet", "--package", package, "--profile", profile, "--"];
+    cargo(&command.into_iter().chain(args.iter().map(String::as_str)).collect::<Vec<_>>())
+}
+
 /// Runs every test of the workspace and prints the sum of what the test binaries report.
 ///
 /// All binaries run even when one fails, so that one run tells everything.

@@ -40,6 +40,13 @@ impl Frame {
         u64::from(self.position) + u64::from(self.size)
     }
 
+    /// Whether this can be the frame behind `before`.
+    pub(super) fn follows(&self, before: &Self) -> bool {
+        u64::from(self.position) == before.end_position()
+            && self.last_delta > before.last_delta
+            && self.max_timestamp_ms >= before.max_timestamp_ms
+    }
+
     pub(super) fn encode(&self, base: Offset, index: u32) -> [u8; FRAME_BYTES] {
         let mut out = [0; FRAME_BYTES];
         let (checked, check) = out.split_at_mut(CHECKED_BYTES);

@@ -166,7 +166,13 @@ impl Segment {
         let skip = usize::try_from(from.saturating_sub(self.stored)).unwrap_or(usize::MAX);
         let take = usize::try_from(until.saturating_sub(self.stored.max(from))).unwrap_or(usize::MAX);
         frames.extend(self.tail.iter().skip(skip).take(take));
-        Ok(frames)
+        match frames.iter().zip(frames.iter().skip(1)).position(|(frame, next)| !next.follows(frame)) {
+            Some(index) => {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                Err(IndexError::Damaged(from.saturating_add(index).saturating_add(1)))
+            }
+            None => Ok(frames),
+        }
     }
 
     /// How many frames from the front on satisfy `before`, which must hold for a front of them only.

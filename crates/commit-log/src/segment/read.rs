@@ -139,7 +139,10 @@ impl Segment {
 
     fn check(&self, bytes: &[u8], frame: &Frame, chain: &mut Chain) -> Result<(), Damage> {
         let judge = || {
-            let (batch, _) = Batch::split_first(bytes).map_err(|error| error.to_string())?;
+            let (batch, rest) = Batch::split_first(bytes).map_err(|error| error.to_string())?;
+            if !rest.is_empty() || batch.header().next_offset() != self.end_of(frame) {
+                return Err(format!("batch {} is not the one that its frame describes", chain.index));
+            }
             let head: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or("a batch without a header")?;
             let check = crc32c::crc32c_append(chain.check, head);
             if check != frame.header_check {

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Only tests may use these, and they may use everything.
-const DEVELOPMENT_ONLY: &[&str] = &["testkit", "xtask"];
+const DEVELOPMENT_ONLY: &[&str] = &["testkit", "xtask", "fuzz"];
 
 /// What no pure crate may reach, directly or through others: runtimes, sockets, databases, entropy.
 const IMPURE: &[&str] =
