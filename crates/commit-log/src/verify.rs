@@ -114,7 +114,7 @@ fn inspect_segment(
                 let file = scanned.open_log(files)?;
                 let end = scanned.extend_from_log(file, bytes, |_, batch| {
                     count(batch);
-                    Ok(())
+                    Ok(Ok(()))
                 })?;
                 let damage = match end {
                     ScanEnd::Done => None,

@@ -218,7 +218,8 @@ impl Log {
         }
         let recovery_point = self.shared.checkpoint().current().recovery_point;
         let end = self.log_end();
-        if end == self.durable().offset() && (!checkpoint || recovery_point == end) {
+        let stored = recovery_point == end && self.snapshots.is_empty();
+        if end == self.durable().offset() && (!checkpoint || stored) {
             return Ok(None);
         }
         let from = if checkpoint { recovery_point } else { self.durable().offset() };

@@ -278,21 +278,27 @@ impl Opening {
         let (files, derived) = (&self.files, &mut self.derived);
         let file = segment.open_log(files)?;
         let end = segment.extend_from_log(file, log_bytes, |segment, batch| {
-            segment.agrees(files, known, batch)?;
-            let applied = Applied::of(batch).map_err(|error| error.to_string())?;
+            let applied = match (segment.agrees(files, known, batch)?, Applied::of(batch)) {
+                (Ok(()), Ok(applied)) => applied,
+                (Err(reason), _) => return Ok(Err(reason)),
+                (Ok(()), Err(error)) => return Ok(Err(error.to_string())),
+            };
             let header = &applied.header;
             if header.base_offset < recovery_point {
-                return Ok(());
+                return Ok(Ok(()));
             }
             // Kafka's CRC covers neither offset nor epoch. Without a frame they must be those that were to come next:
             // a flush of any others makes their frame durable with them.
             let foreseen =
                 header.base_offset == segment.end && derived.epochs.latest() == Some(header.leader_epoch);
             if strict && segment.frame_count() >= known.frame_count() && !foreseen {
-                return Err(format!("nothing vouches for the header of the batch behind {}", segment.end));
+                return Ok(Err(format!(
+                    "nothing vouches for the header of the batch behind {}",
+                    segment.end
+                )));
             }
             derived.apply(&applied);
-            Ok(())
+            Ok(Ok(()))
         })?;
         self.report.scanned_bytes += u64::from(segment.size - from);
         Ok(end)
@@ -390,8 +396,8 @@ impl Opening {
         let end = self.segments.last().map_or(start, |segment| segment.end);
         self.remove_snapshots_above(end)?;
         let since = match self.segments.last() {
-            Some(segment) if !segment.is_empty() => segment.frame(&self.files, 0).ok(),
-            _ => None,
+            Some(segment) => segment.first_timestamp_ms(&self.files)?,
+            None => None,
         };
         let missing = self.checkpoint.missing.clone();
         let mut checkpoint =
@@ -421,7 +427,7 @@ impl Opening {
             segments: self.segments,
             derived: self.derived,
             active: None,
-            active_since_ms: since.map(|frame| frame.max_timestamp_ms),
+            active_since_ms: since,
             missing,
             snapshots: Vec::new(),
             flush: FlushState::new(self.snapshots),

@@ -41,15 +41,13 @@ impl Log {
         .map_err(|error| segment.index_error(error))?;
         let end = kept.end;
         let derived = self.derived_at(end)?;
+        let since = kept.first_timestamp_ms(&self.files)?;
         self.set_back(end, &derived)?;
         self.remove_behind(index, end)?;
         self.segments.truncate(index);
         self.sync_segments()?;
         self.cut_segment(&mut kept)?;
-        self.active_since_ms = match kept.frame_count() {
-            0 => None,
-            _ => kept.frame(&self.files, 0).ok().map(|frame| frame.max_timestamp_ms),
-        };
+        self.active_since_ms = since;
         self.segments.push(kept);
         self.derived = derived;
         self.positions.cut(end);

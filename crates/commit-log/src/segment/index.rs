@@ -18,6 +18,9 @@ use crate::{
 /// A binary search ends by reading this many frames at once: one page.
 pub(super) const PAGE_FRAMES: u32 = 128;
 
+/// Whether a batch may follow, or why not.
+pub(crate) type Judgement = Result<(), String>;
+
 impl Segment {
     /// A segment that is on disk, with `log_bytes` of batches and `frames_bytes` of frames, seen as its last frame
     /// describes it. `IndexError::Damaged` if that is impossible.
@@ -84,19 +87,28 @@ impl Segment {
 
     /// Whether `batch`, which would be next here, is what the index of the same segment says it is. Where that says
     /// nothing, it is.
-    pub(crate) fn agrees(&self, files: &Files, known: &Self, batch: &Batch<'_>) -> Result<(), String> {
+    pub(crate) fn agrees(
+        &self,
+        files: &Files,
+        known: &Self,
+        batch: &Batch<'_>,
+    ) -> Result<Judgement, DiskError> {
         let index = self.frame_count();
         if index >= known.frame_count() {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let frame = known.frame(files, index).map_err(|error| error.to_string())?;
+        let frame = match known.frame(files, index) {
+            Ok(frame) => frame,
+            Err(IndexError::Disk(error)) => return Err(error),
+            Err(error @ IndexError::Damaged(_)) => return Ok(Err(error.to_string())),
+        };
         let head = batch.bytes().get(..HEADER_BYTES).unwrap_or_default();
         let check = crc32c::crc32c_append(self.header_check, head);
-        if frame.position == self.size && frame.header_check == check {
+        Ok(if frame.position == self.size && frame.header_check == check {
             Ok(())
         } else {
             Err(format!("the header of batch {index} is not the one that was written"))
-        }
+        })
     }
 
     /// The segment as the good front of its `.frames` file tells it: for recovery, where the file may end in
@@ -135,6 +147,15 @@ impl Segment {
     /// The frame with this number, from 0.
     pub(crate) fn frame(&self, files: &Files, index: u32) -> Result<Frame, IndexError> {
         self.frames(files, index, index.saturating_add(1))?.first().copied().ok_or(IndexError::Damaged(index))
+    }
+
+    /// Largest timestamp of the first batch in ms; `None` if there is none, or its frame is damaged.
+    pub(crate) fn first_timestamp_ms(&self, files: &Files) -> Result<Option<i64>, DiskError> {
+        match self.frame(files, 0) {
+            Ok(frame) => Ok(Some(frame.max_timestamp_ms)),
+            Err(IndexError::Damaged(_)) => Ok(None),
+            Err(IndexError::Disk(error)) => Err(error),
+        }
     }
 
     /// Frames `from..until`.
@@ -218,18 +239,18 @@ impl Segment {
     pub(crate) fn rebuilt(&self, files: &Files) -> Result<(Self, ScanEnd), DiskError> {
         let mut segment = Self::empty(Arc::clone(&self.dir), self.base);
         let file = self.open_log(files)?;
-        let end = segment.extend_from_log(file, u64::from(self.size), |_, _| Ok(()))?;
+        let end = segment.extend_from_log(file, u64::from(self.size), |_, _| Ok(Ok(())))?;
         segment.synced = segment.size.min(self.synced);
         Ok((segment, end))
     }
 
     /// Takes note of the batches that follow the known ones in the file, up to `until` or the first that is no
-    /// good or that `check` refuses.
+    /// good or that `check` refuses. An error of the disk is no judgement: it says nothing about the batch.
     pub(crate) fn extend_from_log(
         &mut self,
         file: Arc<dyn DiskFile>,
         until: u64,
-        mut check: impl FnMut(&Self, &Batch<'_>) -> Result<(), String>,
+        mut check: impl FnMut(&Self, &Batch<'_>) -> Result<Judgement, DiskError>,
     ) -> Result<ScanEnd, DiskError> {
         let mut scanner = Scanner::new(file, self.log_path(), u64::from(self.size), until);
         loop {
@@ -237,7 +258,7 @@ impl Segment {
                 Ok(batch) => {
                     let follows = batch.header().base_offset >= self.end;
                     let checked = if follows {
-                        check(self, &batch)
+                        check(self, &batch)?
                     } else {
                         Err(format!("base offset {} is below {}", batch.header().base_offset, self.end))
                     };

@@ -271,3 +271,47 @@ fn an_index_made_anew_is_never_gone_meanwhile() {
         Step::Truncate(0),
     ]);
 }
+
+/// A disk that fails while a batch is judged says nothing about the batch.
+#[test]
+fn a_read_error_during_recovery_is_no_torn_tail() {
+    play(&[
+        append_step(916_369_022_480_894_140, 1),
+        Step::Close,
+        Step::StartAt(0),
+        append_step(1_274_847_834_936_193_202, 4),
+        append_step(16_732_404_866_328_447_945, 4),
+        Step::StartAt(56),
+        append_step(770_876_572_525_727_036, 4),
+        Step::PowerCut { calls: 0, seed: 1_116_034_336_299_007_595 },
+        Step::Close,
+        append_step(0, 1),
+        append_step(13_327_938_056_443_934_075, 3),
+        Step::Truncate(40),
+        append_step(1_236_854_074_142_862_107, 1),
+        Step::Flush,
+        append_step(4_829_991_203_156_220_232, 1),
+        Step::DiskError { calls: 11, full: false },
+        Step::Kill,
+    ]);
+}
+
+/// What a log knew at the base of a segment is stored before the segment in front of it may go.
+#[test]
+fn a_snapshot_waits_for_no_batch() {
+    play(&[
+        append_step(12_420_104_175_176_055_865, 4),
+        Step::Flush,
+        Step::PowerCut { calls: 0, seed: 0 },
+        append_step(0, 1),
+        append_step(10_649_254_557_860_030_297, 4),
+        Step::Truncate(48),
+        Step::Close,
+        append_step(0, 1),
+        append_step(3_796_201_117_581_325_199, 5),
+        Step::Truncate(43),
+        append_step(0, 2),
+        Step::StartAt(71),
+        Step::Truncate(0),
+    ]);
+}
