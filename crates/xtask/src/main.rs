@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{postgres, suite, tidy, workspace::Workspace};
+use xtask::{kafka_messages, postgres, suite, tidy, workspace::Workspace};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks and chores of the workspace")]
@@ -28,6 +28,12 @@ enum Command {
     },
     /// Check the rules of the tree: layers, purity, budgets, tasks, wording.
     Tidy,
+    /// Make the Rust messages of kafka-wire from the schemas in the kafka-clients jar (needs mvn and unzip).
+    KafkaMessages {
+        /// Change nothing; fail if the tree differs.
+        #[arg(long)]
+        check: bool,
+    },
     /// Formatting, lints, tidy and all tests. Changes nothing.
     Verify,
 }
@@ -37,6 +43,9 @@ fn main() -> ExitCode {
         Command::Test { cargo_args } => postgres::ensure_installed().and_then(|()| suite::test(&cargo_args)),
         Command::Fuzz { args } => suite::run("fuzz", "fuzzing", &args),
         Command::Tidy => run_tidy(),
+        Command::KafkaMessages { check } => {
+            Workspace::load().and_then(|workspace| kafka_messages::run(&workspace.root, check))
+        }
         Command::Verify => verify(),
     };
     match done {

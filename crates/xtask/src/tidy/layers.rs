@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["broker", "metadata-node"],
     &["client"],
     &["runtime", "commit-log"],
+    &["kafka-wire"],
     &["http-api"],
     &["replica"],
     &["metadata-core"],
