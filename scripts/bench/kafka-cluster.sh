@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Apache Kafka on this machine, to compare with: three nodes in KRaft mode, each broker and controller, from the jars on
+# Maven Central. Needs java (17 or newer) and mvn.
+#
+# usage: scripts/bench/kafka-cluster.sh start DIR [SETTING=VALUE...]   prints the bootstrap servers
+#        scripts/bench/kafka-cluster.sh stop DIR
+#        scripts/bench/kafka-cluster.sh pids DIR
+#
+# Settings go into every node's configuration; `flush.messages=1` (as log.flush.interval.messages) makes Kafka fsync
+# before it answers, as our default does. DIR holds data, logs and pids; KAFKA_HEAP sets -Xms and -Xmx (default 1g, as in
+# Kafka's own start script).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+KAFKA=4.1.1
+jars=$PWD/target/kafka-$KAFKA
+action=${1:?start, stop or pids}
+dir=${2:?a directory}
+shift 2
+
+install() {
+    [ -e "$jars/complete" ] && return
+    local pom
+    pom=$(mktemp -d)
+    cat >"$pom/pom.xml" <<XML
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion><groupId>bench</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$KAFKA</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
+  </dependencies>
+</project>
+XML
+    mvn --quiet --batch-mode --file "$pom/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+        "-DoutputDirectory=$jars" >&2
+    rm -rf "$pom"
+    touch "$jars/complete"
+}
+
+free_ports() {
+    python3 - "$1" <<'PY'
+import socket, sys
+held = [socket.socket() for _ in range(int(sys.argv[1]))]
+for one in held:
+    one.bind(("127.0.0.1", 0))
+print(*(one.getsockname()[1] for one in held))
+PY
+}
+
+start() {
+    install
+    mkdir -p "$dir"
+    local ports voters bootstrap cluster node
+    read -r -a ports <<<"$(free_ports 6)"
+    voters=1@127.0.0.1:${ports[0]},2@127.0.0.1:${ports[1]},3@127.0.0.1:${ports[2]}
+    bootstrap=127.0.0.1:${ports[3]},127.0.0.1:${ports[4]},127.0.0.1:${ports[5]}
+    cluster=$(python3 -c 'import base64, uuid; print(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))')
+    cat >"$dir/log4j2.properties" <<'CONF'
+rootLogger.level=WARN
+rootLogger.appenderRef.out.ref=OUT
+appender.out.type=Console
+appender.out.name=OUT
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %m (%c)%n
+CONF
+    for node in 1 2 3; do
+        {
+            echo "process.roles=broker,controller"
+            echo "node.id=$node"
+            echo "controller.quorum.voters=$voters"
+            echo "controller.listener.names=CONTROLLER"
+            echo "listeners=PLAINTEXT://127.0.0.1:${ports[$((node + 2))]},CONTROLLER://127.0.0.1:${ports[$((node - 1))]}"
+            echo "advertised.listeners=PLAINTEXT://127.0.0.1:${ports[$((node + 2))]}"
+            echo "log.dirs=$dir/data-$node"
+            echo "offsets.topic.replication.factor=3"
+            echo "min.insync.replicas=2"
+            printf '%s\n' "$@"
+        } >"$dir/node-$node.properties"
+        java -cp "$jars/*" "-Dlog4j2.configurationFile=$dir/log4j2.properties" kafka.tools.StorageTool format \
+            --cluster-id "$cluster" --config "$dir/node-$node.properties" >"$dir/format-$node.log" 2>&1
+        # The switches of Kafka's own start script.
+        java "-Xms${KAFKA_HEAP:-1g}" "-Xmx${KAFKA_HEAP:-1g}" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+            -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
+            -cp "$jars/*" "-Dlog4j2.configurationFile=$dir/log4j2.properties" kafka.Kafka "$dir/node-$node.properties" \
+            >"$dir/node-$node.log" 2>&1 &
+        echo $! >"$dir/node-$node.pid"
+    done
+    echo "$bootstrap" >"$dir/bootstrap"
+    for node in 3 4 5; do
+        until (exec 3<>"/dev/tcp/127.0.0.1/${ports[$node]}") 2>/dev/null; do
+            kill -0 "$(cat "$dir/node-$((node - 2)).pid")" 2>/dev/null || { cat "$dir/node-$((node - 2)).log" >&2; exit 1; }
+            sleep 0.05
+        done
+    done
+    echo "$bootstrap"
+}
+
+case $action in
+start) start "$@" ;;
+pids) cat "$dir"/node-*.pid ;;
+stop)
+    for pid in $(cat "$dir"/node-*.pid); do kill "$pid" 2>/dev/null || true; done
+    for pid in $(cat "$dir"/node-*.pid); do while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; done
+    ;;
+*) echo "start, stop or pids, not '$action'" >&2; exit 2 ;;
+esac

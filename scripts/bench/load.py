@@ -1,0 +1,224 @@
+"""Load through librdkafka (PyPI confluent-kafka), the same for every broker that speaks Kafka's protocol.
+
+usage: load.py BOOTSTRAP create TOPIC PARTITIONS REPLICATION [SETTING=VALUE...]
+       load.py BOOTSTRAP produce TOPIC RECORDS [--size 1024] [--acks all] [--rate PER_SECOND] [--pids PID,...]
+       load.py BOOTSTRAP consume TOPIC RECORDS [--pids PID,...]
+       load.py BOOTSTRAP end-to-end TOPIC RECORDS [--size 1024] [--rate 1000]
+
+Prints one JSON object. Latencies are in ms: of `produce` from the call to the delivery report, of `end-to-end` from the
+call to the record in the consumer's hands. With --pids, the processor time and largest resident size of these processes.
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Processes:
+    """Processor time and memory of the brokers while something runs."""
+
+    def __init__(self, pids):
+        self.pids = pids
+        self.before = self.cpu_s()
+
+    def cpu_s(self):
+        total = 0
+        for pid in self.pids:
+            with open(f"/proc/{pid}/stat") as stat:
+                fields = stat.read().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / TICKS
+
+    def figures(self):
+        if not self.pids:
+            return {}
+        peaks = []
+        for pid in self.pids:
+            with open(f"/proc/{pid}/status") as status:
+                peaks += [int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM")]
+        return {"brokersCpuSeconds": round(self.cpu_s() - self.before, 2), "brokerPeakMiB": max(peaks)}
+
+
+def percentiles(latencies):
+    latencies.sort()
+    at = lambda share: round(latencies[min(len(latencies) - 1, int(len(latencies) * share))] * 1000, 3)
+    return {"p50Ms": at(0.5), "p99Ms": at(0.99), "p999Ms": at(0.999), "maxMs": round(latencies[-1] * 1000, 3)}
+
+
+def producer(args, **more):
+    return Producer(
+        {
+            "bootstrap.servers": args.bootstrap,
+            "acks": args.acks,
+            "enable.idempotence": args.acks == "all",
+            "linger.ms": args.linger,
+            "batch.size": 262144,
+            "queue.buffering.max.messages": 1000000,
+            **more,
+        }
+    )
+
+
+def assigned_consumer(args, partitions, offset):
+    consumer = Consumer(
+        {
+            "bootstrap.servers": args.bootstrap,
+            "group.id": "load",
+            "enable.auto.commit": False,
+            "queued.min.messages": 1000000,
+            "fetch.wait.max.ms": 100,
+        }
+    )
+    consumer.assign([TopicPartition(args.topic, partition, offset) for partition in partitions])
+    return consumer
+
+
+def partitions_of(args):
+    metadata = AdminClient({"bootstrap.servers": args.bootstrap}).list_topics(args.topic, timeout=10)
+    return sorted(metadata.topics[args.topic].partitions)
+
+
+def create(args):
+    config = dict(setting.split("=", 1) for setting in args.settings)
+    topic = NewTopic(args.topic, args.partitions, args.replication, config=config)
+    admin = AdminClient({"bootstrap.servers": args.bootstrap})
+    admin.create_topics([topic])[args.topic].result(30)
+    return {"created": args.topic}
+
+
+def produce(args):
+    """As fast as the brokers take it, or at a rate."""
+    out = producer(args)
+    out.list_topics(args.topic, timeout=10)
+    value = os.urandom(args.size)
+    latencies, failures = [], []
+
+    def report(started):
+        def delivered(error, _message):
+            if error is None:
+                latencies.append(time.perf_counter() - started)
+            else:
+                failures.append(str(error))
+
+        return delivered
+
+    processes = Processes(args.pids)
+    begun = time.perf_counter()
+    for number in range(args.records):
+        if args.rate:
+            due = begun + number / args.rate
+            while (wait := due - time.perf_counter()) > 0:
+                out.poll(min(wait, 0.001))
+        while True:
+            try:
+                out.produce(args.topic, value, on_delivery=report(time.perf_counter()))
+                break
+            except BufferError:
+                out.poll(0.01)
+        out.poll(0)
+    out.flush(120)
+    seconds = time.perf_counter() - begun
+    if failures or len(latencies) != args.records:
+        sys.exit(f"{len(failures)} of {args.records} records failed: {failures[:1]}")
+    return {
+        "recordsPerSecond": round(args.records / seconds),
+        "mibPerSecond": round(args.records * args.size / seconds / 2**20, 1),
+        **percentiles(latencies),
+        **processes.figures(),
+    }
+
+
+def consume(args):
+    """All from the beginning; the clock starts with the first record."""
+    source = assigned_consumer(args, partitions_of(args), 0)
+    processes = Processes(args.pids)
+    count = size = 0
+    begun = None
+    while count < args.records:
+        messages = source.consume(10000, timeout=10)
+        if not messages:
+            sys.exit(f"nothing more after {count} of {args.records} records")
+        begun = begun or time.perf_counter()
+        for message in messages:
+            if message.error():
+                raise KafkaException(message.error())
+            size += len(message.value())
+        count += len(messages)
+    seconds = time.perf_counter() - begun
+    return {
+        "recordsPerSecond": round(count / seconds),
+        "mibPerSecond": round(size / seconds / 2**20, 1),
+        **processes.figures(),
+    }
+
+
+def end_to_end(args):
+    """One producer and one consumer, at a rate."""
+    partitions = partitions_of(args)
+    probe = assigned_consumer(args, [], 0)
+    ends = [probe.get_watermark_offsets(TopicPartition(args.topic, partition))[1] for partition in partitions]
+    source = assigned_consumer(args, partitions, 0)
+    source.assign([TopicPartition(args.topic, *place) for place in zip(partitions, ends)])
+    latencies = []
+
+    def read():
+        while len(latencies) < args.records:
+            message = source.poll(10)
+            if message is None:
+                return
+            latencies.append(time.perf_counter() - float(message.key()))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    out = producer(args, **{"linger.ms": 0})
+    value = os.urandom(args.size)
+    begun = time.perf_counter()
+    for number in range(args.records):
+        while (wait := begun + number / args.rate - time.perf_counter()) > 0:
+            out.poll(min(wait, 0.001))
+        out.produce(args.topic, value, key=repr(time.perf_counter()))
+    out.flush(60)
+    reader.join()
+    if len(latencies) != args.records:
+        sys.exit(f"{len(latencies)} of {args.records} records came back")
+    return {"records": args.records, **percentiles(latencies)}
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("bootstrap")
+    actions = parser.add_subparsers(required=True)
+
+    def action(name, run, records=True):
+        one = actions.add_parser(name)
+        one.add_argument("topic")
+        one.set_defaults(run=run)
+        if records:
+            one.add_argument("records", type=int)
+            one.add_argument("--size", type=int, default=1024)
+            one.add_argument("--acks", default="all")
+            one.add_argument("--linger", type=float, default=5)
+            one.add_argument("--rate", type=float, default=1000 if name == "end-to-end" else 0)
+            one.add_argument("--pids", type=lambda text: [int(pid) for pid in text.split(",")], default=[])
+        return one
+
+    topic = action("create", create, records=False)
+    topic.add_argument("partitions", type=int)
+    topic.add_argument("replication", type=int)
+    topic.add_argument("settings", nargs="*")
+    action("produce", produce)
+    action("consume", consume)
+    action("end-to-end", end_to_end)
+    args = parser.parse_args()
+    print(json.dumps(args.run(args)))
+
+
+main()

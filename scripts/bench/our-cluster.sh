@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Our cluster on this machine, as scripts/bench/kafka-cluster.sh starts Kafka's: three metadata nodes and three brokers on
+# free ports. Expects target/release/dmq, or what DMQ names.
+#
+# usage: scripts/bench/our-cluster.sh start DIR     prints the bootstrap servers
+#        scripts/bench/our-cluster.sh stop DIR
+#        scripts/bench/our-cluster.sh pids DIR      of the brokers
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+dmq=${DMQ:-target/release/dmq}
+action=${1:?start, stop or pids}
+dir=${2:?a directory}
+
+start() {
+    mkdir -p "$dir"
+    python3 - "$dir/services.json" <<'PY'
+import json, socket, sys
+
+held = [socket.socket() for _ in range(9)]
+for one in held:
+    one.bind(("127.0.0.1", 0))
+ports = [one.getsockname()[1] for one in held]
+url = lambda port: f"http://127.0.0.1:{port}"
+metadata = [
+    {"id": n + 1, "host": "127.0.0.1", "port": ports[n], "url": url(ports[n]), "database": f"sqlite:metadata-{n + 1}/raft.db"}
+    for n in range(3)
+]
+storage = [
+    {"id": n + 101, "host": "127.0.0.1", "port": ports[n + 3], "url": url(ports[n + 3]), "kafkaPort": ports[n + 6],
+     "dataDir": f"broker-{n + 101}"}
+    for n in range(3)
+]
+with open(sys.argv[1], "w") as file:
+    json.dump({"clusterId": "bench", "services": {"metadata-services": metadata, "storage-services": storage}}, file)
+PY
+    "$dmq" up --services "$dir/services.json" --data-dir "$dir" --quiet >"$dir/up.log" 2>&1 &
+    echo $! >"$dir/up.pid"
+    local port
+    for port in $(python3 -c 'import json, sys; print(*(s["kafkaPort"] for s in json.load(open(sys.argv[1]))["services"]["storage-services"]))' "$dir/services.json"); do
+        until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+            kill -0 "$(cat "$dir/up.pid")" 2>/dev/null || { cat "$dir/up.log" >&2; exit 1; }
+            sleep 0.02
+        done
+        echo "127.0.0.1:$port"
+    done | paste -sd,
+}
+
+case $action in
+start) start ;;
+pids) pgrep --parent "$(cat "$dir/up.pid")" --full ' broker ' ;;
+stop)
+    pid=$(cat "$dir/up.pid")
+    kill -INT "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    ;;
+*) echo "start, stop or pids, not '$action'" >&2; exit 2 ;;
+esac
