@@ -1,0 +1,63 @@
+"""PyPI's aiokafka. usage: aiokafka_client.py BOOTSTRAP TOPIC"""
+
+import asyncio
+import sys
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+bootstrap, topic = sys.argv[1:]
+CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
+VALUES = [b"a" * 10, b"", None, b"\x00\xff" * 1000]
+HEADERS = [("h", b"1"), ("h", b"2")]
+TIME = 1_700_000_000_000
+partition = TopicPartition(topic, 1)
+
+
+async def main():
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 3, 3, topic_configs={"retention.ms": "-1"})])
+
+    sent = []
+    for number, codec in enumerate(CODECS):
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, compression_type=codec, acks="all", linger_ms=20, enable_idempotence=number % 2 == 0
+        )
+        await producer.start()
+        pending = []
+        for k in range(200):
+            record = (b"key-%d" % k if k % 4 else None, VALUES[k % 4], TIME + number * 1000 + k)
+            sent.append(record)
+            pending.append(
+                await producer.send(topic, record[1], record[0], partition=1, timestamp_ms=record[2], headers=HEADERS)
+            )
+        stored = await asyncio.wait_for(asyncio.gather(*pending), 30)
+        assert [one.offset for one in stored] == list(range(len(sent) - 200, len(sent)))
+        await producer.stop()
+
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
+    await consumer.start()
+    consumer.assign([partition])
+    for start in (0, 1, 137, 555, len(sent) - 1):
+        consumer.seek(partition, start)
+        records = []
+        while len(records) < len(sent) - start:
+            got = await consumer.getmany(partition, timeout_ms=20_000)
+            assert got, f"{len(records)} records from {start}"
+            records += got[partition]
+        assert [r.offset for r in records] == list(range(start, len(sent))), f"offsets from {start}"
+        assert [(r.key, r.value, r.timestamp) for r in records] == sent[start:], f"records from {start}"
+        assert all(list(r.headers) == HEADERS for r in records), "headers"
+
+    assert await consumer.beginning_offsets([partition]) == {partition: 0}
+    assert await consumer.end_offsets([partition]) == {partition: len(sent)}
+    found = await consumer.offsets_for_times({partition: TIME + 2 * 1000 + 50})
+    assert found[partition].offset == 450, found
+    await consumer.stop()
+    await admin.delete_topics([topic])
+    await admin.close()
+
+
+asyncio.run(main())
+print("ok")

@@ -1,0 +1,99 @@
+// The franz-go client. usage: go run . BOOTSTRAP TOPIC
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const baseTime = 1_700_000_000_000
+
+var (
+	values  = [][]byte{bytes.Repeat([]byte("a"), 10), {}, nil, bytes.Repeat([]byte{0, 255}, 1000)}
+	headers = []kgo.RecordHeader{{Key: "h", Value: []byte("1")}, {Key: "h", Value: []byte("2")}}
+	codecs  = []kgo.CompressionCodec{
+		kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression(),
+	}
+)
+
+func check(holds bool, what ...any) {
+	if !holds {
+		fmt.Fprintln(os.Stderr, what...)
+		os.Exit(1)
+	}
+}
+
+func must[T any](value T, err error) T {
+	check(err == nil, err)
+	return value
+}
+
+func main() {
+	seeds, topic := kgo.SeedBrokers(strings.Split(os.Args[1], ",")...), os.Args[2]
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	client := must(kgo.NewClient(seeds))
+	admin := kadm.NewClient(client)
+	must(admin.CreateTopic(ctx, 3, 3, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, topic))
+
+	var sent []*kgo.Record
+	for number, codec := range codecs {
+		options := []kgo.Opt{seeds, kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+			kgo.ProducerLinger(20 * time.Millisecond)}
+		if number%2 == 1 {
+			options = append(options, kgo.DisableIdempotentWrite())
+		}
+		producer := must(kgo.NewClient(options...))
+		batch := make([]*kgo.Record, 200)
+		for k := range batch {
+			batch[k] = &kgo.Record{Topic: topic, Partition: 1, Value: values[k%4], Headers: headers,
+				Timestamp: time.UnixMilli(int64(baseTime + number*1000 + k))}
+			if k%4 != 0 {
+				batch[k].Key = fmt.Appendf(nil, "key-%d", k)
+			}
+		}
+		check(producer.ProduceSync(ctx, batch...).FirstErr() == nil, "produce")
+		sent = append(sent, batch...)
+		producer.Close()
+	}
+
+	for _, start := range []int{0, 1, 137, 555, len(sent) - 1} {
+		consumer := must(kgo.NewClient(seeds, kgo.ConsumePartitions(
+			map[string]map[int32]kgo.Offset{topic: {1: kgo.NewOffset().At(int64(start))}})))
+		for next := start; next < len(sent); {
+			fetches := consumer.PollFetches(ctx)
+			check(fetches.Err() == nil, fetches.Err())
+			fetches.EachRecord(func(got *kgo.Record) {
+				wanted := sent[next]
+				check(got.Offset == int64(next), "offset", got.Offset, "instead of", next)
+				check(bytes.Equal(got.Key, wanted.Key) && (got.Key == nil) == (wanted.Key == nil), "key at", next)
+				check(bytes.Equal(got.Value, wanted.Value) && (got.Value == nil) == (wanted.Value == nil), "value at", next)
+				check(got.Timestamp.Equal(wanted.Timestamp), "timestamp at", next)
+				check(len(got.Headers) == 2 && got.Headers[1].Key == "h" && string(got.Headers[1].Value) == "2", "headers at", next)
+				next++
+			})
+		}
+		consumer.Close()
+	}
+
+	ends := must(admin.ListEndOffsets(ctx, topic))
+	end, _ := ends.Lookup(topic, 1)
+	check(end.Offset == int64(len(sent)), "end", end)
+	after, _ := must(admin.ListOffsetsAfterMilli(ctx, baseTime+2*1000+50, topic)).Lookup(topic, 1)
+	check(after.Offset == 450, "by timestamp", after)
+	must(admin.CreatePartitions(ctx, 2, topic))
+	// A change is known to one broker before the others.
+	for len(must(admin.ListTopics(ctx, topic))[topic].Partitions) != 5 {
+		check(ctx.Err() == nil, "partitions")
+		time.Sleep(20 * time.Millisecond)
+	}
+	must(admin.DeleteTopics(ctx, topic))
+	fmt.Println("ok")
+}

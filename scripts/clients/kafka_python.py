@@ -1,0 +1,66 @@
+"""PyPI's kafka-python. usage: kafka_python.py BOOTSTRAP TOPIC"""
+
+import sys
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
+
+bootstrap, topic = sys.argv[1].split(","), sys.argv[2]
+CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
+VALUES = [b"a" * 10, b"", None, b"\x00\xff" * 1000]
+HEADERS = [("h", b"1"), ("h", b"2")]
+TIME = 1_700_000_000_000
+partition = TopicPartition(topic, 1)
+
+admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+admin.create_topics([NewTopic(topic, 3, 3, topic_configs={"retention.ms": "-1"})])
+
+sent = []
+for number, codec in enumerate(CODECS):
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap, compression_type=codec, acks="all", linger_ms=20, enable_idempotence=number % 2 == 0
+    )
+    pending = []
+    for k in range(200):
+        record = (b"key-%d" % k if k % 4 else None, VALUES[k % 4], TIME + number * 1000 + k)
+        sent.append(record)
+        pending.append(
+            producer.send(topic, record[1], record[0], HEADERS, partition=1, timestamp_ms=record[2])
+        )
+    producer.flush(30)
+    assert [one.get(30).offset for one in pending] == list(range(len(sent) - 200, len(sent)))
+    producer.close()
+
+consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+consumer.assign([partition])
+
+
+def read(offset, count):
+    consumer.seek(partition, offset)
+    records = []
+    while len(records) < count:
+        got = consumer.poll(20_000, max_records=1000)
+        assert got, f"{len(records)} of {count} records from {offset}"
+        records += got[partition]
+    return records
+
+
+for start in (0, 1, 137, 555, len(sent) - 1):
+    records = read(start, len(sent) - start)
+    assert [r.offset for r in records] == list(range(start, len(sent))), f"offsets from {start}"
+    assert [(r.key, r.value, r.timestamp) for r in records] == sent[start:], f"records from {start}"
+    assert all(list(map(tuple, r.headers)) == HEADERS for r in records), "headers"
+
+assert consumer.beginning_offsets([partition]) == {partition: 0}
+assert consumer.end_offsets([partition]) == {partition: len(sent)}
+assert consumer.offsets_for_times({partition: TIME + 2 * 1000 + 50})[partition].offset == 450
+assert consumer.partitions_for_topic(topic) == {0, 1, 2}
+
+configs = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+assert configs, "no configs"
+admin.create_partitions({topic: NewPartitions(5)})
+admin.delete_records({partition: 300})
+assert consumer.beginning_offsets([partition]) == {partition: 300}
+assert topic in admin.list_topics()
+admin.delete_topics([topic])
+print("ok")

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Debian's kcat 1.7.1 with librdkafka 2.0.2: the oldest client that people still meet. It creates no topics itself: the first
+# message does, where the broker does so. usage: kcat.sh BOOTSTRAP TOPIC
+set -euo pipefail
+bootstrap=$1 topic=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+kcat -b "$bootstrap" -L | grep -q ' broker '
+number=0
+for codec in none gzip snappy lz4 zstd; do
+    for k in $(seq 200); do echo "key-$k:value $codec $k"; done >"$work/$codec"
+    kcat -b "$bootstrap" -P -t "$topic" -p 0 -K: -z "$codec" -X acks=all -H h=1 -H h=2 "$work/$codec" -l
+    cat "$work/$codec" >>"$work/all"
+    number=$((number + 200))
+done
+kcat -b "$bootstrap" -C -t "$topic" -p 0 -o beginning -e -q -f '%k:%s\n' >"$work/read"
+cmp "$work/all" "$work/read"
+kcat -b "$bootstrap" -C -t "$topic" -p 0 -o 437 -e -q -f '%k:%s\n' >"$work/read"
+cmp <(tail -n +438 "$work/all") "$work/read"
+[ "$(kcat -b "$bootstrap" -C -t "$topic" -p 0 -o 999 -e -q -f '%o %h')" = "999 h=1,h=2" ]
+kcat -b "$bootstrap" -Q -t "$topic:0:-1" | grep -q "offset $number"
+echo ok

@@ -1,0 +1,115 @@
+"""librdkafka, through PyPI's confluent-kafka. usage: librdkafka.py BOOTSTRAP TOPIC"""
+
+import sys
+import time
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+bootstrap, topic = sys.argv[1:]
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+VALUES = [b"a" * 10, b"", None, b"\x00\xff" * 1000]
+HEADERS = [("h", b"1"), ("h", b"2"), ("null", None)]
+TIME = 1_700_000_000_000
+
+admin = AdminClient({"bootstrap.servers": bootstrap})
+
+
+def only(futures):
+    (future,) = futures.values()
+    return future.result(30)
+
+
+def eventually(what, holds):
+    """A change is known to one broker before the others."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+only(admin.create_topics([NewTopic(topic, 3, 3, config={"retention.ms": "-1"})]))
+
+# One codec after the other, so that the order is known: codec n has the timestamps TIME + n * 1000 + k.
+sent = []
+for number, codec in enumerate(CODECS):
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "compression.type": codec, "linger.ms": 20, "enable.idempotence": number % 2 == 0}
+    )
+    failures = []
+    for k in range(200):
+        record = (b"key-%d" % k if k % 4 else None, VALUES[k % 4], TIME + number * 1000 + k)
+        sent.append(record)
+        producer.produce(
+            topic,
+            partition=1,
+            key=record[0],
+            value=record[1],
+            timestamp=record[2],
+            headers=HEADERS,
+            on_delivery=lambda error, _: failures.append(error) if error else None,
+        )
+    assert producer.flush(30) == 0 and not failures, failures
+
+consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "enable.auto.commit": False})
+
+
+def read(offset, count):
+    consumer.assign([TopicPartition(topic, 1, offset)])
+    messages = []
+    while len(messages) < count:
+        got = consumer.consume(count - len(messages), timeout=20)
+        assert got, f"{len(messages)} of {count} records from {offset}"
+        for message in got:
+            assert not message.error(), message.error()
+        messages += got
+    return messages
+
+
+for start in (0, 1, 137, 555, len(sent) - 1):
+    messages = read(start, len(sent) - start)
+    assert [m.offset() for m in messages] == list(range(start, len(sent))), f"offsets from {start}"
+    assert [(m.key(), m.value(), m.timestamp()[1]) for m in messages] == sent[start:], f"records from {start}"
+    assert all(m.headers() == HEADERS for m in messages), "headers"
+
+assert consumer.get_watermark_offsets(TopicPartition(topic, 1), timeout=10) == (0, len(sent))
+found = consumer.offsets_for_times([TopicPartition(topic, 1, TIME + 2 * 1000 + 50)], timeout=10)
+assert found[0].offset == 450, found
+latest = only(admin.list_offsets({TopicPartition(topic, 1): OffsetSpec.latest()}))
+assert latest.offset == len(sent), latest
+by_max_time = only(admin.list_offsets({TopicPartition(topic, 1): OffsetSpec.max_timestamp()}))
+assert by_max_time.offset == len(sent) - 1, by_max_time
+
+described = admin.list_topics(topic, timeout=10).topics[topic]
+assert sorted(described.partitions) == [0, 1, 2]
+assert all(len(partition.replicas) == 3 for partition in described.partitions.values())
+
+resource = ConfigResource(ResourceType.TOPIC, topic)
+change = ConfigEntry("max.message.bytes", "2000000", incremental_operation=AlterConfigOpType.SET)
+only(admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])]))
+described = lambda: only(admin.describe_configs([resource]))
+assert len(described()) > 20, described()
+eventually("the changed setting", lambda: described()["max.message.bytes"].value == "2000000")
+
+only(admin.create_partitions([NewPartitions(topic, 5)]))
+only(admin.delete_records([TopicPartition(topic, 1, 300)]))
+assert consumer.get_watermark_offsets(TopicPartition(topic, 1), timeout=10) == (300, len(sent))
+assert read(300, 5)[0].offset() == 300
+
+unknown = []
+strict = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": 5000, "allow.auto.create.topics": False})
+strict.produce(topic, b"x", partition=77, on_delivery=lambda error, _: unknown.append(error.code()))
+strict.flush(20)
+assert unknown == [KafkaError._UNKNOWN_PARTITION], unknown
+
+only(admin.delete_topics([topic]))
+print("ok")
