@@ -25,6 +25,9 @@ struct Args {
     /// How long to run, all targets together
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Run each target so many times instead
+    #[arg(long, conflicts_with = "seconds")]
+    executions: Option<u64>,
     /// What the inputs follow from; another one makes other inputs
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -61,8 +64,9 @@ fn go(args: &Args) -> Result<(), String> {
             .map_err(|failure| format!("{}: {}", target.name, failure.reason));
     }
     let each = Duration::from_secs(args.seconds) / u32::try_from(chosen.len()).unwrap_or(1).max(1);
+    let budget = args.executions.map_or(Budget::Time(each), Budget::Executions);
     for target in chosen {
-        match run(target, Budget::Time(each), args.seed, &METER) {
+        match run(target, budget, args.seed, &METER) {
             Ok(report) => println!("{}: {report}", target.name),
             Err(failure) => return Err(write_down(target, &failure)),
         }

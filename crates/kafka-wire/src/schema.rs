@@ -22,14 +22,25 @@ pub struct Schema {
     pub versions: RangeInclusive<i16>,
     /// The first flexible version.
     pub flexible_since: i16,
-    /// Reads a request body and writes it again.
-    pub rewrite_request: Rewrite,
-    /// Reads a response body and writes it again.
-    pub rewrite_response: Rewrite,
+    /// The request body.
+    pub request: Body,
+    /// The response body.
+    pub response: Body,
 }
 
-/// Reads a body in a version and writes what was read in the same version.
-pub type Rewrite = fn(&Bytes, i16) -> Result<Result<Frame, EncodeError>, DecodeError>;
+/// A body of any type, from bytes to bytes.
+#[derive(Debug)]
+pub struct Body {
+    /// Kafka's name of the message.
+    pub name: &'static str,
+    /// Reads a body in a version.
+    pub check: fn(&Bytes, i16) -> Result<(), DecodeError>,
+    /// Reads a body in a version and writes what was read in the same version.
+    pub rewrite: fn(&Bytes, i16) -> Result<Rewritten, DecodeError>,
+}
+
+/// The body that was written.
+pub type Rewritten = Result<Frame, EncodeError>;
 
 impl Schema {
     /// The API of a request type.
@@ -39,8 +50,8 @@ impl Schema {
             name,
             versions: R::VERSIONS,
             flexible_since: R::FLEXIBLE_SINCE,
-            rewrite_request: rewrite::<R>,
-            rewrite_response: rewrite::<R::Response>,
+            request: Body::of::<R>(),
+            response: Body::of::<R::Response>(),
         }
     }
 
@@ -68,7 +79,17 @@ impl ApiKey {
     }
 }
 
-fn rewrite<M: Message>(body: &Bytes, version: i16) -> Result<Result<Frame, EncodeError>, DecodeError> {
+impl Body {
+    const fn of<M: Message>() -> Self {
+        Self { name: M::NAME, check: check::<M>, rewrite: rewrite::<M> }
+    }
+}
+
+fn check<M: Message>(body: &Bytes, version: i16) -> Result<(), DecodeError> {
+    M::from_body(body, version).map(drop)
+}
+
+fn rewrite<M: Message>(body: &Bytes, version: i16) -> Result<Rewritten, DecodeError> {
     let message = M::from_body(body, version)?;
     Ok(message.write_body(Vec::new(), version).map(|(bytes, inserts)| Frame::of_parts(bytes, inserts)))
 }

@@ -1,6 +1,7 @@
 //! The targets.
 
 mod batch;
+mod kafka;
 mod outcome;
 mod recovery;
 
@@ -9,6 +10,9 @@ use crate::Target;
 /// Every target.
 pub const ALL: &[Target] = &[
     batch::BATCH,
+    kafka::CONNECTION,
+    kafka::BODIES,
+    kafka::REWRITE,
     recovery::CHECKPOINT,
     recovery::SNAPSHOT,
     recovery::FRAMES,
