@@ -8,6 +8,7 @@
 //! - [`disk`]: what a log asks of a disk, and a simulated one that fails as real ones do.
 //! - `segment`: `.log` files, and the `.frames` files that index and protect them.
 //! - `derived`: what follows from the batches: leader epochs, producers, transactions.
+//! - [`inspect`]: looking at a directory without changing it.
 //! - `log`: append, flush, read, truncate, retain, recover.
 //!
 //! `OVERVIEW.md` beside this crate has the model, the crash argument and the limits; `docs/data-files.md` describes
@@ -23,12 +24,14 @@ mod log;
 mod offset;
 mod options;
 mod segment;
-mod verify;
 
 pub mod batch;
 pub mod disk;
+pub mod inspect;
 
-pub use derived::{AbortedTransaction, EpochEnd, OpenTransaction, ProducerError};
+pub use derived::{
+    AbortedTransaction, EpochEnd, OpenTransaction, ProducerBatch, ProducerError, ProducerState,
+};
 pub use error::{Damage, DiskError, Fence, LogError};
 pub use files::{Files, OPEN_FILES_DEFAULT};
 pub use group_commit::GroupCommit;
@@ -38,4 +41,3 @@ pub use log::{
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};
-pub use verify::{CheckpointSummary, Inspection, SegmentSummary, inspect};

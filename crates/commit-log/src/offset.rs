@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 pub use common::Offset;
 
 /// A producer, as InitProducerId handed it out. Never negative: a batch without a producer has none at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct ProducerId(pub i64);
 
 impl fmt::Display for ProducerId {

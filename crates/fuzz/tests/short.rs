@@ -10,7 +10,7 @@ use peak_alloc::PeakAlloc;
 static METER: PeakAlloc = PeakAlloc;
 
 /// Executions of each target: a second or two in an unoptimized build.
-const EXECUTIONS: u64 = 1_500;
+const EXECUTIONS: u64 = 1_000;
 
 // One test, as the meter is the whole process's.
 #[test]

@@ -10,7 +10,7 @@ mod producers;
 mod transactions;
 
 pub use epochs::EpochEnd;
-pub use producers::{OpenTransaction, ProducerError};
+pub use producers::{OpenTransaction, ProducerBatch, ProducerError, ProducerState};
 pub use transactions::AbortedTransaction;
 
 pub(crate) use producers::Admission;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::Serialize;
+
 use super::{put_count, take_all};
 use crate::{
     batch::{BatchHeader, ControlRecord},
@@ -64,6 +66,40 @@ pub struct OpenTransaction {
     pub last_timestamp_ms: i64,
 }
 
+/// What is remembered of a producer (DescribeProducers, KIP-664).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerState {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Epoch of the last coordinator that ended a transaction of it here; -1 if none did.
+    pub coordinator_epoch: i32,
+    /// Of its last batch or marker, in ms.
+    pub last_timestamp_ms: i64,
+    /// First offset of its open transaction.
+    pub open_transaction: Option<Offset>,
+    /// Its last batches in this epoch, the oldest first; at most five.
+    pub batches: Vec<ProducerBatch>,
+}
+
+/// A batch that is remembered, so that its repetition is recognized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerBatch {
+    /// The producer's number of its first record.
+    pub first_sequence: i32,
+    /// And of its last one.
+    pub last_sequence: i32,
+    /// Offset of its first record.
+    pub base_offset: Offset,
+    /// And of its last one.
+    pub last_offset: Offset,
+    /// Its largest timestamp, in ms.
+    pub timestamp_ms: i64,
+}
+
 /// What to do with a batch of a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -89,16 +125,7 @@ struct Entry {
     /// First offset of the open transaction.
     open: Option<Offset>,
     /// The last batches of this epoch, the oldest first; at most [`BATCHES_MAX`].
-    batches: VecDeque<Written>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Written {
-    first_sequence: i32,
-    last_sequence: i32,
-    base_offset: Offset,
-    last_offset: Offset,
-    timestamp_ms: i64,
+    batches: VecDeque<ProducerBatch>,
 }
 
 /// Sequences run to 2^31 - 1 and go on at 0.
@@ -159,7 +186,7 @@ impl Producers {
         if entry.batches.len() == BATCHES_MAX {
             entry.batches.pop_front();
         }
-        entry.batches.push_back(Written {
+        entry.batches.push_back(ProducerBatch {
             first_sequence: stamp.base_sequence,
             last_sequence: add_wrapping(stamp.base_sequence, header.last_offset_delta),
             base_offset: header.base_offset,
@@ -202,6 +229,18 @@ impl Producers {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// All of them, by id.
+    pub(crate) fn states(&self) -> impl Iterator<Item = ProducerState> {
+        self.entries.iter().map(|(id, entry)| ProducerState {
+            producer_id: *id,
+            epoch: entry.epoch,
+            coordinator_epoch: entry.coordinator_epoch,
+            last_timestamp_ms: entry.last_timestamp_ms,
+            open_transaction: entry.open,
+            batches: entry.batches.iter().copied().collect(),
+        })
     }
 
     pub(crate) fn open_transactions(&self) -> impl Iterator<Item = OpenTransaction> {
@@ -250,7 +289,7 @@ impl Entry {
     }
 
     /// The batch that this one is a repetition of.
-    fn find(&self, header: &BatchHeader, stamp: ProducerStamp) -> Option<&Written> {
+    fn find(&self, header: &BatchHeader, stamp: ProducerStamp) -> Option<&ProducerBatch> {
         let last_sequence = add_wrapping(stamp.base_sequence, header.last_offset_delta);
         self.batches.iter().find(|batch| {
             self.epoch == stamp.epoch
@@ -266,7 +305,7 @@ impl Entry {
             last_timestamp_ms: reader.i64()?,
             open: Some(Offset(reader.i64()?)).filter(|first| first.0 >= 0),
             batches: take_all(reader, |reader| {
-                Some(Written {
+                Some(ProducerBatch {
                     first_sequence: reader.i32()?,
                     last_sequence: reader.i32()?,
                     base_offset: Offset(reader.i64()?),

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use serde::Serialize;
+
 use super::{put_count, take_all};
 use crate::{
     batch::EndTransaction,
@@ -10,13 +12,17 @@ use crate::{
 };
 
 /// A transaction whose records do not count; a `read_committed` consumer skips them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AbortedTransaction {
     /// Its producer.
+    #[serde(rename = "producerId")]
     pub producer: ProducerId,
     /// Its first offset.
+    #[serde(rename = "firstOffset")]
     pub first: Offset,
     /// Offset of its marker.
+    #[serde(rename = "lastOffset")]
     pub last: Offset,
 }
 

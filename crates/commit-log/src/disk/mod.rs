@@ -3,6 +3,7 @@
 //! Files only grow at their end, shrink, and are replaced whole by renaming. Nothing is ever overwritten in
 //! place, so a crash can damage only what was not yet synced.
 
+mod overlay;
 mod real;
 pub mod sim;
 
@@ -14,7 +15,8 @@ use std::{
     sync::Arc,
 };
 
-pub use real::RealDisk;
+pub(crate) use overlay::Overlay;
+pub use real::{ReadOnlyDisk, RealDisk};
 
 /// A file system, as far as a log needs one.
 ///

@@ -11,7 +11,7 @@ use common::LeaderEpoch;
 
 use crate::{
     checkpoint::CheckpointFile,
-    derived::{AbortedTransaction, Derived, EpochEnd, OpenTransaction},
+    derived::{AbortedTransaction, Derived, EpochEnd, OpenTransaction, ProducerState},
     disk::DiskFile,
     error::{DiskError, Fence, LogError},
     files::Files,
@@ -185,6 +185,11 @@ impl Log {
         self.derived.producers.open_transactions().collect()
     }
 
+    /// What is remembered of each producer, by id.
+    pub fn producers(&self) -> Vec<ProducerState> {
+        self.derived.producers.states().collect()
+    }
+
     /// How many producers are remembered.
     pub fn producer_count(&self) -> usize {
         self.derived.producers.len()
@@ -215,6 +220,15 @@ impl Log {
             self.files.forget(&segment.log_path());
             self.files.forget(&segment.frames_path());
         }
+    }
+
+    /// Its segments, for those who look at all of them.
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Number in `segments` of the one that holds `offset`, or would.

@@ -4,5 +4,6 @@ mod basics;
 mod crash;
 mod damage;
 mod golden;
+mod inspect;
 mod model;
 mod support;

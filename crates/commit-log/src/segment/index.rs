@@ -196,6 +196,19 @@ impl Segment {
         }
     }
 
+    /// Reads every frame.
+    pub(crate) fn check_index(&self, files: &Files) -> Result<(), IndexError> {
+        let count = self.frame_count();
+        let mut next = 0;
+        while next < count {
+            // One frame of the page before, so that the step between the pages is looked at too.
+            let until = count.min(next.saturating_add(PAGE_FRAMES));
+            self.frames(files, next.saturating_sub(1), until)?;
+            next = until;
+        }
+        Ok(())
+    }
+
     /// How many frames from the front on satisfy `before`, which must hold for a front of them only.
     pub(crate) fn partition_point(
         &self,

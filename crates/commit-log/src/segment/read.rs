@@ -162,9 +162,18 @@ impl Segment {
         Damage { segment: self.base, range: from..end, reason }
     }
 
-    /// Reads and checks everything; for `verify`, and before a segment is trusted as a source of others. Goes on
-    /// behind damage, so that it finds all of it.
+    /// Reads and checks everything, before a segment is trusted as a source of others.
     pub(crate) fn check_all(&self, files: &Files) -> Result<Vec<Damage>, LogError> {
+        self.check_each(files, |_| {})
+    }
+
+    /// Reads and checks everything, and shows whole batches that are good. Goes on behind damage, so that it finds all
+    /// of it.
+    pub(crate) fn check_each(
+        &self,
+        files: &Files,
+        mut good: impl FnMut(&[u8]),
+    ) -> Result<Vec<Damage>, LogError> {
         let mut damages = Vec::new();
         let mut next = self.base;
         while next < self.end {
@@ -182,13 +191,17 @@ impl Segment {
                 }
             };
             match self.read(files, &located) {
-                Ok(_) => {
+                Ok(bytes) => {
+                    good(&bytes);
                     next = located
                         .frames
                         .last()
                         .map_or(self.end, |frame| self.base + i64::from(frame.last_delta) + 1)
                 }
                 Err(LogError::Damaged(damage)) => {
+                    if let Some((bytes, _)) = self.read_before(files, &located, &damage)? {
+                        good(&bytes);
+                    }
                     next = damage.range.end;
                     damages.push(damage);
                 }

@@ -15,9 +15,9 @@ pub const ALL: &[Target] = &[
     kafka::REWRITE,
     recovery::CHECKPOINT,
     recovery::SNAPSHOT,
-    recovery::FRAMES,
     recovery::SEGMENT,
     recovery::DIRECTORY,
+    recovery::FRAMES,
 ];
 
 /// The target of this name.

@@ -1,11 +1,14 @@
 //! One life of a log, ended at every single call on the disk, in every way.
 
+use std::{path::Path, sync::Arc};
+
 use common::LeaderEpoch;
 
-use super::support::{Model, append, batch, check_recovered, open, options};
+use super::support::{DIR, Model, append, batch, check_recovered, open, options};
 use crate::{
     Log, LogError, Offset,
     disk::sim::{Fault, SimDisk},
+    inspect::Inspector,
 };
 
 /// What the life was sure of when it ended.
@@ -61,7 +64,15 @@ fn survive(call: u64, fault: Fault, seed: Option<u64>) -> bool {
         disk.reboot(seed);
     }
     disk.clear_fault();
+    let seen = Inspector::on(Arc::new(disk.clone()), Path::new(DIR)).verify();
     let (log, recovered) = open(&disk, options()).unwrap();
+    // Before the directory is there, there is nothing to look at.
+    if let Ok(seen) = seen {
+        assert!(seen.sound, "{seen:?}");
+        assert!(
+            seen.segments.is_empty() || (seen.log_start, seen.log_end) == (log.log_start(), log.log_end())
+        );
+    }
     known.model.start = log.log_start();
     check_recovered(&log, &recovered, &mut known.model, known.durable);
     died

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A log of a few segments, closed or killed.
-fn life(clean: bool) -> (SimDisk, Model) {
+pub(super) fn life(clean: bool) -> (SimDisk, Model) {
     let disk = SimDisk::new();
     let (mut log, _) = open(&disk, options()).unwrap();
     let mut model = Model::default();
@@ -123,24 +123,6 @@ fn a_file_that_lost_its_end_is_reported_and_offsets_are_not_used_again() {
     assert!(matches!(read_all(&log, lost.start, 1), Err(LogError::Damaged(_))));
     assert!(read_all(&log, model.end, 1).is_ok());
     assert!(read_all(&log, Offset(0), 1).is_err(), "a hole is not skipped in silence");
-}
-
-#[test]
-fn an_inspection_says_what_is_there_and_what_is_wrong() {
-    let (disk, model) = life(true);
-    let files = crate::Files::new(std::sync::Arc::new(disk.clone()), 64);
-    let good = crate::inspect(Path::new(DIR), &files).unwrap();
-    assert!(good.is_good(), "{good}");
-    assert_eq!(good.segments.iter().map(|segment| segment.batches).sum::<u64>(), model.batches.len() as u64);
-    assert_eq!(good.segments.last().unwrap().end, model.end);
-    let calls = disk.calls();
-    let path = Path::new(DIR).join(crate::segment::file_name(Offset(0), "log"));
-    disk.damage(&path, |bytes| bytes[14] ^= 1).unwrap();
-    let bad = crate::inspect(Path::new(DIR), &files).unwrap();
-    assert!(disk.calls() > calls && !bad.is_good());
-    let range = model.batches[0].0.clone();
-    assert_eq!(bad.segments[0].damage[0].range, range, "the leader epoch, which no CRC of Kafka's covers");
-    assert!(bad.to_string().contains("the header of batch 0 is not the one that was written"), "{bad}");
 }
 
 #[test]
