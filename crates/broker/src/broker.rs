@@ -22,6 +22,7 @@ use crate::{
     link::End,
     metrics::{LinkMetrics, StateCollector},
     options::Options,
+    partition::{Keeper, Partitions},
     replicas::{ReplicaDirs, ReplicaManager, ReplicaManagerOptions, Replicas},
     settings::{InvalidSettings, Settings},
 };
@@ -136,7 +137,9 @@ impl Broker {
         let config = settings.link();
         let follower = Follower::new(config, seed(incarnation_id), link_metrics.clone());
 
-        start_replicas(&settings, &data_dir, tasks, &http, &image, &replicas).await?;
+        let partitions = Partitions::new(settings.partitions());
+        Keeper::start(tasks, &partitions, &image);
+        start_replicas(&settings, &data_dir, tasks, &http, &image, &replicas, &partitions).await?;
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
         let metrics = Metrics::new(|registry| {
@@ -170,6 +173,7 @@ impl Broker {
             registration: settings.registration(port, incarnation_id),
             image,
             replicas,
+            partitions,
             metrics: link_metrics,
         };
         let ended = start_link(task, tasks);
@@ -217,6 +221,7 @@ async fn start_replicas(
     http: &HttpClient,
     image: &SharedImage,
     replicas: &Replicas,
+    partitions: &Partitions,
 ) -> Result<(), StartError> {
     let path = data_dir.path().to_owned();
     let dirs = tokio::task::spawn_blocking(move || ReplicaDirs::open(&path))
@@ -230,7 +235,8 @@ async fn start_replicas(
     };
     let metadata =
         MetadataClient::new(http.clone(), settings.metadata_nodes.clone(), MetadataClientOptions::default());
-    let manager = ReplicaManager::new(options, dirs, Arc::clone(image), metadata, replicas.clone());
+    let manager =
+        ReplicaManager::new(options, dirs, Arc::clone(image), metadata, replicas.clone(), partitions.clone());
     tasks.spawn(TaskKind::LogFlush, "replicas", move |stop| manager.run(stop));
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
     image::{Changes, ImageError, SharedImage},
     link::{Action, Answer, End, Job, JobId, Link, LinkConfig, LinkStatus, PullFailure, Pulled, Time},
     metrics::{LinkMetrics, PullKind},
+    partition::Partitions,
     replicas::Replicas,
 };
 
@@ -98,8 +99,10 @@ pub struct FollowerTask {
     pub registration: RegisterBrokerRequest,
     /// Where metadata goes.
     pub image: SharedImage,
-    /// Who is told what changed.
+    /// Who is told what changed: those who keep the directories ...
     pub replicas: Replicas,
+    /// ... and those who work with what is in them.
+    pub partitions: Partitions,
     /// What is counted.
     pub metrics: LinkMetrics,
 }
@@ -181,6 +184,7 @@ impl FollowerTask {
             ClusterMetadata::Deltas(_) => PullKind::Delta,
         };
         let changes = self.take_in(metadata).await?;
+        self.partitions.changed(changes.clone());
         self.replicas.changed(changes);
         let led_partitions = self.image.read(|state| state.leader_partitions(self.config.broker_id));
         let version = self.image.version();

@@ -3,13 +3,15 @@
 
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use common::{ClusterId, MetadataVersion, TopicId, TopicName};
+use common::{BrokerId, ClusterId, MetadataVersion, TopicId, TopicName};
 use http_api::{ClusterImage, ClusterMetadata, DeltaSet};
 use metadata_core::{Event, State};
 use thiserror::Error;
+use tokio::sync::Notify;
 
 /// Why metadata that was pulled is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -49,6 +51,8 @@ pub struct Changes {
     pub full: bool,
     /// Topics that are new or different. Not filled in if `full`.
     pub topics: BTreeSet<TopicName>,
+    /// Brokers that are new, or came or went.
+    pub brokers: BTreeSet<BrokerId>,
     /// Topics whose deletion was committed: the tombstones, without which no data is removed.
     pub deleted: BTreeSet<(TopicName, TopicId)>,
 }
@@ -58,6 +62,7 @@ impl Changes {
     pub fn merge(&mut self, later: Self) {
         self.full |= later.full;
         self.topics.extend(later.topics);
+        self.brokers.extend(later.brokers);
         self.deleted.extend(later.deleted);
     }
 
@@ -66,18 +71,21 @@ impl Changes {
             Event::TopicCreated { topic } => {
                 self.topics.insert(topic.topic_name.clone());
             }
-            Event::PartitionsAdded { topic_name, .. } | Event::PartitionsChanged { topic_name, .. } => {
+            Event::PartitionsAdded { topic_name, .. }
+            | Event::PartitionsChanged { topic_name, .. }
+            | Event::TopicConfigsChanged { topic_name, .. } => {
                 self.topics.insert(topic_name.clone());
             }
             Event::TopicDeleted { topic_name, topic_id } => {
                 self.deleted.insert((topic_name.clone(), *topic_id));
             }
-            Event::TopicConfigsChanged { .. }
-            | Event::BrokerRegistered { .. }
-            | Event::BrokerStatusChanged { .. }
-            | Event::BrokerRemoved { .. }
-            | Event::ProducerIdsAllocated { .. }
-            | Event::FeatureLevelChanged { .. } => {}
+            Event::BrokerRegistered { broker } => {
+                self.brokers.insert(broker.broker_id);
+            }
+            Event::BrokerStatusChanged { broker_id, .. } | Event::BrokerRemoved { broker_id } => {
+                self.brokers.insert(*broker_id);
+            }
+            Event::ProducerIdsAllocated { .. } | Event::FeatureLevelChanged { .. } => {}
         }
     }
 }
@@ -87,6 +95,8 @@ impl Changes {
 pub struct MetadataImage {
     cluster_id: ClusterId,
     inner: RwLock<Inner>,
+    /// Rung at each change.
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -100,7 +110,8 @@ impl MetadataImage {
     /// The image of a broker of this cluster that has pulled nothing yet.
     pub fn new(cluster_id: ClusterId) -> Self {
         let state = State::new(cluster_id.clone());
-        Self { cluster_id, inner: RwLock::new(Inner { version: MetadataVersion(0), state }) }
+        let inner = RwLock::new(Inner { version: MetadataVersion(0), state });
+        Self { cluster_id, inner, changed: Notify::new() }
     }
 
     /// Which version it is.
@@ -113,12 +124,27 @@ impl MetadataImage {
         look(&self.inner.read().unwrap_or_else(PoisonError::into_inner).state)
     }
 
+    /// Waits until `look` sees what it is looking for: it is asked now, and again after each change.
+    pub async fn wait_for<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> R {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if let Some(found) = self.read(&mut look) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
     /// Takes in what was pulled, or leaves everything as it was.
     pub fn take_in(&self, pulled: ClusterMetadata) -> Result<Changes, ImageError> {
-        match pulled {
+        let changes = match pulled {
             ClusterMetadata::Deltas(deltas) => self.advance(&deltas),
             ClusterMetadata::Full(image) => self.replace(image),
-        }
+        };
+        self.changed.notify_waiters();
+        changes
     }
 
     /// Puts a full image in the place of this one, unless it is older.

@@ -1,10 +1,10 @@
-//! One broker. Until it stores messages, it is the control side alone: it follows the controller, keeps a copy of the
-//! cluster metadata, and keeps the directories of the replicas assigned to it. `OVERVIEW.md` beside this crate is
-//! the place to begin.
+//! One broker: it follows the controller, keeps a copy of the cluster metadata, and serves the replicas assigned to it
+//! to Kafka clients. `OVERVIEW.md` beside this crate is the place to begin.
 //!
 //! - [`link`]: how a broker follows the controller, as a state machine; [`follower`] carries it out.
 //! - [`image`]: the broker's copy of the metadata.
 //! - [`identity`]: whose data directory this is; [`replicas`]: what is in it.
+//! - [`partition`]: the replicas at work; [`producer_ids`]: ids for producers.
 //! - [`http`]: the REST API; [`metrics`]: the figures.
 //! - [`broker`]: start, wiring, controlled shutdown; [`options`] and [`settings`]: what it is started with.
 
@@ -16,6 +16,8 @@ pub mod image;
 pub mod link;
 pub mod metrics;
 pub mod options;
+pub mod partition;
+pub mod producer_ids;
 pub mod replicas;
 pub mod settings;
 

@@ -7,7 +7,7 @@ use http_api::RegisterBrokerRequest;
 use runtime::services::{self, LoadError};
 use thiserror::Error;
 
-use crate::{link::LinkConfig, options::Options};
+use crate::{link::LinkConfig, options::Options, partition::PartitionSettings};
 
 /// Everything that one broker is started with.
 #[derive(Debug, Clone)]
@@ -125,6 +125,11 @@ impl Settings {
             metadata_refresh: self.metadata_refresh,
             shutdown_timeout: self.shutdown_timeout,
         }
+    }
+
+    /// The data plane's part.
+    pub fn partitions(&self) -> PartitionSettings {
+        PartitionSettings { session_timeout: self.session_timeout, ..PartitionSettings::new(self.broker_id) }
     }
 
     /// What the broker says of itself. `port` is what others reach it by.

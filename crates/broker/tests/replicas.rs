@@ -117,9 +117,13 @@ async fn a_start_finishes_what_a_crash_left_half_done() {
     eventually("the directories are there", async || broker.dirs().len() == 3).await;
     broker.stop().await.unwrap();
     let replica = |partition: u32| dir.path().join(format!("orders-{partition}"));
+    for partition in 0..3 {
+        // As if the crash had come before there was a log.
+        fs::remove_dir_all(replica(partition)).unwrap();
+        fs::create_dir(replica(partition)).unwrap();
+    }
     // Torn before the file was complete; torn before the file was made; complete but with data of nobody's.
     fs::write(replica(0).join("partition.metadata"), "version: 0\ntopic_").unwrap();
-    fs::remove_file(replica(1).join("partition.metadata")).unwrap();
     fs::write(replica(2).join("partition.metadata"), "").unwrap();
     fs::write(replica(2).join("data"), "precious").unwrap();
     fs::create_dir(dir.path().join("left.0123-delete")).unwrap();

@@ -64,6 +64,13 @@ impl ReplicaDirs {
         Ok(dirs)
     }
 
+    /// The directory of a replica, if it is there and belongs to exactly this topic.
+    pub fn path(&self, topic: &Topic, partition: PartitionId) -> Option<PathBuf> {
+        let replica = (topic.topic_name.clone(), partition);
+        let is_its = self.replicas.get(&replica) == Some(&topic.topic_id);
+        is_its.then(|| self.root.join(replica_dir_name(&replica.0, partition)))
+    }
+
     /// How many replicas there are on disk.
     pub fn replica_count(&self) -> usize {
         self.replicas.len()
@@ -98,6 +105,13 @@ impl ReplicaDirs {
             ensured.created += 1;
         }
         Ok(ensured)
+    }
+
+    /// Makes durable what [`ReplicaDirs::ensure`] made, before anybody stores records in it: one call for all, as there
+    /// may be thousands.
+    pub fn sync(&self) -> io::Result<()> {
+        let root = fs::File::open(&self.root).map_err(|error| name_path(error, &self.root))?;
+        nix::unistd::syncfs(root).map_err(|error| name_path(error.into(), &self.root))
     }
 
     /// Takes the replicas of a topic out of service: to be removed, since its deletion was committed, or to be kept

@@ -7,13 +7,16 @@ use std::{
 };
 
 use client::{CallError, MetadataClient, api};
-use common::{BrokerId, MetadataVersion, TopicId, TopicName};
+use common::{BrokerId, MetadataVersion, Topic, TopicId, TopicName};
 use http_api::query::{HISTORY_LIMIT_MAX, HistoryQuery};
 use runtime::Stop;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{dirs::ReplicaDirs, layout::Aside};
-use crate::image::{Changes, SharedImage};
+use crate::{
+    image::{Changes, SharedImage},
+    partition::Partitions,
+};
 
 /// Pauses after the disk refused something.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -79,10 +82,14 @@ pub struct ReplicaManager {
     image: SharedImage,
     metadata: MetadataClient,
     replicas: Replicas,
+    /// Who uses the directories.
+    partitions: Partitions,
     /// Topics that are in the way of others of their name, and whose deletion is not confirmed.
     displaced: BTreeSet<(TopicName, TopicId)>,
     /// Whether there are topics in the way, of which the history has to be asked first.
     in_the_way: bool,
+    /// Whether directories were made that are not on disk yet.
+    unsynced: bool,
     /// What the disk refused, or what was in the way of: done again with whatever comes next.
     undone: Changes,
     /// Whether everything was looked at once, after a full image.
@@ -104,6 +111,7 @@ impl ReplicaManager {
         image: SharedImage,
         metadata: MetadataClient,
         replicas: Replicas,
+        partitions: Partitions,
     ) -> Self {
         let mut manager = Self {
             options,
@@ -111,8 +119,10 @@ impl ReplicaManager {
             image,
             metadata,
             replicas,
+            partitions,
             displaced: BTreeSet::new(),
             in_the_way: false,
+            unsynced: false,
             undone: Changes::default(),
             seen_all: false,
             failures: 0,
@@ -186,12 +196,14 @@ impl ReplicaManager {
 
     fn retire(&mut self, changes: &Changes, trouble: &mut Option<String>) {
         for (topic, topic_id) in &changes.deleted {
+            self.partitions.retire(topic, *topic_id);
             if let Err(error) = self.dirs.retire(topic, *topic_id, Aside::Deleted) {
                 *trouble = Some(error.to_string());
                 self.undone.deleted.insert((topic.clone(), *topic_id));
             }
         }
         for (topic, topic_id) in std::mem::take(&mut self.displaced) {
+            self.partitions.retire(&topic, topic_id);
             if let Err(error) = self.dirs.retire(&topic, topic_id, Aside::Stray) {
                 *trouble = Some(error.to_string());
                 self.displaced.insert((topic, topic_id));
@@ -209,8 +221,8 @@ impl ReplicaManager {
         });
         let mut created = 0;
         self.in_the_way = false;
-        for topic in topics {
-            match self.dirs.ensure(&topic, self.options.broker_id) {
+        for topic in &topics {
+            match self.dirs.ensure(topic, self.options.broker_id) {
                 Ok(ensured) => {
                     created += ensured.created;
                     if !ensured.in_the_way.is_empty() {
@@ -224,8 +236,28 @@ impl ReplicaManager {
                 }
             }
         }
+        self.unsynced |= created > 0;
+        if self.unsynced
+            && let Err(error) = self.dirs.sync()
+        {
+            *trouble = Some(error.to_string());
+            self.undone.topics.extend(topics.iter().map(|topic| topic.topic_name.clone()));
+            return;
+        }
+        self.unsynced = false;
+        topics.iter().for_each(|topic| self.hand_over(topic));
         if created > 0 {
             tracing::info!(event = "replica.created", replicas = created, "made replica directories");
+        }
+    }
+
+    /// Lets the partitions of `topic` use their directories.
+    fn hand_over(&self, topic: &Topic) {
+        let held = topic.partitions.iter().filter(|it| it.replicas.contains(&self.options.broker_id));
+        for partition in held {
+            if let Some(dir) = self.dirs.path(topic, partition.id) {
+                self.partitions.found(&self.image, topic, partition.id, dir);
+            }
         }
     }
 

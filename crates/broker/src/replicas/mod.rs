@@ -22,7 +22,7 @@
 //!
 //! # Crashes
 //! A directory holds nothing before its `partition.metadata` is complete, so one without it is finished or reused
-//! at the next start; nothing is lost if creation was not yet on disk. Renames need not be on disk either: one that
+//! at the next start; what was made is synced before a log is opened in it. Renames need not be on disk either: one that
 //! is undone by a crash is found again as a replica whose topic is gone.
 
 mod dirs;

@@ -1,0 +1,181 @@
+//! Reading: planned under the lock, done without it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use commit_log::{AbortedTransaction, ReadPlan};
+use common::{LeaderEpoch, Offset};
+use replica::{EpochEnd, Fetched, FollowerFetch, Isolation, Replica};
+
+use super::{
+    Partition, PartitionError,
+    state::{Running, View},
+};
+
+/// Who reads, and how far it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A consumer: what is committed.
+    Consumer {
+        /// Whether it wants decided transactions only.
+        isolation: Isolation,
+        /// The leader epoch it knows.
+        leader_epoch: Option<LeaderEpoch>,
+        /// The epoch of the last record it has, by which it learns that the log was cut (KIP-320).
+        last_fetched_epoch: Option<LeaderEpoch>,
+    },
+    /// A follower: everything. Its fetch also says what it has.
+    Follower(FollowerFetch),
+}
+
+/// A read that is ready to be done.
+#[derive(Debug)]
+pub struct PlannedRead {
+    /// The read; none where there is nothing to read.
+    plan: Option<ReadPlan>,
+    from: Offset,
+    /// Aborted transactions up to the end of what may be read, by their first offset; none for those who want everything.
+    aborted: Option<Vec<AbortedTransaction>>,
+    /// What the answer says besides.
+    pub marks: Marks,
+}
+
+/// What an answer to a fetch says of the partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marks {
+    /// Where the log starts.
+    pub log_start: Offset,
+    /// Where the first open transaction starts, or the high watermark.
+    pub last_stable: Offset,
+    /// What is committed.
+    pub high_watermark: Offset,
+    /// The reader's log went another way from here on: no records.
+    pub diverged: Option<EpochEnd>,
+    /// Whether an answer without records would tell a follower anything new.
+    pub is_news: bool,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadRecords {
+    /// Whole batches, in order.
+    pub pieces: Vec<Bytes>,
+    /// Aborted transactions that overlap them, for those who want decided ones only.
+    pub aborted: Option<Vec<AbortedTransaction>>,
+}
+
+impl ReadRecords {
+    /// Bytes of all batches.
+    pub fn size_bytes(&self) -> usize {
+        self.pieces.iter().map(Bytes::len).sum()
+    }
+}
+
+impl Partition {
+    /// Plans a read of at most `max_bytes`, but of one batch at least if there is any.
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn plan_read(
+        self: &Arc<Self>,
+        reader: Reader,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<PlannedRead, PartitionError> {
+        match reader {
+            Reader::Consumer { isolation, leader_epoch, last_fetched_epoch } => {
+                self.plan_for_consumer(isolation, leader_epoch, last_fetched_epoch, from, max_bytes)
+            }
+            Reader::Follower(fetch) => self.plan_for_follower(&fetch, max_bytes),
+        }
+    }
+
+    fn plan_for_consumer(
+        &self,
+        isolation: Isolation,
+        leader_epoch: Option<LeaderEpoch>,
+        last_fetched_epoch: Option<LeaderEpoch>,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<PlannedRead, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica, .. } = state.running()?;
+        replica.check_epoch(leader_epoch)?;
+        let Replica::Leader(leader) = replica else { return Err(PartitionError::NotLeader) };
+        let positions = leader.positions(&View(log));
+        let mut marks = Marks {
+            log_start: positions.log_start(),
+            last_stable: positions.last_stable(),
+            high_watermark: positions.high_watermark(),
+            diverged: None,
+            is_news: false,
+        };
+        if let Some(epoch) = last_fetched_epoch
+            && let Some(end) = leader.end_of_epoch(epoch, &View(log))
+            && (end.epoch < epoch || end.end < from)
+        {
+            marks.diverged = Some(end);
+            return Ok(PlannedRead { plan: None, from, aborted: None, marks });
+        }
+        let limit = positions.readable(isolation);
+        let plan = log.plan_read(from, limit, max_bytes)?;
+        let aborted = (isolation == Isolation::ReadCommitted)
+            .then(|| if from < limit { log.aborted_transactions(&(from..limit)) } else { Vec::new() });
+        Ok(PlannedRead { plan: Some(plan), from, aborted, marks })
+    }
+
+    fn plan_for_follower(
+        self: &Arc<Self>,
+        fetch: &FollowerFetch,
+        max_bytes: usize,
+    ) -> Result<PlannedRead, PartitionError> {
+        let now = self.services.now();
+        let mut state = self.lock();
+        let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
+            return Err(PartitionError::NotLeader);
+        };
+        let from = fetch.fetch_offset;
+        let is_news = leader.has_news_for(fetch.broker_id);
+        let fetched = leader.follower_fetched(fetch, &View(log), now.steady_ms)?;
+        let positions = leader.positions(&View(log));
+        let mut marks = Marks {
+            log_start: positions.log_start(),
+            last_stable: positions.last_stable(),
+            high_watermark: positions.high_watermark(),
+            diverged: None,
+            is_news,
+        };
+        let effects = match fetched {
+            Fetched::Diverged(end) => {
+                marks.diverged = Some(end);
+                return Ok(PlannedRead { plan: None, from, aborted: None, marks });
+            }
+            Fetched::Read { effects, .. } => effects,
+        };
+        let plan = log.plan_read(from, log.log_end(), max_bytes)?;
+        self.act(&mut state, effects);
+        Ok(PlannedRead { plan: Some(plan), from, aborted: None, marks })
+    }
+}
+
+impl PlannedRead {
+    /// Whether [`PlannedRead::read`] needs no disk.
+    pub fn is_ready(&self) -> bool {
+        self.plan.as_ref().is_none_or(ReadPlan::is_ready)
+    }
+
+    /// Reads. Every byte is checked against what was written. Blocks, unless it is ready.
+    ///
+    /// # Errors
+    /// [`PartitionError::Storage`].
+    pub fn read(self) -> Result<ReadRecords, PartitionError> {
+        let Some(plan) = self.plan else { return Ok(ReadRecords::default()) };
+        let read = plan.read()?;
+        let (from, next) = (self.from, read.next);
+        let aborted = self.aborted.map(|mut aborted| {
+            aborted.retain(|transaction| from < next && transaction.first < next);
+            aborted
+        });
+        Ok(ReadRecords { pieces: read.pieces, aborted })
+    }
+}

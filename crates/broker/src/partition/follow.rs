@@ -1,0 +1,105 @@
+//! What a fetcher does to a replica that follows: asks what to fetch, and hands in what came.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use commit_log::LogError;
+use common::Offset;
+use replica::{FetchAnswer, FetchPosition, Replica, Step};
+
+use super::{
+    Partition, PartitionError,
+    state::{Running, State, View},
+};
+
+/// Segments that a follower removes at once when its leader's log starts later.
+const SEGMENTS_PER_CALL: usize = 16;
+
+/// What came of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken in; the next fetch is due once it is durable, see [`Partition::watch`].
+    Progress,
+    /// It was of no use: ask again, but not at once.
+    Nothing,
+    /// The leader lacks records that were committed: see [`Step::CommittedLost`]. Nothing was cut.
+    CommittedLost {
+        /// Where the leader wants the log to end.
+        to: Offset,
+    },
+}
+
+impl Partition {
+    /// What to fetch next. `None` for a leader, while nobody leads, and while the last fetch is not durable.
+    pub fn next_fetch(&self) -> Option<FetchPosition> {
+        match self.lock().running() {
+            Ok(Running { log, replica: Replica::Follower(follower), .. }) => follower.next_fetch(&View(log)),
+            _ => None,
+        }
+    }
+
+    /// The leader answered `asked`, with these records. Blocks if the log has to be cut.
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn fetched(
+        self: &Arc<Self>,
+        asked: &FetchPosition,
+        answer: &FetchAnswer,
+        records: &Bytes,
+    ) -> Result<Taken, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica: Replica::Follower(follower), .. } = state.running()? else {
+            return Ok(Taken::Nothing);
+        };
+        let (changed, taken) = match follower.fetched(asked, answer, &View(log)) {
+            Step::Append => {
+                let FetchAnswer::Records { high_watermark, log_start } = *answer else {
+                    return Ok(Taken::Nothing);
+                };
+                if !records.is_empty() {
+                    log.append_replicated(records).map_err(|error| self.not_appended(error))?;
+                }
+                let progress = follower.appended(high_watermark, log_start, &View(log));
+                if let Some(high_watermark) = progress.high_watermark {
+                    log.note_replicated(high_watermark);
+                }
+                let moved = progress.log_start.map_or(Ok(()), |start| log.start_at(start, SEGMENTS_PER_CALL));
+                (moved, Taken::Progress)
+            }
+            Step::Truncate { to } => (log.truncate(to).map(drop), Taken::Progress),
+            Step::Reset { to } => (log.reset(to), Taken::Progress),
+            Step::CommittedLost { to } => (Ok(()), Taken::CommittedLost { to }),
+            Step::Nothing => (Ok(()), Taken::Nothing),
+        };
+        follower.truncated(&View(log));
+        self.after_fetch(&mut state, changed)?;
+        Ok(taken)
+    }
+
+    fn after_fetch(
+        self: &Arc<Self>,
+        state: &mut State,
+        changed: Result<(), LogError>,
+    ) -> Result<(), PartitionError> {
+        if let Err(error) = changed {
+            self.storage_failed(state, &error);
+            return Err(error.into());
+        }
+        self.grown(state);
+        Ok(())
+    }
+
+    fn not_appended(&self, error: commit_log::ReplicaError) -> PartitionError {
+        match error {
+            commit_log::ReplicaError::Log(error) => error.into(),
+            error => {
+                tracing::warn!(
+                    event = "partition.fetch_refused", partition = %self.name(),
+                    "the leader sent what does not fit: {error}",
+                );
+                PartitionError::Storage(error.to_string())
+            }
+        }
+    }
+}

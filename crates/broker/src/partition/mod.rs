@@ -1,0 +1,49 @@
+//! The replicas of this broker at work.
+//!
+//! ```text
+//! metadata image --> keeper --> Partition { Mutex<State>: log + role }  <-- produce, fetch, offsets, follow
+//!                     |  opens, assigns,          |         ^
+//!                     |  retains, closes          v         | what is durable now
+//!                     |                        flush threads
+//! ```
+//!
+//! - [`partition`]: one replica; [`state`]: what is behind its lock.
+//! - [`produce`], [`fetch`], [`offsets`], [`follow`]: what is done with it, one file per purpose.
+//! - [`flush`]: the threads that sync; [`waiting`]: producers that wait for that; [`watchers`]: readers that wait for
+//!   records.
+//! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`upkeep`]: what is due now
+//!   and then.
+//!
+//! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
+//! `commit-log`. Here both are put under one lock, and everything that takes time is kept out of it.
+
+mod error;
+mod fetch;
+mod flush;
+mod follow;
+mod keeper;
+mod offsets;
+mod options;
+#[expect(clippy::module_inception, reason = "the file is about the thing that the module is named after")]
+mod partition;
+mod produce;
+mod services;
+mod state;
+mod table;
+mod upkeep;
+mod waiting;
+mod watchers;
+
+pub use error::PartitionError;
+pub use fetch::{Marks, PlannedRead, ReadRecords, Reader};
+pub use flush::FlushPool;
+pub use follow::Taken;
+pub use keeper::Keeper;
+pub use offsets::{FoundOffset, LogFigures, OffsetAnswer, OffsetSpec};
+pub use options::LogDefaults;
+pub use partition::{News, Partition, PartitionName};
+pub use produce::Produced;
+pub use services::{IsrProposals, PartitionSettings, Services};
+pub use table::Partitions;
+pub use waiting::{Ack, Acknowledged};
+pub use watchers::Watch;

@@ -1,0 +1,173 @@
+//! Questions about offsets, and moving the log's start.
+
+use std::sync::Arc;
+
+use commit_log::{FoundTimestamp, TimestampQuery, TimestampSpec};
+use common::{LeaderEpoch, Offset};
+use replica::{EpochEnd, Isolation, Replica};
+
+use super::{
+    Partition, PartitionError,
+    state::{Running, View},
+};
+
+/// Segments that one DeleteRecords removes at most; retention takes the rest.
+const SEGMENTS_PER_CALL: usize = 16;
+
+/// Which offset is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetSpec {
+    /// Of the next record that a consumer would see.
+    Latest,
+    /// Of the first record.
+    Earliest,
+    /// Of the record with the largest timestamp.
+    MaxTimestamp,
+    /// Of the first record of this time or a later one, in ms.
+    Since(i64),
+}
+
+/// An answer, or the search for it.
+#[derive(Debug)]
+pub enum OffsetAnswer {
+    /// This offset, in this leader epoch if it is known.
+    Known(Offset, Option<LeaderEpoch>),
+    /// It has to be looked for; that blocks.
+    Search(TimestampQuery),
+}
+
+/// Where the log ends and starts, for those who watch disks (DescribeLogDirs).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogFigures {
+    /// Bytes of all segments.
+    pub size_bytes: u64,
+    /// How far a follower is behind what it knows of its leader's high watermark.
+    pub lag: i64,
+}
+
+impl Partition {
+    /// An offset by what is wanted of it (ListOffsets).
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn offset(
+        &self,
+        spec: OffsetSpec,
+        isolation: Isolation,
+        leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<OffsetAnswer, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica, .. } = state.running()?;
+        replica.check_epoch(leader_epoch)?;
+        let Replica::Leader(leader) = replica else { return Err(PartitionError::NotLeader) };
+        let spec = match spec {
+            OffsetSpec::Earliest => {
+                let start = log.log_start();
+                return Ok(OffsetAnswer::Known(start, log.epoch_at(start)));
+            }
+            OffsetSpec::Latest => {
+                let latest = leader.latest_offset(isolation, &View(log))?;
+                return Ok(OffsetAnswer::Known(latest, Some(leader.leader_epoch())));
+            }
+            OffsetSpec::MaxTimestamp => TimestampSpec::Max,
+            OffsetSpec::Since(timestamp_ms) => TimestampSpec::At(timestamp_ms),
+        };
+        // Also a search ends at what is known to be committed: a leader that does not know it yet has no answer.
+        let limit = leader.latest_offset(isolation, &View(log))?;
+        Ok(OffsetAnswer::Search(log.plan_timestamp(spec, limit)))
+    }
+
+    /// Where a leader epoch ends (OffsetForLeaderEpoch); `None` if this leader cannot know.
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn end_of_epoch(
+        &self,
+        asked: LeaderEpoch,
+        leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<Option<EpochEnd>, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica, .. } = state.running()?;
+        replica.check_epoch(leader_epoch)?;
+        let Replica::Leader(leader) = replica else { return Err(PartitionError::NotLeader) };
+        Ok(leader.end_of_epoch(asked, &View(log)))
+    }
+
+    /// Deletes the records below `before`, or all committed ones if there is none (DeleteRecords). Gives where the log
+    /// starts on all replicas that are there. Blocks.
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn delete_records(self: &Arc<Self>, before: Option<Offset>) -> Result<Offset, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
+            return Err(PartitionError::NotLeader);
+        };
+        let high_watermark = leader.high_watermark();
+        let before = before.unwrap_or(high_watermark);
+        if before > high_watermark || before < Offset(0) {
+            return Err(PartitionError::OffsetOutOfRange {
+                offset: before,
+                range: log.log_start()..high_watermark,
+            });
+        }
+        if before > log.log_start() {
+            let started = log.start_at(before, SEGMENTS_PER_CALL);
+            if let Err(error) = started {
+                self.storage_failed(&mut state, &error);
+                return Err(error.into());
+            }
+            self.confirmed(&mut state);
+            self.wake_all();
+        }
+        let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
+            return Err(PartitionError::NotLeader);
+        };
+        Ok(leader.low_watermark(&View(log)))
+    }
+
+    /// Sizes; `None` while the log is not open.
+    pub fn figures(&self) -> Option<LogFigures> {
+        let mut state = self.lock();
+        let Running { log, replica, .. } = state.running().ok()?;
+        let lag = match replica {
+            Replica::Leader(_) => 0,
+            Replica::Follower(follower) => (follower.high_watermark() - log.log_end()).max(0),
+        };
+        Some(LogFigures { size_bytes: log.size_bytes(), lag })
+    }
+}
+
+impl OffsetAnswer {
+    /// The offset, its timestamp in ms (-1 if it does not go by one) and its leader epoch; `None`: there is no such
+    /// record. Blocks if it has to be looked for.
+    ///
+    /// # Errors
+    /// [`PartitionError::Storage`].
+    pub fn find(self) -> Result<Option<FoundOffset>, PartitionError> {
+        match self {
+            Self::Known(offset, leader_epoch) => {
+                Ok(Some(FoundOffset { offset, timestamp_ms: -1, leader_epoch }))
+            }
+            Self::Search(query) => {
+                let found = query.find()?;
+                Ok(found.map(|FoundTimestamp { offset, timestamp_ms, leader_epoch }| FoundOffset {
+                    offset,
+                    timestamp_ms,
+                    leader_epoch: Some(leader_epoch),
+                }))
+            }
+        }
+    }
+}
+
+/// An offset that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundOffset {
+    /// The offset.
+    pub offset: Offset,
+    /// The record's timestamp in ms; -1 if the offset does not go by one.
+    pub timestamp_ms: i64,
+    /// The epoch that the record was written in.
+    pub leader_epoch: Option<LeaderEpoch>,
+}

@@ -1,0 +1,72 @@
+//! Appending what producers send, and saying when it is safe.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use commit_log::{Appended, Origin};
+use common::Offset;
+use replica::{Ack as Safety, Acks, Replica};
+
+use super::{
+    Partition, PartitionError,
+    state::Running,
+    waiting::{Ack, For},
+};
+
+/// Where a batch is now.
+#[derive(Debug)]
+pub struct Produced {
+    /// Its offsets and its timestamp.
+    pub appended: Appended,
+    /// Where the log starts.
+    pub log_start: Offset,
+    /// Comes when it is as safe as the producer wants it. `None`: it is, or nobody waits.
+    pub ack: Option<Ack>,
+}
+
+impl Partition {
+    /// Appends one batch of a client. It is in the page cache then; [`Produced::ack`] tells when it is safe.
+    ///
+    /// # Errors
+    /// [`PartitionError`]: nothing was appended, but for [`PartitionError::Storage`], where that is not known.
+    pub fn produce(self: &Arc<Self>, batch: Bytes, acks: Acks) -> Result<Produced, PartitionError> {
+        let now = self.services.now();
+        let mut state = self.lock();
+        let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
+            return Err(PartitionError::NotLeader);
+        };
+        leader.check_produce(acks, now.steady_ms)?;
+        let answers = log.append(&[batch], leader.leader_epoch(), Origin::Client, now.wall_ms);
+        let mut answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => {
+                self.storage_failed(&mut state, &error);
+                return Err(error.into());
+            }
+        };
+        let appended = answers.pop().ok_or(PartitionError::Unknown)??;
+        let log_start = log.log_start();
+        let end = appended.last_offset + 1;
+        let waits_for = match acks {
+            Acks::None => None,
+            Acks::Leader => (log.acknowledged() < end).then_some(For::Own),
+            Acks::All => {
+                (leader.ack(appended.last_offset) != Safety::Committed).then_some(For::HighWatermark)
+            }
+        };
+        // Registered before anything can move on: the flush thread takes the same lock.
+        let ack = waits_for.map(|reason| state.waiting.add(reason, end));
+        self.grown(&mut state);
+        Ok(Produced { appended, log_start, ack })
+    }
+
+    /// What a producer is told whose patience ends before its records are safe.
+    pub fn gave_up(&self) -> PartitionError {
+        match self.lock().running() {
+            Ok(Running { replica: Replica::Leader(leader), .. }) if leader.is_under_min_isr() => {
+                PartitionError::NotEnoughReplicasAfterAppend
+            }
+            _ => PartitionError::TimedOut,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What all partitions of a broker share.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use commit_log::{Files, FlushPolicy};
+use common::{BrokerId, PartitionId, TopicId, topic_config::TopicConfig};
+use replica::Assignment;
+use runtime::clock::{self, Monotonic};
+use tokio::sync::Notify;
+
+use super::{FlushPool, LogDefaults, Partition};
+
+/// Settings of all partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionSettings {
+    /// Whose replicas.
+    pub broker_id: BrokerId,
+    /// Of all logs.
+    pub log: LogDefaults,
+    /// A member of the ISR that did not catch up for so long leaves it (`replica.lag.time.max.ms`).
+    pub replica_lag_time_max: Duration,
+    /// After so much silence the controllers take a broker for dead.
+    pub session_timeout: Duration,
+    /// A producer that wrote nothing for so long is forgotten (`producer.id.expiration.ms`).
+    pub producer_id_expiration: Duration,
+    /// From one pass of retention to the next (`log.retention.check.interval.ms`).
+    pub retention_check_interval: Duration,
+    /// Logs that are opened at the same time (`num.recovery.threads.per.data.dir`).
+    pub recovery_threads: usize,
+    /// Threads that sync.
+    pub flush_threads: usize,
+    /// Files kept open.
+    pub open_files_max: usize,
+}
+
+impl PartitionSettings {
+    /// The defaults: Kafka's where it has the setting.
+    pub fn new(broker_id: BrokerId) -> Self {
+        Self {
+            broker_id,
+            log: LogDefaults::default(),
+            replica_lag_time_max: Duration::from_secs(30),
+            session_timeout: Duration::from_secs(3),
+            producer_id_expiration: Duration::from_secs(24 * 3_600),
+            retention_check_interval: Duration::from_secs(300),
+            recovery_threads: 4,
+            flush_threads: 4,
+            open_files_max: commit_log::OPEN_FILES_DEFAULT,
+        }
+    }
+}
+
+/// What partitions use together.
+#[derive(Debug)]
+pub struct Services {
+    pub(super) settings: PartitionSettings,
+    pub(super) files: Arc<Files>,
+    pub(super) flush: FlushPool,
+    pub(super) proposals: IsrProposals,
+    clock: Monotonic,
+}
+
+/// What time it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// On the wall: for records.
+    pub(super) wall_ms: i64,
+    /// Since the start: for everything that must not jump.
+    pub(super) steady_ms: i64,
+}
+
+impl Services {
+    /// With the disk of this machine.
+    pub fn new(settings: PartitionSettings) -> Self {
+        let disk = Arc::new(commit_log::disk::RealDisk);
+        Self {
+            settings,
+            files: Arc::new(Files::new(disk, settings.open_files_max)),
+            flush: FlushPool::default(),
+            proposals: IsrProposals::default(),
+            clock: Monotonic::start(),
+        }
+    }
+
+    /// What a replica with these wishes of the metadata goes by.
+    pub(super) fn replica_settings(
+        &self,
+        config: &TopicConfig,
+        assignment: &Assignment,
+    ) -> replica::Settings {
+        let ms = |time: Duration| i64::try_from(clock::as_ms(time)).unwrap_or(i64::MAX);
+        let replicas = assignment.partition.replicas.len();
+        replica::Settings {
+            min_insync_replicas: config.min_insync_replicas(replicas),
+            replica_lag_time_max_ms: ms(self.settings.replica_lag_time_max),
+            session_timeout_ms: ms(self.settings.session_timeout),
+            committed_may_be_lost: config.unclean_leader_election_enable
+                || self.settings.log.flush != FlushPolicy::Ack,
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        Now { wall_ms: ms(clock::unix_ms()), steady_ms: ms(self.clock.now_ms()) }
+    }
+}
+
+/// Partitions led here that want another ISR: whoever talks to the controllers takes them from here.
+#[derive(Debug, Default)]
+pub struct IsrProposals {
+    waiting: Mutex<BTreeMap<(TopicId, PartitionId), Arc<Partition>>>,
+    wake: Notify,
+}
+
+impl IsrProposals {
+    pub(super) fn add(&self, partition: &Arc<Partition>) {
+        let name = partition.name();
+        self.lock().insert((name.topic_id, name.partition), Arc::clone(partition));
+        self.wake.notify_one();
+    }
+
+    /// Waits until there are any, and takes all. What each one wants is its [`Partition::isr_proposal`].
+    pub async fn take(&self) -> Vec<Arc<Partition>> {
+        loop {
+            let waiting = std::mem::take(&mut *self.lock());
+            if !waiting.is_empty() {
+                return waiting.into_values().collect();
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(TopicId, PartitionId), Arc<Partition>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

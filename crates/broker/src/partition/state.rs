@@ -1,0 +1,87 @@
+//! What a partition is at the moment. All of it is behind one lock that is held for page-cache writes, lookups and
+//! counting only: what takes longer (syncs, reads, recovery) is planned here and done outside.
+
+use commit_log::{Log, Retention};
+use common::{LeaderEpoch, Offset, topic_config::TopicConfig};
+use replica::{Assignment, Replica, ReplicaLog};
+
+use super::{PartitionError, waiting::Waiting};
+
+/// What the metadata want of a replica.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Leader, ISR, epochs, and which brokers are there.
+    pub assignment: Assignment,
+    /// The topic's settings.
+    pub config: TopicConfig,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) stage: Stage,
+    /// The latest that was heard, also while the log is not open yet.
+    pub(super) wanted: Wanted,
+    pub(super) waiting: Waiting,
+    /// Whether the partition is in the queue of the flush threads, or in the hands of one.
+    pub(super) flush_queued: bool,
+}
+
+/// How far a replica has got.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Its log is being opened.
+    Opening,
+    /// It works.
+    Running(Box<Running>),
+    /// Its log cannot be opened.
+    Failed(String),
+    /// Its topic was deleted.
+    Gone,
+}
+
+/// A log and what it is to the cluster.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) log: Log,
+    pub(super) replica: Replica,
+    pub(super) retention: Option<Retention>,
+}
+
+impl State {
+    /// The log and its role.
+    pub(super) fn running(&mut self) -> Result<&mut Running, PartitionError> {
+        match &mut self.stage {
+            Stage::Running(running) => Ok(running),
+            Stage::Opening => Err(PartitionError::NotLeader),
+            Stage::Failed(why) => Err(PartitionError::Storage(why.clone())),
+            Stage::Gone => Err(PartitionError::Unknown),
+        }
+    }
+}
+
+/// The log as its role sees it.
+#[derive(Debug)]
+pub(super) struct View<'a>(pub(super) &'a Log);
+
+impl ReplicaLog for View<'_> {
+    fn log_start(&self) -> Offset {
+        self.0.log_start()
+    }
+
+    fn log_end(&self) -> Offset {
+        self.0.log_end()
+    }
+
+    fn confirmed(&self) -> Offset {
+        self.0.acknowledged()
+    }
+
+    fn last_stable(&self, high_watermark: Offset) -> Offset {
+        self.0.last_stable(high_watermark)
+    }
+
+    fn epochs(&self) -> &[(LeaderEpoch, Offset)] {
+        self.0.epochs()
+    }
+}

@@ -1,0 +1,61 @@
+//! What is due now and then: syncs that wait for their time, followers that fell behind, records and producers that are
+//! too old.
+
+use std::sync::Arc;
+
+use commit_log::Retention;
+use replica::Replica;
+
+use super::{
+    Partition,
+    state::{Running, View},
+};
+
+impl Partition {
+    /// What is due every second.
+    pub(super) fn look_after(self: &Arc<Self>) {
+        let now = self.services.now();
+        let mut state = self.lock();
+        state.waiting.forget_gone();
+        let queued = state.flush_queued;
+        let Ok(Running { log, replica, .. }) = state.running() else { return };
+        let flush = !queued && log.fence().is_none() && log.flush_due(now.steady_ms);
+        if let Replica::Leader(leader) = replica {
+            let effects = leader.tick(&View(log), now.steady_ms);
+            self.act(&mut state, effects);
+        }
+        if flush {
+            state.flush_queued = true;
+            self.services.flush.push(Arc::clone(self));
+        }
+    }
+
+    /// Deletes what the topic no longer wants. `may_delete`: whether the wall clock can be believed. Blocks.
+    pub(super) fn retain(self: &Arc<Self>, may_delete: bool) {
+        let now = self.services.now();
+        let expiration = i64::try_from(self.services.settings.producer_id_expiration.as_millis());
+        let mut state = self.lock();
+        let Ok(Running { log, replica, retention }) = state.running() else { return };
+        if log.fence().is_some() {
+            return;
+        }
+        if may_delete {
+            log.expire_producers(now.wall_ms.saturating_sub(expiration.unwrap_or(i64::MAX)));
+        }
+        // A follower deletes what its leader deleted.
+        let (Some(retention), Replica::Leader(leader)) = (retention.as_ref(), &*replica) else { return };
+        let retention = Retention { ..*retention };
+        let wall_ms = may_delete.then_some(now.wall_ms);
+        match log.retain(&retention, wall_ms, leader.high_watermark()) {
+            Ok(0) => {}
+            Ok(segments) => {
+                tracing::info!(
+                    event = "partition.retained", partition = %self.name(), segments, log_start = %log.log_start(),
+                    "deleted old segments",
+                );
+                self.confirmed(&mut state);
+            }
+            Err(error) => self.storage_failed(&mut state, &error),
+        }
+    }
+}
