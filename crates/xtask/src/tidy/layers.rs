@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["local-cluster"],
     &["broker", "metadata-node"],
-    &["client"],
+    &["client", "kafka-client"],
     &["runtime", "commit-log"],
     &["kafka-wire"],
     &["http-api"],

@@ -1,0 +1,11 @@
+//! The cluster as a client sees it: its brokers, who leads what, and connections to them.
+
+mod error;
+mod handle;
+mod metadata;
+mod options;
+
+pub use error::ClusterError;
+pub use handle::Cluster;
+pub use metadata::{Leader, LeaderHint, Metadata, PartitionMetadata, TopicMetadata};
+pub use options::ClusterOptions;

@@ -1,0 +1,32 @@
+//! Settings of what a client knows of the cluster.
+
+use std::time::Duration;
+
+use crate::connection::ConnectionOptions;
+
+/// Settings of what a client knows of the cluster, by Kafka's names.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// Of each connection.
+    pub connection: ConnectionOptions,
+    /// How long one broker may take to answer a question about metadata, before another one is asked.
+    pub metadata_timeout: Duration,
+    /// How long to try while a topic or its leaders are not known: `max.block.ms`.
+    pub max_block: Duration,
+    /// Between two attempts at the same thing: `retry.backoff.ms`.
+    pub retry_backoff: Duration,
+    /// Whether asking for a topic may create it, where brokers allow that: `allow.auto.create.topics`.
+    pub allow_auto_create_topics: bool,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            connection: ConnectionOptions::default(),
+            metadata_timeout: Duration::from_secs(2),
+            max_block: Duration::from_secs(60),
+            retry_backoff: Duration::from_millis(20),
+            allow_auto_create_topics: false,
+        }
+    }
+}

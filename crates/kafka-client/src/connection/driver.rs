@@ -1,0 +1,203 @@
+//! The task of a connection: writes requests, reads answers, and ends the connection when one is late.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Buf as _, Bytes};
+use kafka_wire::{Frame, FrameReader};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{CallError, pieces::Pieces};
+use crate::address::Address;
+
+/// The bytes of an answer, or why there are none.
+pub(super) type Answer = Result<Bytes, CallError>;
+
+/// A request that is to be written.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) frame: Frame,
+    /// `None`: it is not answered.
+    pub(super) reply: Option<Reply>,
+}
+
+/// Who waits for an answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) correlation_id: i32,
+    pub(super) to: oneshot::Sender<Answer>,
+    /// How long the answer may take once the request is written.
+    pub(super) within: Duration,
+    /// Its place among the requests in flight.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// A request that was written, or is being written.
+#[derive(Debug)]
+struct Awaited {
+    reply: Reply,
+    due: Instant,
+}
+
+/// What the task and the handle of a connection share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) address: Address,
+    awaited: Mutex<VecDeque<Awaited>>,
+    /// An awaited request was added.
+    added: Notify,
+    /// Why the connection ended.
+    end: OnceLock<Arc<str>>,
+}
+
+impl Shared {
+    pub(super) fn new(address: Address) -> Self {
+        Self { address, awaited: Mutex::default(), added: Notify::new(), end: OnceLock::new() }
+    }
+
+    /// Why the connection ended, if it did.
+    pub(super) fn end(&self) -> Option<Arc<str>> {
+        self.end.get().cloned()
+    }
+
+    /// The error of a request that was not written.
+    pub(super) fn not_sent(&self) -> CallError {
+        let why = self.end().unwrap_or_else(|| "the connection was closed".into());
+        CallError::NotSent { address: self.address.clone(), why }
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, VecDeque<Awaited>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a connection to its end.
+pub(super) async fn drive(
+    stream: TcpStream,
+    frames: FrameReader,
+    mut requests: mpsc::Receiver<Outgoing>,
+    shared: Arc<Shared>,
+) {
+    let (read, write) = stream.into_split();
+    let why = tokio::select! {
+        why = write_all(write, &mut requests, &shared) => why,
+        why = read_all(read, frames, &shared) => why,
+        why = watch(&shared) => why,
+    };
+    let why: Arc<str> = why.into();
+    // First the reason, so that whoever finds the channel closed can give it.
+    let _ = shared.end.set(why.clone());
+    requests.close();
+    for Awaited { reply, .. } in shared.awaited().drain(..) {
+        let lost = CallError::NoAnswer { address: shared.address.clone(), why: why.clone() };
+        // Whoever gave up waiting needs no error.
+        let _ = reply.to.send(Err(lost));
+    }
+    while let Ok(Outgoing { reply, .. }) = requests.try_recv() {
+        if let Some(reply) = reply {
+            let _ = reply.to.send(Err(shared.not_sent()));
+        }
+    }
+}
+
+/// Writes requests, those that wait together in one go, until that fails or nobody can send any more.
+async fn write_all(
+    mut stream: OwnedWriteHalf,
+    requests: &mut mpsc::Receiver<Outgoing>,
+    shared: &Shared,
+) -> String {
+    let mut pieces = Pieces::default();
+    while let Some(first) = requests.recv().await {
+        let mut next = Some(first);
+        while let Some(Outgoing { frame, reply }) = next {
+            pieces.push(&frame);
+            if let Some(reply) = reply {
+                let due = Instant::now() + reply.within;
+                shared.awaited().push_back(Awaited { reply, due });
+            }
+            next = requests.try_recv().ok();
+        }
+        shared.added.notify_one();
+        while pieces.has_remaining() {
+            if let Err(error) = stream.write_buf(&mut pieces).await {
+                return ended(&error);
+            }
+        }
+    }
+    "the connection was closed".to_owned()
+}
+
+/// Hands answers to those who wait for them, until the broker closes the connection or breaks the protocol.
+async fn read_all(mut stream: OwnedReadHalf, mut frames: FrameReader, shared: &Shared) -> String {
+    loop {
+        match stream.read_buf(&mut frames.space()).await {
+            Ok(0) => return "it closed the connection".to_owned(),
+            Ok(_) => {}
+            Err(error) => return ended(&error),
+        }
+        loop {
+            match frames.next_frame() {
+                Ok(Some(frame)) => {
+                    if let Err(why) = deliver(frame, shared) {
+                        return why;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return error.to_string(),
+            }
+        }
+    }
+}
+
+fn deliver(frame: Bytes, shared: &Shared) -> Result<(), String> {
+    let id = frame.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
+    let id = id.ok_or_else(|| format!("it sent an answer of {} bytes", frame.len()))?;
+    let Some(Awaited { reply, .. }) = shared.awaited().pop_front() else {
+        return Err(format!("it sent answer {id}, and nothing was asked"));
+    };
+    let Reply { correlation_id, to, permit, .. } = reply;
+    if correlation_id != id {
+        let why = format!("it sent answer {id}, and {correlation_id} was due");
+        let _ =
+            to.send(Err(CallError::NoAnswer { address: shared.address.clone(), why: why.as_str().into() }));
+        return Err(why);
+    }
+    drop(permit);
+    // Whoever gave up waiting needs no answer.
+    let _ = to.send(Ok(frame));
+    Ok(())
+}
+
+/// Ends when an answer is overdue.
+async fn watch(shared: &Shared) -> String {
+    loop {
+        let due = shared.awaited().front().map(|awaited| (awaited.due, awaited.reply.within));
+        match due {
+            None => shared.added.notified().await,
+            Some((due, within)) if due <= Instant::now() => {
+                return format!("no answer within {} ms", within.as_millis());
+            }
+            // The next to be due may be another one by then, and may be due sooner.
+            Some((due, _)) => tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = shared.added.notified() => {}
+            },
+        }
+    }
+}
+
+fn ended(error: &io::Error) -> String {
+    format!("the connection broke: {error}")
+}

@@ -1,0 +1,15 @@
+//! One connection to one broker: requests are pipelined, answers come in the order of the requests, everything has a
+//! deadline and a bound.
+
+mod driver;
+mod error;
+mod handle;
+mod options;
+mod pieces;
+
+pub use error::CallError;
+pub use handle::{Connection, Pending};
+pub use options::ConnectionOptions;
+
+#[cfg(test)]
+mod tests;
