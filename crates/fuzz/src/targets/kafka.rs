@@ -21,7 +21,7 @@ pub(super) const BODIES: Target = Target {
     about: "reads request and response bodies of every API and version",
     seeds: bodies,
     repair: nothing_to_repair,
-    run: |input| body(input, |body, version, bytes, outcome| check(body, version, bytes, outcome)),
+    run: |input| body(input, check),
     // What decoding may take, and the copy of the body that is decoded here.
     limits: Limits { heap_per_input_byte: Limits::DECODE.heap_per_input_byte + 1, ..Limits::DECODE },
 };
@@ -31,7 +31,7 @@ pub(super) const REWRITE: Target = Target {
     about: "reads bodies and writes what was read, which must be read as the same again",
     seeds: bodies,
     repair: nothing_to_repair,
-    run: |input| body(input, |body, version, bytes, outcome| rewrite(body, version, bytes, outcome)),
+    run: |input| body(input, rewrite),
     limits: Limits { heap_per_input_byte: 16, ..Limits::DECODE },
 };
 

@@ -37,7 +37,9 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A decoder at the start of `body`. `message` is for errors.
     pub fn new(body: &'a Bytes, message: &'static str, version: i16, flexible: bool) -> Self {
-        let memory = body.len().saturating_mul(MEMORY_PER_INPUT_BYTE).saturating_add(MEMORY_ALLOWANCE_BYTES);
+        // An error is an allocation too.
+        let allowance = MEMORY_ALLOWANCE_BYTES - size_of::<DecodeProblem>();
+        let memory = body.len().saturating_mul(MEMORY_PER_INPUT_BYTE).saturating_add(allowance);
         Self { body, rest: body, memory, message, version, flexible }
     }
 
