@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::messages::ApiKey;
+use crate::messages::{ApiKey, api_versions::ApiVersion};
 
 /// An API that the broker serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Served {
     pub key: ApiKey,
     /// The versions that are advertised.
     pub advertised: RangeInclusive<i16>,
-    /// The versions that are answered; all but those of [`Served::since`] are advertised too.
+    /// The versions that are answered; a request of another one closes the connection.
     pub answered: RangeInclusive<i16>,
 }
 
@@ -63,6 +63,37 @@ pub fn find(api_key: i16) -> Option<&'static Served> {
     SERVED.get(index)
 }
 
+/// What an ApiVersions response lists.
+pub fn advertised() -> Vec<ApiVersion> {
+    let version = |Served { key, advertised, .. }: &Served| ApiVersion {
+        api_key: *key as i16,
+        min_version: *advertised.start(),
+        max_version: *advertised.end(),
+    };
+    SERVED.iter().map(version).collect()
+}
+
+/// The table of `docs/kafka-compatibility.md`.
+pub fn markdown() -> String {
+    let mut table = "| key | API | versions | of Kafka 4.3 |\n|---|---|---|---|\n".to_owned();
+    for Served { key, advertised, answered } in SERVED {
+        let mut versions = words(answered);
+        if advertised != answered {
+            versions += &format!(" ({} advertised)", words(advertised));
+        }
+        let kafka = words(&key.schema().versions);
+        table += &format!("| {} | {} | {versions} | {kafka} |\n", *key as i16, key.name());
+    }
+    table
+}
+
+fn words(versions: &RangeInclusive<i16>) -> String {
+    match (versions.start(), versions.end()) {
+        (min, max) if min == max => min.to_string(),
+        (min, max) => format!("{min}\u{2013}{max}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +106,19 @@ mod tests {
             assert!(known.contains(answered.start()) && known.contains(answered.end()), "{key:?}");
             assert!(advertised.contains(answered.start()) && advertised.end() == answered.end(), "{key:?}");
         }
+    }
+
+    #[test]
+    fn the_table_in_docs_is_that_of_the_code() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/kafka-compatibility.md");
+        let text = std::fs::read_to_string(page).unwrap();
+        let (begin, end) = ("<!-- registry: begin -->\n", "<!-- registry: end -->\n");
+        let (before, rest) = text.split_once(begin).expect("the page has the two marks");
+        let (table, after) = rest.split_once(end).expect("the page has the two marks");
+        if std::env::var_os("DMQ_REWRITE").is_some() {
+            std::fs::write(page, format!("{before}{begin}{}{end}{after}", markdown())).unwrap();
+            return;
+        }
+        assert_eq!(table, markdown(), "run this test with DMQ_REWRITE=1 and look at the difference");
     }
 }

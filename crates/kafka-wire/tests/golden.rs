@@ -1,6 +1,13 @@
 //! Messages of every API and version as an independent codec wrote them (`golden/messages.txt`, made by
 //! `scripts/kafka-goldens.py`): they are read, written back to the same bytes, and refused when cut or extended.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;

@@ -1,6 +1,13 @@
 //! Hostile lengths: whatever a body announces, reading it takes at most 4 bytes of memory for each of its bytes and
 //! 1 MiB. Longer than the fuzz targets' inputs, so that a few bytes of wire for a large structure would show.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
 use bytes::Bytes;
 use kafka_wire::{
     codec::{MEMORY_ALLOWANCE_BYTES, MEMORY_PER_INPUT_BYTE},

@@ -109,12 +109,15 @@ impl Encoder {
         debug_assert!(self.flexible && tags.count < 0x7f, "tags are few, and of flexible versions only");
         tags.count += 1;
         self.varint(tag);
+        // Its size comes first but is known last: it is written behind the value, and both change places.
         let start = self.bytes.len();
         value.write(self, field)?;
-        let mut size = Encoder::new(Vec::new(), self.message, self.version, true);
-        size.varint(u32::try_from(self.bytes.len() - start).map_err(|_| self.error(field, TOO_LONG))?);
-        // The value is small and its size unknown before: writing it and moving it up beats computing the size.
-        self.bytes.splice(start..start, size.bytes);
+        let end = self.bytes.len();
+        self.varint(u32::try_from(end - start).map_err(|_| self.error(field, TOO_LONG))?);
+        let size_bytes = self.bytes.len() - end;
+        if let Some(value_and_size) = self.bytes.get_mut(start..) {
+            value_and_size.rotate_right(size_bytes);
+        }
         Ok(())
     }
 
