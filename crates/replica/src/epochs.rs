@@ -28,3 +28,33 @@ pub fn end_of(epochs: &[(LeaderEpoch, Offset)], asked: LeaderEpoch, log_end: Off
         None => Some(EpochEnd { epoch: asked, end }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Epochs 2, 3 and 6 of a log from 10 to 40.
+    const EPOCHS: [(LeaderEpoch, Offset); 3] =
+        [(LeaderEpoch(2), Offset(10)), (LeaderEpoch(3), Offset(20)), (LeaderEpoch(6), Offset(30))];
+
+    fn end(asked: i32) -> (i32, i64) {
+        let end = end_of(&EPOCHS, LeaderEpoch(asked), Offset(40)).unwrap();
+        (end.epoch.0, end.end.0)
+    }
+
+    #[test]
+    fn an_epoch_ends_where_the_next_one_begins() {
+        assert_eq!([end(2), end(3), end(6)], [(2, 20), (3, 30), (6, 40)]);
+    }
+
+    #[test]
+    fn an_epoch_that_wrote_nothing_is_answered_by_the_one_before() {
+        assert_eq!([end(4), end(5), end(7)], [(3, 30), (3, 30), (6, 40)]);
+    }
+
+    #[test]
+    fn what_is_older_than_the_log_ended_where_it_begins() {
+        assert_eq!([end(0), end(1)], [(0, 10), (1, 10)]);
+        assert_eq!(end_of(&[], LeaderEpoch(1), Offset(40)), None);
+    }
+}

@@ -122,22 +122,17 @@ impl Follower {
 
     /// What to fetch now. `None` while nobody leads, and while the log's end is not safe yet: a fetch would claim it.
     pub fn next_fetch(&self, log: &impl ReplicaLog) -> Option<FetchPosition> {
-        let leader = self.leader?;
-        let fetch_offset = log.log_end();
-        if log.confirmed() < fetch_offset {
+        if log.confirmed() < log.log_end() {
             return None;
         }
-        let last_fetched_epoch =
-            log.epochs().last().map(|(epoch, _)| *epoch).filter(|_| log.log_start() < fetch_offset);
-        let (leader_epoch, log_start) = (self.leader_epoch, log.log_start());
-        Some(FetchPosition { leader, leader_epoch, fetch_offset, last_fetched_epoch, log_start })
+        self.position(log)
     }
 
-    /// Whether `asked` is still what would be asked: if not, its answer says nothing about this log.
+    /// Whether `asked` is still what would be asked: if not, its answer says nothing about this log. Two logs that end
+    /// at the same offset with a record of the same epoch are the same.
     pub fn is_current(&self, asked: &FetchPosition, log: &impl ReplicaLog) -> bool {
-        Some(asked.leader) == self.leader
-            && asked.leader_epoch == self.leader_epoch
-            && asked.fetch_offset == log.log_end()
+        let position = self.position(log);
+        position.is_some_and(|now| FetchPosition { log_start: asked.log_start, ..now } == *asked)
     }
 
     /// The leader answered. What comes back is to be done before the lock is let go.
@@ -197,6 +192,18 @@ impl Follower {
     /// Checks the epoch that a consumer's request names as the leader's; none passes.
     pub fn check_epoch(&self, asked: Option<LeaderEpoch>) -> Result<(), WrongEpoch> {
         WrongEpoch::check(asked, self.leader_epoch)
+    }
+
+    fn position(&self, log: &impl ReplicaLog) -> Option<FetchPosition> {
+        let (log_start, fetch_offset) = (log.log_start(), log.log_end());
+        let latest = log.epochs().last().map(|(epoch, _)| *epoch);
+        Some(FetchPosition {
+            leader: self.leader?,
+            leader_epoch: self.leader_epoch,
+            fetch_offset,
+            last_fetched_epoch: latest.filter(|_| log_start < fetch_offset),
+            log_start,
+        })
     }
 
     fn cut(&mut self, to: Offset, log: &impl ReplicaLog) -> Step {

@@ -34,8 +34,8 @@ pub struct IsrProposal {
 pub enum IsrAnswer {
     /// It is done, or was so already: the partition as it is now.
     Committed(Partition),
-    /// It was not done, and nobody will do it any more (INELIGIBLE_REPLICA and the like). Something like it is asked
-    /// for again a little later if it is still wanted.
+    /// It was not done, and will not be by any attempt that is still under way (INELIGIBLE_REPLICA and the like, to
+    /// attempts that all had the same idempotency key). It is asked for again a little later if it is still wanted.
     Refused,
     /// The partition is not what the leader thinks (INVALID_UPDATE_VERSION, FENCED_LEADER_EPOCH): what was asked for
     /// may have been done by an earlier attempt, so it stays possible until newer metadata come.
