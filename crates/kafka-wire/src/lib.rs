@@ -32,8 +32,8 @@
 //! # }
 //! ```
 //! Strings are copied out of the frame; `records` and other bytes are slices of it. A response with
-//! [`Records::Bytes`] is not copied into the answer but stays a [`Piece`] of its own, and [`Records::Deferred`] is a
-//! gap of a known length which the sender fills, for example with `sendfile`.
+//! [`Records::Bytes`] or [`Records::Pieces`] is not copied into the answer: they stay [`Piece`]s of their own.
+//! [`Records::Deferred`] is a gap of a known length which the sender fills, for example with `sendfile`.
 //!
 //! # As a client
 //! [`encode_request`], and [`decode_response`] with the type of the request and the version it was sent in.

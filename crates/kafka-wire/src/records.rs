@@ -7,6 +7,8 @@ use bytes::Bytes;
 pub enum Records {
     /// The batches themselves; when decoded, a slice of the received frame.
     Bytes(Bytes),
+    /// The batches in several pieces, one after the other. Never the result of decoding.
+    Pieces(Vec<Bytes>),
     /// A known number of bytes that only the sender of the frame will put there, for example straight from a
     /// file: see [`crate::Piece::Deferred`]. Never the result of decoding.
     Deferred(u32),
@@ -17,6 +19,7 @@ impl Records {
     pub fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
+            Self::Pieces(pieces) => pieces.iter().map(Bytes::len).sum(),
             Self::Deferred(length) => *length as usize,
         }
     }
@@ -26,11 +29,11 @@ impl Records {
         self.len() == 0
     }
 
-    /// The bytes, if they are here.
+    /// The bytes, if they are here and in one piece; so they are when decoded.
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
-            Self::Deferred(_) => None,
+            Self::Pieces(_) | Self::Deferred(_) => None,
         }
     }
 }
@@ -44,5 +47,11 @@ impl Default for Records {
 impl From<Bytes> for Records {
     fn from(bytes: Bytes) -> Self {
         Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<Bytes>> for Records {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self::Pieces(pieces)
     }
 }

@@ -91,14 +91,14 @@ fn lengths(frame: &Frame) -> Vec<i64> {
         Piece::Bytes(bytes) => bytes.len() as i64,
         Piece::Deferred(length) => -i64::from(length),
     };
-    frame.pieces().map(length).collect()
+    frame.pieces().into_iter().map(length).collect()
 }
 
 #[test]
 fn records_are_sent_without_being_copied() {
     let records = Bytes::from(vec![7; 100_000]);
     let frame = encode_response(1, 17, &fetch_response(vec![records.clone().into()])).unwrap();
-    let pieces: Vec<Piece> = frame.pieces().collect();
+    let pieces = frame.pieces();
     let Piece::Bytes(sent) = &pieces[1] else { panic!() };
     assert_eq!((pieces.len(), sent.as_ptr()), (3, records.as_ptr()));
     // In one, they are where they belong.
@@ -122,7 +122,7 @@ fn deferred_records_are_gaps_of_a_known_length() {
         assert_eq!(gaps, [-5000, -1]);
         assert_eq!(frame.len() as i64, lengths(&frame).iter().map(|length| length.abs()).sum::<i64>());
         // Filled by the sender, it is the frame of the same records in memory.
-        let filled: Vec<u8> = frame.pieces().fold(Vec::new(), |mut sent, piece| {
+        let filled: Vec<u8> = frame.pieces().into_iter().fold(Vec::new(), |mut sent, piece| {
             match piece {
                 Piece::Bytes(bytes) => sent.extend_from_slice(&bytes),
                 Piece::Deferred(length) => sent.resize(sent.len() + length as usize, 9),
@@ -137,9 +137,22 @@ fn deferred_records_are_gaps_of_a_known_length() {
 }
 
 #[test]
+fn records_in_several_pieces_are_sent_as_they_are() {
+    for size in [100, 5000] {
+        let batches: Vec<Bytes> = (0..3).map(|fill| Bytes::from(vec![fill; size])).collect();
+        let frame = encode_response(1, 17, &fetch_response(vec![batches.clone().into()])).unwrap();
+        let one =
+            encode_response(1, 17, &fetch_response(vec![Bytes::from(batches.concat()).into()])).unwrap();
+        assert_eq!(frame.pieces().len(), if size == 100 { 1 } else { 5 });
+        assert_eq!(frame.len(), one.len());
+        assert_eq!(frame.into_bytes(), one.into_bytes());
+    }
+}
+
+#[test]
 fn short_records_do_not_become_pieces() {
     let frame = encode_response(1, 17, &fetch_response(vec![Bytes::from(vec![7; 1024]).into()])).unwrap();
-    assert_eq!(frame.pieces().count(), 1);
+    assert_eq!(frame.pieces().len(), 1);
 }
 
 #[test]

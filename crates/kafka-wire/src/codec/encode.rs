@@ -201,12 +201,16 @@ impl Encoder {
 
     /// Writes the length of `records` and notes that they come here; only short ones are copied.
     pub(crate) fn records(&mut self, records: &Records, field: &'static str) -> Result<(), EncodeError> {
-        self.length(Some(records.len()), field)?;
+        let length = records.len();
+        self.length(Some(length), field)?;
         match records {
-            Records::Bytes(bytes) if bytes.len() <= COPIED_RECORDS_BYTES_MAX => {
-                self.bytes.extend_from_slice(bytes);
+            _ if length == 0 => {}
+            Records::Bytes(bytes) if length <= COPIED_RECORDS_BYTES_MAX => {
+                self.bytes.extend_from_slice(bytes)
             }
-            Records::Deferred(0) => {}
+            Records::Pieces(pieces) if length <= COPIED_RECORDS_BYTES_MAX => {
+                pieces.iter().for_each(|piece| self.bytes.extend_from_slice(piece));
+            }
             records => self.inserts.push(Insert { at: self.bytes.len(), records: records.clone() }),
         }
         Ok(())

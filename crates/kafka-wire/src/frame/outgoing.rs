@@ -39,23 +39,21 @@ impl Frame {
     }
 
     /// The pieces in order; none is empty, and no bytes are copied.
-    pub fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
-        let starts = std::iter::once(0).chain(self.inserts.iter().map(|insert| insert.at));
-        let ends = self.inserts.iter().map(|insert| insert.at).chain([self.encoded.len()]);
-        let inserts = self.inserts.iter().map(Some).chain([None]);
-        starts
-            .zip(ends)
-            .zip(inserts)
-            .flat_map(|((start, end), insert)| {
-                let encoded = Piece::Bytes(self.encoded.slice(start..end));
-                let records = insert.map(|insert| match &insert.records {
-                    Records::Bytes(bytes) => Piece::Bytes(bytes.clone()),
-                    Records::Deferred(length) => Piece::Deferred(*length),
-                });
-                [Some(encoded), records]
-            })
-            .flatten()
-            .filter(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()))
+    pub fn pieces(&self) -> Vec<Piece> {
+        let mut pieces = Vec::with_capacity(2 * self.inserts.len() + 1);
+        let mut sent = 0;
+        for Insert { at, records } in &self.inserts {
+            pieces.push(Piece::Bytes(self.encoded.slice(sent..*at)));
+            sent = *at;
+            match records {
+                Records::Bytes(bytes) => pieces.push(Piece::Bytes(bytes.clone())),
+                Records::Pieces(several) => pieces.extend(several.iter().cloned().map(Piece::Bytes)),
+                Records::Deferred(length) => pieces.push(Piece::Deferred(*length)),
+            }
+        }
+        pieces.push(Piece::Bytes(self.encoded.slice(sent..)));
+        pieces.retain(|piece| !matches!(piece, Piece::Bytes(bytes) if bytes.is_empty()));
+        pieces
     }
 
     /// The whole frame in one, copied if it has records. `None` if some of them are deferred.
