@@ -8,7 +8,7 @@ use runtime::telemetry::LogOptions;
 use crate::{
     commands::{
         bench::BenchCommand, broker::BrokerCommand, broker_node, cluster::ClusterCommand,
-        drill::DrillCommand, metadata::MetadataCommand, metadata_node::MetadataNodeCommand,
+        drill::DrillCommand, log::LogCommand, metadata::MetadataCommand, metadata_node::MetadataNodeCommand,
         raft::RaftCommand, topic::TopicCommand, up::UpCommand,
     },
     connection::ConnectionArgs,
@@ -48,6 +48,9 @@ enum Command {
     /// The metadata and their history
     #[command(subcommand)]
     Metadata(MetadataCommand),
+    /// The files of partitions, looked at without a broker
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Break a cluster on purpose, and see what it costs
     #[command(subcommand)]
     Drill(DrillCommand),
@@ -76,6 +79,10 @@ impl CommandLine {
             Command::Broker(BrokerArgs { options: Some(options), log, command: None }) => {
                 broker_node::run(options, &log)
             }
+            Command::Log(command) => match command.run(self.connection.output) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failure.report(),
+            },
             command => match runtime::executor::block_on(WORKER_THREADS, command.run(&self.connection)) {
                 Ok(Ok(())) => ExitCode::SUCCESS,
                 Ok(Err(failure)) => failure.report(),
@@ -97,7 +104,7 @@ impl Command {
             Self::Metadata(command) => command.run(connection).await,
             Self::Drill(command) => command.run(connection).await,
             Self::Bench(command) => command.run(connection).await,
-            Self::Broker(_) | Self::MetadataNode(_) => Err(Failure::usage(
+            Self::Broker(_) | Self::MetadataNode(_) | Self::Log(_) => Err(Failure::usage(
                 "which broker? `dmq broker --id <id>` runs one, `dmq broker list` shows all",
             )),
         }

@@ -8,7 +8,7 @@
 //! | 3 | a node refused to start: wrong identity, unsafe database, in use |
 //! | 4 | the cluster cannot answer: no node reached, no controller, no quorum; nothing was changed |
 //! | 5 | outcome unknown: the write may or may not have taken effect |
-//! | 6 | a drill ran, and its verdict is FAIL |
+//! | 6 | a drill ran, and its verdict is FAIL; or files were verified, and some are damaged |
 
 use std::{fmt, process::ExitCode};
 
@@ -30,7 +30,7 @@ pub(crate) enum Exit {
     Unavailable = 4,
     /// A write of unknown outcome.
     Unknown = 5,
-    /// A drill's verdict.
+    /// The verdict of a drill, or on files.
     VerdictFail = 6,
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct CheckpointFile {
 impl CheckpointFile {
     /// Reads it. `None`: it is missing or damaged.
     pub(crate) fn read(files: &Files, dir: &Path) -> Result<Option<Checkpoint>, DiskError> {
-        let bytes = read_small(files, &dir.join(CHECKPOINT_NAME))?;
+        let bytes = read_small(files, &dir.join(CHECKPOINT_NAME), *CHECKPOINT_MAGIC)?;
         Ok(bytes.and_then(|bytes| Checkpoint::decode(&bytes)))
     }
 
@@ -172,7 +172,7 @@ pub(crate) fn write_snapshot(files: &Files, path: &Path, derived: &[u8]) -> Resu
 
 /// `None`: it is missing or damaged.
 pub(crate) fn read_snapshot(files: &Files, path: &Path) -> Result<Option<Derived>, DiskError> {
-    let bytes = read_small(files, path)?;
+    let bytes = read_small(files, path, *SNAPSHOT_MAGIC)?;
     Ok(bytes.and_then(|bytes| decode_derived(unseal(*SNAPSHOT_MAGIC, &bytes)?)))
 }
 
@@ -187,14 +187,21 @@ fn unseal(magic: [u8; 8], bytes: &[u8]) -> Option<&[u8]> {
     (found == magic && crc == crc32c::crc32c(body)).then_some(body)
 }
 
-fn read_small(files: &Files, path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+/// Larger files are looked at before they are read into memory.
+const READ_AT_ONCE_BYTES: usize = 1 << 20;
+
+/// `None`: it is missing, or too large for one that does not even begin with `magic`.
+fn read_small(files: &Files, path: &Path, magic: [u8; 8]) -> Result<Option<Vec<u8>>, DiskError> {
     let read = || {
         let file = files.disk().open(path)?;
         let size = usize::try_from(file.size()?).map_err(io::Error::other)?;
-        read_exact_at(&*file, 0, size)
+        if size > READ_AT_ONCE_BYTES && read_exact_at(&*file, 0, magic.len())? != magic {
+            return Ok(None);
+        }
+        read_exact_at(&*file, 0, size).map(Some)
     };
     match read() {
-        Ok(bytes) => Ok(Some(bytes)),
+        Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(DiskError::during("read", path)(error)),
     }

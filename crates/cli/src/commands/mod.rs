@@ -9,6 +9,7 @@ pub(crate) mod broker;
 pub(crate) mod broker_node;
 pub(crate) mod cluster;
 pub(crate) mod drill;
+pub(crate) mod log;
 pub(crate) mod metadata;
 pub(crate) mod metadata_node;
 pub(crate) mod raft;
@@ -49,6 +50,11 @@ fn utc(time_ms: u64) -> String {
     let (seconds, ms) = (ms / 1000, ms % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03}")
+}
+
+/// A time in Unix milliseconds as [`utc`] has it; the number itself where it is before 1970 (-1: no time).
+fn utc_or_number(time_ms: i64) -> String {
+    u64::try_from(time_ms).map_or_else(|_| time_ms.to_string(), utc)
 }
 
 /// Year, month and day of a day since 1970-01-01 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use common::Offset;
+use serde::Serialize;
 
 use super::{Inspector, look::Sizes};
 use crate::{
@@ -60,7 +61,8 @@ pub struct BadBytes {
 }
 
 /// What the index says of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FrameState {
     /// It describes exactly this batch, its whole header included.
     Agrees,

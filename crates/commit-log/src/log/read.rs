@@ -149,7 +149,9 @@ fn rebuild(files: &Files, segment: &Segment) -> Result<Segment, LogError> {
                 ScanEnd::Bad(reason) => reason,
                 ScanEnd::Done => "batches at its end are missing".to_owned(),
             };
-            Err(Damage { segment: segment.base, range: rebuilt.end..segment.end, reason }.into())
+            // Offsets that lead further than the index said are altered themselves: then nothing here is known.
+            let from = if rebuilt.end < segment.end { rebuilt.end } else { segment.base };
+            Err(Damage { segment: segment.base, range: from..segment.end, reason }.into())
         }
     }
 }
@@ -229,7 +231,8 @@ impl ReadPlan {
     fn locate(&mut self, damaged: &mut Vec<Offset>) -> Result<Vec<(Segment, Located)>, LogError> {
         let mut found = Vec::new();
         let mut left = self.max_bytes;
-        for segment in &mut self.segments {
+        let from = self.from;
+        for segment in self.segments.iter_mut().filter(|segment| segment.end > from) {
             let located = with_index(&self.files, segment, damaged, |segment| {
                 segment.locate(&self.files, self.from, self.limit, left)
             })?;

@@ -73,6 +73,9 @@ impl Segment {
                     found.from = self.end_of(&frame);
                     continue;
                 }
+                if frame.end_position() > u64::from(self.size) {
+                    return Err(IndexError::Damaged(index));
+                }
                 let size = found.size().saturating_add(usize::try_from(frame.size).unwrap_or(usize::MAX));
                 let fits = found.frames.is_empty() || size <= max_bytes;
                 if !fits || i64::from(frame.last_delta) >= limit_delta {
