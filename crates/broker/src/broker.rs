@@ -170,7 +170,7 @@ impl Broker {
             discovery: ControllerDiscovery::new(http.clone(), settings.metadata_nodes.clone()),
             http,
             config,
-            registration: settings.registration(port, incarnation_id),
+            registration: settings.registration(port, incarnation_id, data_dir.identity().directory_id),
             image,
             replicas,
             partitions,

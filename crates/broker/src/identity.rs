@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{BrokerId, ClusterId};
+use common::{BrokerId, ClusterId, DirectoryId};
 use runtime::atomic_file::{self, ReadError, WriteError};
 use thiserror::Error;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ pub struct Identity {
     /// The broker that the data belongs to.
     pub broker_id: BrokerId,
     /// This directory, since it was made.
-    pub directory_id: Uuid,
+    pub directory_id: DirectoryId,
 }
 
 /// Why a broker does not start on a directory.
@@ -111,8 +111,11 @@ impl DataDir {
             Some(text) => Identity::parse(&file, &text)?,
             None => {
                 refuse_unnamed_data(path)?;
-                let identity =
-                    Identity { cluster_id: cluster_id.clone(), broker_id, directory_id: Uuid::new_v4() };
+                let identity = Identity {
+                    cluster_id: cluster_id.clone(),
+                    broker_id,
+                    directory_id: DirectoryId(Uuid::new_v4()),
+                };
                 atomic_file::write(&file, FORMAT_VERSION, identity.to_text().as_bytes())?;
                 tracing::info!(event = "data_dir.created", path = %path.display(), directory_id = %identity.directory_id, "a new data directory");
                 identity

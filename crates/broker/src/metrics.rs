@@ -221,7 +221,7 @@ impl Held {
                     .topics()
                     .flat_map(|topic| &topic.partitions)
                     .filter(|partition| partition.leader == Some(broker))
-                    .filter(|partition| partition.isr.len() < partition.replicas.len())
+                    .filter(|partition| partition.isr.len() < partition.settled_replicas())
                     .count() as u64;
             }
             held

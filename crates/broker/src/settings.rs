@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use common::{BrokerId, ClusterId, IncarnationId, config::ClusterConfig};
+use common::{BrokerId, ClusterId, DirectoryId, IncarnationId, config::ClusterConfig};
 use http_api::RegisterBrokerRequest;
 use runtime::services::{self, LoadError};
 use thiserror::Error;
@@ -133,7 +133,12 @@ impl Settings {
     }
 
     /// What the broker says of itself. `port` is what others reach it by.
-    pub fn registration(&self, port: u16, incarnation_id: IncarnationId) -> RegisterBrokerRequest {
+    pub fn registration(
+        &self,
+        port: u16,
+        incarnation_id: IncarnationId,
+        directory_id: DirectoryId,
+    ) -> RegisterBrokerRequest {
         RegisterBrokerRequest {
             broker_id: self.broker_id,
             host: self.advertised_host.clone(),
@@ -141,6 +146,7 @@ impl Settings {
             kafka_port: self.kafka_port,
             rack: self.rack.clone(),
             incarnation_id,
+            directory_id: Some(directory_id),
         }
     }
 }

@@ -14,6 +14,7 @@ use http_api::{
     paths,
     producer_ids::{AllocateProducerIdsRequest, AllocateProducerIdsResponse},
     query::{ClusterQuery, HistoryQuery, RaftLogQuery},
+    reassignments::{ReassignRequest, ReassignResponse, ReassignmentInfo},
     suspicions::{SuspicionRequest, SuspicionResponse},
 };
 
@@ -100,9 +101,19 @@ pub fn suspect(request: &SuspicionRequest) -> Call<SuspicionResponse> {
     Call::leader(Method::POST, paths::SUSPICIONS).json(request)
 }
 
-/// Gives partitions back to their preferred leaders.
-pub fn elect_preferred_leaders(request: &ElectLeadersRequest) -> Call<ElectLeadersResponse> {
+/// Gives partitions back to their preferred leaders, or gives those that have none a leader that may lack records.
+pub fn elect_leaders(request: &ElectLeadersRequest) -> Call<ElectLeadersResponse> {
     Call::write(Method::POST, paths::ELECTIONS).json(request)
+}
+
+/// Moves replicas to other brokers, or cancels moves.
+pub fn reassign_partitions(request: &ReassignRequest) -> Call<ReassignResponse> {
+    Call::write(Method::POST, paths::REASSIGNMENTS).json(request)
+}
+
+/// The moves of replicas that are under way.
+pub fn reassignments() -> Call<Vec<ReassignmentInfo>> {
+    Call::read(paths::REASSIGNMENTS)
 }
 
 /// Asks for a block of producer ids.

@@ -95,6 +95,12 @@ uuid_id!(
     IncarnationId
 );
 
+uuid_id!(
+    /// A broker's data directory, drawn when it was made: a disk that was wiped or replaced under the same broker id has
+    /// another one (KIP-858).
+    DirectoryId
+);
+
 impl From<u64> for NodeId {
     fn from(id: u64) -> Self {
         Self(id)

@@ -13,10 +13,10 @@ pub mod topic_config;
 pub mod topic_name;
 
 pub use ids::{
-    BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, NodeId, PartitionEpoch,
-    PartitionId, Term, TopicId,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, MetadataVersion, NodeId,
+    PartitionEpoch, PartitionId, Term, TopicId,
 };
-pub use model::{Broker, BrokerStatus, Partition, Topic};
+pub use model::{Broker, BrokerStatus, Partition, Reassignment, Topic};
 pub use offset::Offset;
 pub use topic_config::TopicConfig;
 pub use topic_name::TopicName;

@@ -32,8 +32,10 @@ pub const BROKER_RACK_BYTES_MAX: usize = 255;
 
 /// ISR changes in one command.
 pub const ISR_CHANGES_PER_COMMAND_MAX: usize = 10_000;
-/// Partitions named in one preferred leader election.
+/// Partitions named in one election.
 pub const ELECTIONS_PER_COMMAND_MAX: usize = 10_000;
+/// Partitions of one reassignment.
+pub const REASSIGNMENTS_PER_COMMAND_MAX: usize = 10_000;
 /// Producer ids in one block (KIP-730).
 pub const PRODUCER_ID_BLOCK_SIZE: i32 = 1_000;
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    BrokerEpoch, BrokerId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, TopicId, TopicName,
+    BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, TopicId,
+    TopicName, topic_config::MinInsyncReplicas,
 };
 
 /// A topic with all its partitions.
@@ -26,22 +27,62 @@ pub struct Topic {
 }
 
 /// One partition: who holds it, who leads it, who is in sync.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Partition {
     /// Its position within the topic.
     pub id: PartitionId,
-    /// The leader; `None` while no in-sync replica is ONLINE. Always a member of `isr`.
+    /// The leader; `None` while nobody who may lead is ONLINE. Always a member of `isr`.
     pub leader: Option<BrokerId>,
     /// Raised with each change of `leader`, and when the leader is a new incarnation of the former one.
     pub leader_epoch: LeaderEpoch,
     /// Raised with each change of this partition.
     pub partition_epoch: PartitionEpoch,
-    /// All replicas, the preferred leader first. Not empty, no duplicates.
+    /// All replicas, the preferred leader first. Not empty, no duplicates. While they are being reassigned, those that
+    /// are being added come last.
     pub replicas: Vec<BrokerId>,
-    /// The in-sync replicas: a subset of `replicas`, in their order, and never empty (the last ones stay in it
-    /// when they go, so that it is known who may lead again). While there is a leader, all of them are ONLINE.
+    /// The in-sync replicas: a subset of `replicas`, in their order. While there is a leader, all of them are ONLINE.
+    /// The last ones stay in it when they go, so that it is known who may lead again; it is empty only if they came
+    /// back without their disks: then nobody in it is known to have all acknowledged records.
     pub isr: Vec<BrokerId>,
+    /// Replicas that left the ISR when it was, or came, below [`min_isr`](Self::min_isr) (KIP-966): since then the high
+    /// watermark has not moved, so they too have every acknowledged record, and may lead if nobody in the ISR can. In
+    /// the order of `replicas`; empty while the ISR is large enough.
+    ///
+    /// This binds leaders: while the ISR that the controllers have committed is below `min_isr`, the high watermark must
+    /// not move, whatever larger ISR has been proposed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub eligible_leader_replicas: Vec<BrokerId>,
+    /// Where its replicas are moving (KIP-455).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reassignment: Option<Box<Reassignment>>,
+}
+
+/// Replicas that are moving: the new ones copy the data, then the partition's `replicas` become `target`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reassignment {
+    /// What `replicas` are to become, preferred leader first.
+    pub target: Vec<BrokerId>,
+    /// Those of the target that are new: all of them must be in sync before the move is complete.
+    pub adding: Vec<BrokerId>,
+    /// Those of the partition's replicas that are not in the target: they go when it is complete.
+    pub removing: Vec<BrokerId>,
+}
+
+impl Partition {
+    /// How many replicas it has, those not counted that are only being added.
+    pub fn settled_replicas(&self) -> usize {
+        let adding = self.reassignment.as_ref().map_or(0, |moving| moving.adding.len());
+        self.replicas.len().saturating_sub(adding)
+    }
+
+    /// The least ISR with which the high watermark moves, by the settings of the partition's topic: what
+    /// `min.insync.replicas` says, but not more than there are settled replicas.
+    pub fn min_isr(&self, min_insync: MinInsyncReplicas) -> usize {
+        let settled = self.settled_replicas();
+        min_insync.needed(settled).min(settled)
+    }
 }
 
 /// What the controllers think of a broker.
@@ -78,6 +119,12 @@ pub struct Broker {
     pub broker_epoch: BrokerEpoch,
     /// The process that made this registration.
     pub incarnation_id: IncarnationId,
+    /// The disk that its data is on, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_id: Option<DirectoryId>,
+    /// The registration that last came with another disk than the one before: what was on that one is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_lost_at: Option<BrokerEpoch>,
     /// Host name or address that clients and controllers reach it by.
     pub host: String,
     /// Port of its REST API.

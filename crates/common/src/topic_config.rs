@@ -15,7 +15,10 @@ mod registry;
 mod values;
 
 pub use registry::SETTINGS;
-pub use values::{CleanupPolicy, Compression, ThrottledReplicas, TimestampType, TopicConfig};
+pub use values::{
+    CleanupPolicy, Compression, MinInsyncReplicas, ThrottledReplicas, TimestampType, TopicConfig,
+    unclean_leader_election_enable,
+};
 
 /// A setting: what it is called, takes and means.
 #[derive(Debug, Clone, Copy, PartialEq)]

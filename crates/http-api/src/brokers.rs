@@ -1,6 +1,6 @@
 //! Brokers: registration and what the controllers know of each.
 
-use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, IncarnationId, MetadataVersion};
+use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, DirectoryId, IncarnationId, MetadataVersion};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,6 +28,10 @@ pub struct RegisterBrokerRequest {
     pub rack: Option<String>,
     /// Drawn anew at each start of the process.
     pub incarnation_id: IncarnationId,
+    /// Drawn when the data directory was made. A process that does not name the one that its predecessor had has lost the
+    /// data, and is in sync with nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_id: Option<DirectoryId>,
 }
 
 /// Answer to a registration.
@@ -54,6 +58,12 @@ pub struct BrokerInfo {
     pub broker_epoch: BrokerEpoch,
     /// The process that made this registration.
     pub incarnation_id: IncarnationId,
+    /// The disk that its data is on, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_id: Option<DirectoryId>,
+    /// The registration that last came with another disk than the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_lost_at: Option<BrokerEpoch>,
     /// Host name or address.
     pub host: String,
     /// Port of its REST API.
@@ -81,6 +91,8 @@ impl BrokerInfo {
             broker_id: broker.broker_id,
             broker_epoch: broker.broker_epoch,
             incarnation_id: broker.incarnation_id,
+            directory_id: broker.directory_id,
+            disk_lost_at: broker.disk_lost_at,
             host: broker.host.clone(),
             port: broker.port,
             kafka_port: broker.kafka_port,
@@ -104,6 +116,8 @@ impl From<BrokerInfo> for Broker {
             broker_id: info.broker_id,
             broker_epoch: info.broker_epoch,
             incarnation_id: info.incarnation_id,
+            directory_id: info.directory_id,
+            disk_lost_at: info.disk_lost_at,
             host: info.host,
             port: info.port,
             kafka_port: info.kafka_port,

@@ -23,6 +23,7 @@ pub mod problem;
 pub mod producer_ids;
 pub mod query;
 pub mod raft;
+pub mod reassignments;
 mod rejection;
 pub mod storage;
 pub mod suspicions;

@@ -24,8 +24,10 @@ pub const HEARTBEAT: &str = "/api/v1/metadata/heartbeat/{brokerId}";
 pub const ISR: &str = "/api/v1/metadata/isr";
 /// Reports of brokers that may be dead.
 pub const SUSPICIONS: &str = "/api/v1/metadata/suspicions";
-/// Elections of preferred leaders.
+/// Elections of leaders.
 pub const ELECTIONS: &str = "/api/v1/metadata/elections";
+/// Replicas that move to other brokers.
+pub const REASSIGNMENTS: &str = "/api/v1/metadata/reassignments";
 /// Blocks of producer ids.
 pub const PRODUCER_IDS: &str = "/api/v1/metadata/producer-ids";
 /// The feature level.

@@ -122,6 +122,8 @@ error_codes! {
     InvalidIsr = 400, "Invalid ISR", Never;
     /// A wanted ISR member may not be one.
     IneligibleReplica = 409, "Replica may not join the ISR", Never;
+    /// A move of replicas was to be cancelled, but there is none.
+    NoReassignmentInProgress = 404, "No reassignment in progress", Never;
     /// Another change of the quorum is under way.
     MembershipChangeInProgress = 409, "Membership change in progress", Later;
     /// The body is larger than allowed.

@@ -24,7 +24,8 @@ impl From<Rejection> for Problem {
             Rejection::TopicAlreadyExists { topic_name } | Rejection::UnknownTopic { topic_name } => {
                 problem.with("topicName", topic_name.as_str())
             }
-            Rejection::UnknownPartition { topic_name, partition } => {
+            Rejection::UnknownPartition { topic_name, partition }
+            | Rejection::NoReassignmentInProgress { topic_name, partition } => {
                 problem.with("topicName", topic_name.as_str()).with("partition", partition.0)
             }
             Rejection::InternalTopic { topic_name, action } => {
@@ -70,6 +71,7 @@ fn code(rejection: &Rejection) -> ErrorCode {
         Rejection::InvalidUpdateVersion { .. } => ErrorCode::InvalidUpdateVersion,
         Rejection::InvalidIsr { .. } => ErrorCode::InvalidIsr,
         Rejection::IneligibleReplica { .. } => ErrorCode::IneligibleReplica,
+        Rejection::NoReassignmentInProgress { .. } => ErrorCode::NoReassignmentInProgress,
         Rejection::InvalidFeatureLevel { .. } => ErrorCode::InvalidFeatureLevel,
         Rejection::IdempotencyKeyReused { .. } => ErrorCode::IdempotencyKeyReused,
         Rejection::LimitExceeded { .. } => ErrorCode::LimitExceeded,
@@ -96,6 +98,7 @@ mod tests {
             Rejection::TopicAlreadyExists { topic_name: topic_name.clone() },
             Rejection::UnknownTopic { topic_name: topic_name.clone() },
             Rejection::UnknownPartition { topic_name: topic_name.clone(), partition: PartitionId(7) },
+            Rejection::NoReassignmentInProgress { topic_name: topic_name.clone(), partition: PartitionId(7) },
             Rejection::InternalTopic { topic_name, action: "deleted".into() },
             Rejection::UnknownBroker { broker_id },
             Rejection::DuplicateBrokerId { broker_id, broker_epoch: BrokerEpoch(1) },

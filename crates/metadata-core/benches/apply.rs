@@ -41,6 +41,7 @@ impl Cluster {
                 port: 8081,
                 kafka_port: Some(9092),
                 rack: Some(format!("rack-{}", id % 3)),
+                directory_id: None,
                 previous_is_gone: false,
             });
         }

@@ -104,7 +104,12 @@ fn estimated_bytes(event: &Event) -> usize {
 }
 
 fn partitions(partitions: &[Partition]) -> usize {
-    let brokers = |p: &Partition| (p.replicas.len() + p.isr.len()) * size_of::<common::BrokerId>();
+    let brokers = |p: &Partition| {
+        let moving = p.reassignment.as_deref();
+        let moving = moving.map_or(0, |it| it.target.len() + it.adding.len() + it.removing.len());
+        let ids = p.replicas.len() + p.isr.len() + p.eligible_leader_replicas.len() + moving;
+        ids * size_of::<common::BrokerId>()
+    };
     partitions.iter().map(|partition| size_of::<Partition>() + brokers(partition)).sum()
 }
 

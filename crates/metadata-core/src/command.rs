@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use common::{
-    BrokerEpoch, BrokerId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, TopicId, TopicName,
+    BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionId, TopicId,
+    TopicName,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -103,6 +104,10 @@ pub enum Command {
         /// Failure domain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rack: Option<String>,
+        /// The disk that its data is on. If it is not the one that the former incarnation named, the broker has lost
+        /// its data. Absent: unknown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory_id: Option<DirectoryId>,
         /// Whether the leader, which knows who heartbeats, holds the former incarnation for gone. If not, the
         /// incarnation differs, and the former one is not OFFLINE, the registration is refused.
         previous_is_gone: bool,
@@ -145,6 +150,16 @@ pub enum Command {
         /// Which partitions; empty: all.
         partitions: Vec<(TopicName, PartitionId)>,
     },
+    /// Gives partitions that have no leader one of their replicas that is ONLINE, whatever that one lacks.
+    ElectUncleanLeaders {
+        /// Which partitions; empty: all.
+        partitions: Vec<(TopicName, PartitionId)>,
+    },
+    /// Moves replicas, or cancels moves; they succeed or fail one by one (KIP-455).
+    ReassignPartitions {
+        /// What is to move.
+        moves: Vec<Move>,
+    },
     /// Hands out a block of producer ids (KIP-730).
     AllocateProducerIds {
         /// To whom.
@@ -181,6 +196,8 @@ impl Command {
             | Self::RemoveBroker { .. }
             | Self::AlterIsr { .. }
             | Self::ElectPreferredLeaders { .. }
+            | Self::ElectUncleanLeaders { .. }
+            | Self::ReassignPartitions { .. }
             | Self::AllocateProducerIds { .. } => {}
         }
         let mut digest = DigestWriter::new(5);
@@ -215,6 +232,19 @@ pub struct IsrMember {
     pub broker_id: BrokerId,
     /// The epoch of the registration that was seen catching up.
     pub broker_epoch: BrokerEpoch,
+}
+
+/// A partition's replicas are to move, or not to move on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Move {
+    /// Topic.
+    pub topic_name: TopicName,
+    /// Partition.
+    pub partition: PartitionId,
+    /// Where to, preferred leader first; `None` cancels the move that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Vec<BrokerId>>,
 }
 
 #[cfg(test)]
@@ -267,6 +297,7 @@ mod tests {
             port,
             kafka_port: None,
             rack: None,
+            directory_id: None,
             previous_is_gone,
         };
         assert_eq!(register(1, true).fingerprint(), register(1, false).fingerprint());

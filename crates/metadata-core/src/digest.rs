@@ -4,7 +4,7 @@
 
 use std::io;
 
-use common::{Broker, BrokerStatus, Partition, Topic, TopicId};
+use common::{Broker, BrokerId, BrokerStatus, Partition, Topic, TopicId};
 
 /// Folds words into a hash: multiply and fold the halves of the product, as in wyhash.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,18 @@ pub(crate) fn partition(topic_id: TopicId, partition: &Partition) -> u64 {
         .int(partition.partition_epoch.0)
         .word(partition.replicas.len() as u64);
     let replicas = partition.replicas.iter().chain(&partition.isr);
-    replicas.fold(start, |hash, broker| hash.int(broker.0)).finish()
+    let settled = replicas.fold(start, |hash, broker| hash.int(broker.0));
+    let (eligible, moving) = (&partition.eligible_leader_replicas, partition.reassignment.as_deref());
+    if eligible.is_empty() && moving.is_none() {
+        return settled.finish();
+    }
+    let lists = moving.map(|moving| [&moving.target, &moving.adding, &moving.removing]);
+    let lists = [&partition.isr, eligible].into_iter().chain(lists.into_iter().flatten());
+    let hash = Digest::new(6).word(settled.finish());
+    let list = |hash: Digest, ids: &Vec<BrokerId>| {
+        ids.iter().fold(hash.word(ids.len() as u64), |hash, broker| hash.int(broker.0))
+    };
+    lists.fold(hash, list).finish()
 }
 
 /// The hash of a broker.
@@ -118,7 +129,7 @@ pub(crate) fn broker(broker: &Broker) -> u64 {
         BrokerStatus::Draining => 3,
     };
     let rack = broker.rack.as_deref();
-    Digest::new(3)
+    let hash = Digest::new(3)
         .int(broker.broker_id.0)
         .int(broker.broker_epoch.0)
         .bytes(broker.incarnation_id.0.as_bytes())
@@ -127,8 +138,13 @@ pub(crate) fn broker(broker: &Broker) -> u64 {
         .int(broker.kafka_port.map_or(-1, i64::from))
         .word(rack.is_some().into())
         .bytes(rack.unwrap_or_default().as_bytes())
-        .word(status)
-        .finish()
+        .word(status);
+    let (directory, lost) = (broker.directory_id, broker.disk_lost_at);
+    if directory.is_none() && lost.is_none() {
+        return hash.finish();
+    }
+    let id = directory.map(|id| id.0.into_bytes());
+    hash.bytes(id.as_ref().map_or(&[], <[u8; 16]>::as_slice)).int(lost.map_or(-1, |epoch| epoch.0)).finish()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod evolve;
 pub mod liveness;
 pub mod outcome;
 pub mod placement;
+mod reassignment;
 pub mod snapshot;
 pub mod state;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::{Broker, BrokerEpoch, BrokerId, MetadataVersion, Partition, PartitionId, Topic, TopicName};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The result of an applied command. Cheap to clone. Kept with its request id, so that a retry gets the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,12 +30,20 @@ pub enum Outcome {
     /// One result per ISR change, in the order asked.
     IsrChanges {
         /// The partition after the change, or why not.
-        results: Vec<IsrResult>,
+        results: Vec<PartitionResult>,
     },
-    /// One result per election asked for.
+    /// What came of elections.
     Elections {
-        /// How many partitions got their preferred leader back.
+        /// How many partitions got another leader.
         elected: usize,
+        /// One result per partition that was named, in that order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        results: Vec<ElectionResult>,
+    },
+    /// One result per move, in the order asked.
+    Reassignments {
+        /// The partition after the change, or why not.
+        results: Vec<PartitionResult>,
     },
     /// A block of producer ids.
     ProducerIds {
@@ -45,16 +54,42 @@ pub enum Outcome {
     },
 }
 
-/// Result of one ISR change.
+/// Result of one change of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct IsrResult {
+pub struct PartitionResult {
     /// Topic.
     pub topic_name: TopicName,
     /// Partition.
     pub partition: PartitionId,
     /// The partition after the change, or the rejection.
     pub result: Result<Partition, Rejection>,
+}
+
+/// Result of one election.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ElectionResult {
+    /// Topic.
+    pub topic_name: TopicName,
+    /// Partition.
+    pub partition: PartitionId,
+    /// What came of it.
+    pub result: Election,
+    /// Who leads afterwards.
+    pub leader: Option<BrokerId>,
+}
+
+/// What came of an election.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Election {
+    /// The partition has another leader.
+    Elected,
+    /// It had the wanted leader, or any where any will do (Kafka's `ELECTION_NOT_NEEDED`).
+    NotNeeded,
+    /// Nobody could be elected (`PREFERRED_LEADER_NOT_AVAILABLE`, `ELIGIBLE_LEADERS_NOT_AVAILABLE`).
+    NotAvailable,
 }
 
 /// Why a command changed nothing. The text names the thing, the value and the bound.
@@ -183,6 +218,14 @@ pub enum Rejection {
     IneligibleReplica {
         /// Which one and why.
         detail: String,
+    },
+    /// A move was to be cancelled, but the partition does not move.
+    #[error("topic `{topic_name}` partition {partition} is not being reassigned")]
+    NoReassignmentInProgress {
+        /// Topic.
+        topic_name: TopicName,
+        /// Partition.
+        partition: PartitionId,
     },
     /// A feature level that cannot be set.
     #[error("{detail}")]

@@ -5,9 +5,14 @@
 use common::{
     BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch,
     PartitionId, TopicId, TopicName,
-    limits::{BROKERS_MAX, ELECTIONS_PER_COMMAND_MAX, ISR_CHANGES_PER_COMMAND_MAX},
+    limits::{
+        BROKERS_MAX, ELECTIONS_PER_COMMAND_MAX, ISR_CHANGES_PER_COMMAND_MAX, REASSIGNMENTS_PER_COMMAND_MAX,
+    },
 };
-use metadata_core::{Command, Outcome, Proposal, Rejection, State, command::IsrChange};
+use metadata_core::{
+    Command, Outcome, Proposal, Rejection, State,
+    command::{IsrChange, Move},
+};
 use uuid::Uuid;
 
 /// A cluster with as many brokers as there may be.
@@ -25,6 +30,7 @@ fn register(id: usize) -> Command {
         port: 8081,
         kafka_port: None,
         rack: None,
+        directory_id: None,
         previous_is_gone: false,
     }
 }
@@ -69,9 +75,15 @@ fn elements_of_one_command() {
     let alter = Command::AlterIsr { broker_id, broker_epoch, changes };
     assert_eq!(bound(apply(&mut state, alter)), (10_001, 10_000));
 
-    let partitions = vec![(topic_name, PartitionId(0)); ELECTIONS_PER_COMMAND_MAX + 1];
-    let elect = Command::ElectPreferredLeaders { partitions };
+    let partitions = vec![(topic_name.clone(), PartitionId(0)); ELECTIONS_PER_COMMAND_MAX + 1];
+    let elect = Command::ElectPreferredLeaders { partitions: partitions.clone() };
     assert_eq!(bound(apply(&mut state, elect)), (10_001, 10_000));
+    let elect = Command::ElectUncleanLeaders { partitions };
+    assert_eq!(bound(apply(&mut state, elect)), (10_001, 10_000));
+
+    let cancel = Move { topic_name, partition: PartitionId(0), replicas: None };
+    let reassign = Command::ReassignPartitions { moves: vec![cancel; REASSIGNMENTS_PER_COMMAND_MAX + 1] };
+    assert_eq!(bound(apply(&mut state, reassign)), (10_001, 10_000));
 
     let fence = Command::FenceBrokers { brokers: vec![(broker_id, broker_epoch); BROKERS_MAX + 1] };
     assert_eq!(bound(apply(&mut state, fence)), (1_001, 1_000));

@@ -131,6 +131,7 @@ fn partition() -> impl Strategy<Value = Partition> {
             partition_epoch: PartitionEpoch(epoch),
             replicas,
             isr,
+            ..Partition::default()
         },
     )
 }

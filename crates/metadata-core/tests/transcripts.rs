@@ -14,12 +14,13 @@
 use std::{collections::BTreeMap, convert::Infallible, env, fmt::Write, fs, path::Path};
 
 use common::{
-    BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, Partition, PartitionEpoch,
-    PartitionId, TopicId, TopicName,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, MetadataVersion, Partition,
+    PartitionEpoch, PartitionId, TopicId, TopicName,
 };
 use metadata_core::{
     Applied, Command, Event, Outcome, Proposal, Rejection, State,
-    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember},
+    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember, Move},
+    outcome::Election,
 };
 use uuid::Uuid;
 
@@ -122,6 +123,12 @@ impl Story {
             "prefer" => Command::ElectPreferredLeaders {
                 partitions: words.0[1..].iter().map(|word| topic_partition(word)).collect(),
             },
+            "unclean" => Command::ElectUncleanLeaders {
+                partitions: words.0[1..].iter().map(|word| topic_partition(word)).collect(),
+            },
+            "move" => {
+                Command::ReassignPartitions { moves: words.0[1..].iter().map(|it| moved(it)).collect() }
+            }
             "feature-level" => {
                 Command::SetFeatureLevel { level: words.at(1).parse().unwrap(), level_max: FEATURE_LEVEL_MAX }
             }
@@ -137,15 +144,16 @@ impl Story {
         (id, epoch.map_or_else(current, |epoch| BrokerEpoch(epoch.parse().unwrap())))
     }
 
-    /// `register ID PROCESS [gone] [host=H] [rack=R]`
+    /// `register ID PROCESS [gone] [disk=D] [host=H] [rack=R]`
     fn register(&self, words: &Words<'_>) -> Command {
         Command::RegisterBroker {
             broker_id: self.broker(words.at(1)).0,
-            incarnation_id: IncarnationId(Uuid::from_u128(words.at(2).bytes().map(u128::from).sum())),
+            incarnation_id: IncarnationId(Uuid::from_u128(sum(words.at(2)))),
             host: words.value("host").unwrap_or("localhost").to_owned(),
             port: 8081,
             kafka_port: None,
             rack: words.value("rack").map(str::to_owned),
+            directory_id: words.value("disk").map(|disk| DirectoryId(Uuid::from_u128(sum(disk)))),
             previous_is_gone: words.0.contains(&"gone"),
         }
     }
@@ -257,6 +265,21 @@ fn name(word: &str) -> TopicName {
     TopicName::new(word).unwrap()
 }
 
+/// A number for a word.
+fn sum(word: &str) -> u128 {
+    word.bytes().map(u128::from).sum()
+}
+
+/// `orders-0=1,2,3`, or `orders-0=back` to cancel.
+fn moved(word: &str) -> Move {
+    let (partition, replicas) = word.split_once('=').unwrap();
+    let (topic_name, partition) = topic_partition(partition);
+    let ids = |list: &str| {
+        list.split(',').filter(|id| !id.is_empty()).map(|id| BrokerId(id.parse().unwrap())).collect()
+    };
+    Move { topic_name, partition, replicas: (replicas != "back").then(|| ids(replicas)) }
+}
+
 /// `orders-0`.
 fn topic_partition(word: &str) -> (TopicName, PartitionId) {
     let (topic, partition) = word.rsplit_once('-').unwrap();
@@ -265,7 +288,17 @@ fn topic_partition(word: &str) -> (TopicName, PartitionId) {
 
 fn tell(applied: &Applied, results: &mut String) {
     match &applied.result {
-        Ok(Outcome::IsrChanges { results: changes }) => {
+        Ok(Outcome::Elections { results: elections, .. }) => {
+            for election in elections {
+                let (topic, partition) = (&election.topic_name, election.partition);
+                match election.result {
+                    Election::Elected => {}
+                    Election::NotNeeded => writeln!(results, "{topic}-{partition}: no need").unwrap(),
+                    Election::NotAvailable => writeln!(results, "{topic}-{partition}: nobody").unwrap(),
+                }
+            }
+        }
+        Ok(Outcome::IsrChanges { results: changes } | Outcome::Reassignments { results: changes }) => {
             for change in changes {
                 if let Err(rejection) = &change.result {
                     tell_rejection(rejection, results);
@@ -327,14 +360,20 @@ fn tell_event(event: &Event, results: &mut String) {
 fn tell_partition(topic: &TopicName, partition: &Partition, results: &mut String) {
     let ids = |ids: &[BrokerId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let leader = partition.leader.map_or_else(|| "none".to_owned(), |leader| leader.to_string());
-    writeln!(
+    write!(
         results,
-        "{topic}-{}: leader {leader}, ISR {} of {} (leader epoch {}, partition epoch {})",
+        "{topic}-{}: leader {leader}, ISR {} of {}",
         partition.id,
-        ids(&partition.isr),
+        if partition.isr.is_empty() { "none".to_owned() } else { ids(&partition.isr) },
         ids(&partition.replicas),
-        partition.leader_epoch,
-        partition.partition_epoch,
     )
     .unwrap();
+    if !partition.eligible_leader_replicas.is_empty() {
+        write!(results, ", eligible {}", ids(&partition.eligible_leader_replicas)).unwrap();
+    }
+    if let Some(moving) = &partition.reassignment {
+        write!(results, ", moving to {}", ids(&moving.target)).unwrap();
+    }
+    let (leader_epoch, partition_epoch) = (partition.leader_epoch, partition.partition_epoch);
+    writeln!(results, " (leader epoch {leader_epoch}, partition epoch {partition_epoch})").unwrap();
 }

@@ -133,6 +133,7 @@ fn created(position: LogPosition) -> AppliedEntry {
             partition_epoch: common::PartitionEpoch(0),
             replicas: brokers.clone(),
             isr: brokers,
+            ..Partition::default()
         }],
     };
     let change = Change {

@@ -50,6 +50,7 @@ impl Controller {
                 port: 1,
                 kafka_port: None,
                 rack: None,
+                directory_id: None,
                 previous_is_gone: true,
             },
             2 | 3 => Command::CreateTopic {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use common::{BrokerId, BrokerStatus, IncarnationId, NodeId, Term};
+use common::{BrokerId, BrokerStatus, DirectoryId, IncarnationId, NodeId, Term};
 use http_api::{
     BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, Delta, DeltaSet, ErrorCode, HeartbeatRequest,
     HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo, headers, paths,
@@ -37,6 +37,7 @@ pub(super) fn registration(
     incarnation: Uuid,
     host: String,
     port: u16,
+    directory_id: Option<DirectoryId>,
     gone: bool,
 ) -> Command {
     Command::RegisterBroker {
@@ -46,6 +47,7 @@ pub(super) fn registration(
         port,
         kafka_port: None,
         rack: None,
+        directory_id,
         previous_is_gone: gone,
     }
 }
@@ -111,8 +113,9 @@ async fn register(State((id, shared)): Node, Json(request): Json<RegisterBrokerR
     };
     core.registrations += 1;
     let gone = core.previous_is_gone;
-    let RegisterBrokerRequest { broker_id, host, port, incarnation_id, .. } = request;
-    match core.apply(registration(broker_id, incarnation_id.0, host, port, gone)).result {
+    let RegisterBrokerRequest { broker_id, host, port, incarnation_id, directory_id, .. } = request;
+    let command = registration(broker_id, incarnation_id.0, host, port, directory_id, gone);
+    match core.apply(command).result {
         Ok(Outcome::Broker { broker }) => {
             let response = RegisterBrokerResponse {
                 broker_id,

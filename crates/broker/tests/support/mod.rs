@@ -163,7 +163,7 @@ impl Quorum {
 
     /// A broker that exists, but has no process in this test.
     pub(crate) fn register_other(&self, id: i32) {
-        let command = answers::registration(BrokerId(id), Uuid::new_v4(), "localhost".into(), 9, true);
+        let command = answers::registration(BrokerId(id), Uuid::new_v4(), "localhost".into(), 9, None, true);
         self.apply(command).result.unwrap();
     }
 

@@ -80,7 +80,7 @@ impl ClusterView {
             topics: image.topics.len(),
             partitions: image.total_partitions,
             offline_partitions: partitions().filter(|partition| partition.leader.is_none()).count(),
-            under_replicated_partitions: partitions().filter(|p| p.isr.len() < p.replicas.len()).count(),
+            under_replicated_partitions: partitions().filter(|p| p.isr.len() < p.settled_replicas()).count(),
             nodes,
             brokers: image.brokers,
             problems: Vec::new(),

@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod metadata;
 pub(crate) mod metadata_node;
 pub(crate) mod raft;
+pub(crate) mod replicas;
 pub(crate) mod topic;
 pub(crate) mod up;
 

@@ -1,4 +1,4 @@
-//! `dmq topic`: create, list, describe, alter and delete topics.
+//! `dmq topic`: create, list, describe, alter and delete topics. (Leaders and replicas: see [`super::replicas`].)
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,7 @@ use common::BrokerId;
 use http_api::{AlterTopicRequest, CreateTopicRequest, TopicInfo};
 use serde::Serialize;
 
+use super::replicas::{ReplicaCommand, movement};
 use crate::{
     connection::ConnectionArgs,
     exit::Failure,
@@ -67,6 +68,8 @@ pub(crate) enum TopicCommand {
         /// Its name
         name: String,
     },
+    #[command(flatten)]
+    Replicas(ReplicaCommand),
 }
 
 /// Replicas of each partition.
@@ -81,6 +84,7 @@ impl TopicCommand {
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
         let client = connection.client()?;
         match self {
+            Self::Replicas(command) => command.run(connection).await,
             Self::Create { name, partitions, replication_factor, configs, assignment } => {
                 let mut request = CreateTopicRequest {
                     topic_name: name,
@@ -166,7 +170,7 @@ impl Render for TopicList {
             Table::new(["TOPIC", "PARTITIONS", "REPLICATION", "OFFLINE", "UNDER-REPLICATED", "CONFIGS"]);
         for topic in &self.0 {
             let offline = topic.partitions.iter().filter(|partition| partition.leader.is_none()).count();
-            let under = topic.partitions.iter().filter(|p| p.isr.len() < p.replicas.len()).count();
+            let under = topic.partitions.iter().filter(|p| p.isr.len() < p.settled_replicas()).count();
             table.row([
                 topic.topic_name.to_string(),
                 topic.num_partitions.to_string(),
@@ -191,7 +195,16 @@ impl Render for TopicInfo {
             self.replication_factor,
             settings(&self.configs)
         )?;
-        let mut table = Table::new(["PARTITION", "LEADER", "LEADER EPOCH", "EPOCH", "REPLICAS", "ISR"]);
+        let mut table = Table::new([
+            "PARTITION",
+            "LEADER",
+            "LEADER EPOCH",
+            "EPOCH",
+            "REPLICAS",
+            "ISR",
+            "ELIGIBLE",
+            "MOVES",
+        ]);
         for partition in &self.partitions {
             table.row([
                 partition.id.to_string(),
@@ -200,6 +213,8 @@ impl Render for TopicInfo {
                 partition.partition_epoch.to_string(),
                 comma_separated(&partition.replicas),
                 comma_separated(&partition.isr),
+                comma_separated(&partition.eligible_leader_replicas),
+                movement(partition),
             ]);
         }
         table.write(out)

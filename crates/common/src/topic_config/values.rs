@@ -50,8 +50,8 @@ pub struct TopicConfig {
     pub min_cleanable_dirty_ratio: f64,
     /// `min.compaction.lag.ms`.
     pub min_compaction_lag_ms: i64,
-    /// `min.insync.replicas`, where the topic sets it: see [`TopicConfig::min_insync_replicas`].
-    min_insync_replicas: Option<usize>,
+    /// `min.insync.replicas`: see [`TopicConfig::min_insync_replicas`] and [`Partition::min_isr`](crate::Partition::min_isr).
+    pub min_insync: MinInsyncReplicas,
     /// `preallocate`.
     pub preallocate: bool,
     /// `retention.bytes`; `None`: no bound.
@@ -171,7 +171,7 @@ impl TopicConfig {
             },
             min_cleanable_dirty_ratio: texts.value("min.cleanable.dirty.ratio"),
             min_compaction_lag_ms: texts.value("min.compaction.lag.ms"),
-            min_insync_replicas: texts.set("min.insync.replicas"),
+            min_insync: MinInsyncReplicas::of(configs),
             preallocate: texts.flag("preallocate"),
             retention_bytes: u64::try_from(texts.value::<i64>("retention.bytes")).ok(),
             retention_ms: Some(texts.value("retention.ms")).filter(|ms| *ms >= 0),
@@ -179,16 +179,37 @@ impl TopicConfig {
             segment_index_bytes: texts.value("segment.index.bytes"),
             segment_jitter_ms: texts.value("segment.jitter.ms"),
             segment_ms: texts.value("segment.ms"),
-            unclean_leader_election_enable: texts.flag("unclean.leader.election.enable"),
+            unclean_leader_election_enable: unclean_leader_election_enable(configs),
         }
     }
 
-    /// How many in-sync replicas acks=all needs in a partition that has so many replicas: what the topic says, even if
-    /// that is more than there are; else the default, capped by the replicas so that a topic with one replica works.
+    /// How many in-sync replicas acks=all needs in a partition that has so many replicas
+    /// ([`Partition::settled_replicas`](crate::Partition::settled_replicas)).
     pub fn min_insync_replicas(&self, replicas: usize) -> usize {
-        let default = MIN_INSYNC_REPLICAS_DEFAULT.min(replicas);
-        self.min_insync_replicas.unwrap_or(default).max(1)
+        self.min_insync.needed(replicas)
     }
+}
+
+/// `min.insync.replicas` as a topic sets it, or does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinInsyncReplicas(Option<usize>);
+
+impl MinInsyncReplicas {
+    /// What these settings say.
+    pub fn of(configs: &BTreeMap<String, String>) -> Self {
+        Self(Texts(configs).set("min.insync.replicas"))
+    }
+
+    /// How many in-sync replicas acks=all needs where there are so many replicas: what the topic says, even if that is
+    /// more than there are; else the default, capped by the replicas so that a topic with one replica works.
+    pub fn needed(self, replicas: usize) -> usize {
+        self.0.unwrap_or_else(|| MIN_INSYNC_REPLICAS_DEFAULT.min(replicas)).max(1)
+    }
+}
+
+/// Whether a replica that may lack acknowledged records leads when no other can, by these settings.
+pub fn unclean_leader_election_enable(configs: &BTreeMap<String, String>) -> bool {
+    Texts(configs).flag("unclean.leader.election.enable")
 }
 
 /// Settings by name, as text.

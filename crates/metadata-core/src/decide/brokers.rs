@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use common::{
-    Broker, BrokerEpoch, BrokerId, BrokerStatus, Partition,
+    Broker, BrokerEpoch, BrokerId, BrokerStatus, DirectoryId, Partition,
     limits::{BROKER_HOST_BYTES_MAX, BROKER_RACK_BYTES_MAX, BROKERS_MAX},
 };
 
 use super::{
-    Decision, done,
+    Decision, candidates, done,
     partitions::{change_in, topics_of},
     within,
 };
-use crate::{Event, Outcome, Rejection, State, election::settle};
+use crate::{
+    Event, Outcome, Rejection, State,
+    election::{Rules, lose, settle},
+};
 
 /// Registers a broker process.
 ///
@@ -21,6 +24,7 @@ use crate::{Event, Outcome, Rejection, State, election::settle};
 /// - Another incarnation takes the id over, unless the holder is alive. For the partitions this is the old process
 ///   going and the new one coming: it leaves the ISRs in which others are ONLINE, since what it had not fsynced is
 ///   lost, and where it leads on, it does so under a new leader epoch, which fences its former self (KAFKA-18106).
+/// - One that comes without the disk that the holder had has nothing: it leaves every ISR, also as the last one (KIP-858).
 pub(super) fn register(state: &State, broker: Broker, previous_is_gone: bool) -> Decision {
     validate(&broker)?;
     let id = broker.broker_id;
@@ -29,22 +33,50 @@ pub(super) fn register(state: &State, broker: Broker, previous_is_gone: bool) ->
         return registered(broker, Vec::new());
     };
     if holder.incarnation_id == broker.incarnation_id {
-        let renewed = Broker { broker_epoch: holder.broker_epoch, status: holder.status, ..broker };
-        if renewed == *holder {
-            return Ok((Outcome::Broker { broker: renewed }, Vec::new()));
-        }
-        return registered(renewed, Vec::new());
+        return renew(holder, broker);
     }
     if holder.status != BrokerStatus::Offline && !previous_is_gone {
         return Err(Rejection::DuplicateBrokerId { broker_id: id, broker_epoch: holder.broker_epoch });
     }
+    let disk_lost = holder.directory_id.is_some() && holder.directory_id != broker.directory_id;
+    let disk_lost_at = if disk_lost { Some(broker.broker_epoch) } else { holder.disk_lost_at };
     let others_online = |other| other != id && state.brokers.is_online(other);
     let all_online = |other| other == id || state.brokers.is_online(other);
-    let restarts = |partition: &Partition| {
-        let without = settle(partition, others_online);
-        settle(without.as_ref().unwrap_or(partition), all_online).or(without)
+    let restarts = |rules: Rules, partition: &Partition| {
+        let others = candidates(state, &others_online);
+        // Where it is the last one, it comes back at once: no reason to prefer somebody who may lack records.
+        let without = if disk_lost {
+            let lost = lose(partition, rules, id);
+            settle(lost.as_ref().unwrap_or(partition), rules, others).or(lost)
+        } else {
+            settle(partition, rules.clean(), others)
+        };
+        let all = candidates(state, &all_online);
+        settle(without.as_ref().unwrap_or(partition), rules, all).or(without)
     };
-    registered(broker, change_in(state, state.partitions.topics_of(id), restarts))
+    let partitions = change_in(state, state.partitions.topics_of(id), restarts);
+    registered(Broker { disk_lost_at, ..broker }, partitions)
+}
+
+/// The process that holds the id says again who it is.
+fn renew(holder: &Broker, broker: Broker) -> Decision {
+    if holder.directory_id != broker.directory_id {
+        let named = |id: Option<DirectoryId>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        return Err(Rejection::InvalidRegistration {
+            detail: format!(
+                "broker {}: the process that registered with directory id {} names {} now",
+                broker.broker_id,
+                named(holder.directory_id),
+                named(broker.directory_id)
+            ),
+        });
+    }
+    let Broker { broker_epoch, status, disk_lost_at, .. } = *holder;
+    let renewed = Broker { broker_epoch, status, disk_lost_at, ..broker };
+    if renewed == *holder {
+        return Ok((Outcome::Broker { broker: renewed }, Vec::new()));
+    }
+    registered(renewed, Vec::new())
 }
 
 fn registered(broker: Broker, partitions: Vec<Event>) -> Decision {
@@ -115,7 +147,8 @@ fn leave<'a>(
     let stays_online = |id| !going.contains_key(&id) && state.brokers.is_online(id);
     let mut events: Vec<_> = going.values().map(|broker| status_changed(broker, status)).collect();
     let topics = topics_of(state, going.keys().copied());
-    events.extend(change_in(state, topics, |partition| settle(partition, stays_online)));
+    let of = candidates(state, &stays_online);
+    events.extend(change_in(state, topics, |rules, partition| settle(partition, rules, of)));
     done(events)
 }
 
@@ -128,9 +161,8 @@ pub(super) fn unfence(state: &State, broker_id: BrokerId, broker_epoch: BrokerEp
     }
     let is_online = |id| id == broker_id || state.brokers.is_online(id);
     let mut events = vec![status_changed(broker, BrokerStatus::Online)];
-    events.extend(change_in(state, state.partitions.leaderless_topics(), |partition| {
-        settle(partition, is_online)
-    }));
+    let (of, waiting) = (candidates(state, &is_online), state.partitions.leaderless_topics());
+    events.extend(change_in(state, waiting, |rules, partition| settle(partition, rules, of)));
     done(events)
 }
 

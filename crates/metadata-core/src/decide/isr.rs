@@ -1,60 +1,38 @@
 //! ISR changes asked for by partition leaders (KIP-497), each a compare-and-set on the topic's identity, the leader
 //! epoch and the partition epoch.
 
-use std::collections::BTreeMap;
+use common::{BrokerEpoch, BrokerId, BrokerStatus, Partition, limits::ISR_CHANGES_PER_COMMAND_MAX};
 
-use common::{
-    BrokerEpoch, BrokerId, BrokerStatus, Partition, PartitionId, TopicId, TopicName,
-    limits::ISR_CHANGES_PER_COMMAND_MAX,
-};
-
-use super::{Decision, within};
+use super::{Decision, partitions::Changes, within};
 use crate::{
-    Event, Outcome, Rejection, State,
+    Outcome, Rejection, State,
     command::{IsrChange, IsrMember},
-    election,
-    evolve::position,
-    outcome::IsrResult,
+    election::{self, Rules},
+    outcome::PartitionResult,
 };
-
-/// Partitions changed so far by this command, which later changes of the command build upon.
-type Changed = BTreeMap<TopicName, (TopicId, BTreeMap<PartitionId, Partition>)>;
 
 /// Applies each change, or says why not.
 pub(super) fn alter(state: &State, caller: BrokerId, epoch: BrokerEpoch, changes: &[IsrChange]) -> Decision {
     state.current_broker(caller, epoch)?;
     within("ISR changes of one request", changes.len(), ISR_CHANGES_PER_COMMAND_MAX)?;
-    let mut changed = Changed::new();
-    let results = changes.iter().map(|change| IsrResult {
+    let mut changed = Changes::default();
+    let results = changes.iter().map(|change| PartitionResult {
         topic_name: change.topic_name.clone(),
         partition: change.partition,
         result: alter_one(state, caller, change, &mut changed),
     });
     let results = results.collect();
-    let event = |(topic_name, (topic_id, partitions)): (_, (_, BTreeMap<_, _>))| Event::PartitionsChanged {
-        topic_name,
-        topic_id,
-        partitions: partitions.into_values().collect(),
-    };
-    Ok((Outcome::IsrChanges { results }, changed.into_iter().map(event).collect()))
+    Ok((Outcome::IsrChanges { results }, changed.into_events()))
 }
 
 fn alter_one(
     state: &State,
     caller: BrokerId,
     change: &IsrChange,
-    changed: &mut Changed,
+    changed: &mut Changes,
 ) -> Result<Partition, Rejection> {
     let IsrChange { topic_name, partition: id, .. } = change;
-    let topic = state
-        .topic(topic_name.as_str())
-        .ok_or_else(|| Rejection::UnknownTopic { topic_name: topic_name.clone() })?;
-    let stored = position(*id).and_then(|position| topic.partitions.get(position));
-    let earlier = changed.get(topic_name).and_then(|(_, partitions)| partitions.get(id));
-    let current = earlier
-        .or(stored)
-        .ok_or_else(|| Rejection::UnknownPartition { topic_name: topic_name.clone(), partition: *id })?;
-
+    let (topic, current) = changed.current(state, topic_name, *id)?;
     if topic.topic_id != change.topic_id {
         let detail = format!(
             "topic `{topic_name}` has id {}, not {}: it was created again since",
@@ -66,12 +44,10 @@ fn alter_one(
     check_members(state, current, caller, change)?;
     let wanted = |replica: &BrokerId| change.new_isr.iter().any(|member| member.broker_id == *replica);
     let isr = current.replicas.iter().copied().filter(wanted).collect();
-    let Some(after) = election::change(current, current.leader, isr) else {
-        return Ok(current.clone());
-    };
-    let entry = changed.entry(topic_name.clone()).or_insert_with(|| (topic.topic_id, BTreeMap::new()));
-    entry.1.insert(*id, after.clone());
-    Ok(after)
+    let after = election::change(current, Rules::of(topic), current.leader, isr);
+    let partition = after.as_ref().unwrap_or(current).clone();
+    changed.add(topic, after);
+    Ok(partition)
 }
 
 /// The caller must lead the partition, and know its present state.

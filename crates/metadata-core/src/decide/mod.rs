@@ -7,11 +7,12 @@ mod features;
 mod isr;
 mod partitions;
 mod producer_ids;
+mod reassignments;
 mod topics;
 
 use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, MetadataVersion};
 
-use crate::{Command, Event, Outcome, Rejection, State};
+use crate::{Command, Event, Outcome, Rejection, State, election::Candidates};
 
 /// What a command does: the answer and the events that make it so; or why it does nothing.
 pub type Decision = Result<(Outcome, Vec<Event>), Rejection>;
@@ -56,12 +57,15 @@ impl State {
                 port,
                 kafka_port,
                 rack,
+                directory_id,
                 previous_is_gone,
             } => {
                 let broker = Broker {
                     broker_id: *broker_id,
                     broker_epoch: BrokerEpoch(index.0.cast_signed()),
                     incarnation_id: *incarnation_id,
+                    directory_id: *directory_id,
+                    disk_lost_at: None,
                     host: host.clone(),
                     port: *port,
                     kafka_port: *kafka_port,
@@ -82,6 +86,8 @@ impl State {
                 isr::alter(self, *broker_id, *broker_epoch, changes)
             }
             Command::ElectPreferredLeaders { partitions } => partitions::elect_preferred(self, partitions),
+            Command::ElectUncleanLeaders { partitions } => partitions::elect_uncleanly(self, partitions),
+            Command::ReassignPartitions { moves } => reassignments::reassign(self, moves),
             Command::AllocateProducerIds { broker_id, broker_epoch } => {
                 producer_ids::allocate(self, *broker_id, *broker_epoch)
             }
@@ -97,6 +103,11 @@ impl State {
         }
         Err(Rejection::StaleBrokerEpoch { broker_id, given, current: broker.broker_epoch })
     }
+}
+
+/// The state's brokers, of whom these are ONLINE.
+fn candidates<'a>(state: &'a State, is_online: &'a dyn Fn(BrokerId) -> bool) -> Candidates<'a> {
+    Candidates { brokers: &state.brokers, is_online }
 }
 
 /// An answer that says whether the command changed anything, and the events if it did.

@@ -11,9 +11,10 @@ use common::{
     topic_config::{self, InvalidTopicConfig},
 };
 
-use super::{Decision, within};
+use super::{Decision, candidates, within};
 use crate::{
     Event, Outcome, Rejection, State,
+    election::{Rules, change, settle},
     placement::{Candidate, Wanted, place},
 };
 
@@ -80,12 +81,17 @@ pub(super) fn alter(
         topic_config::validate(&altered.configs).map_err(invalid_config)?;
         let (topic_name, configs) = (topic_name.clone(), altered.configs.clone());
         events.push(Event::TopicConfigsChanged { topic_name, topic_id, configs });
+        events.extend(under_new_rules(state, topic, &mut altered));
     }
     if let Some(wanted) = num_partitions {
         let existing = topic.partitions.len();
         let added = check_partitions(state, wanted, existing)?;
         if added > 0 {
-            let replicas = assign(state, existing, added, topic.replication_factor, seed)?;
+            // As many as the topic has now, if its replicas were reassigned since it was created.
+            let factor = topic.partitions.first().map(Partition::settled_replicas);
+            let factor = factor.and_then(|factor| i16::try_from(factor).ok());
+            let factor = factor.unwrap_or(topic.replication_factor);
+            let replicas = assign(state, existing, added, factor, seed)?;
             let partitions = partitions_from(existing, replicas);
             altered.partitions.extend_from_slice(&partitions);
             events.push(Event::PartitionsAdded { topic_name, topic_id, partitions });
@@ -93,6 +99,27 @@ pub(super) fn alter(
     }
     let topic = if events.is_empty() { Arc::clone(topic) } else { Arc::new(altered) };
     Ok((Outcome::Topic { topic }, events))
+}
+
+/// What other settings change at once: who is eligible, whether a move is complete, and whether a partition without a
+/// leader may have one now.
+fn under_new_rules(state: &State, topic: &Topic, altered: &mut Topic) -> Option<Event> {
+    let rules = Rules::new(&altered.configs);
+    if rules == Rules::of(topic) {
+        return None;
+    }
+    let is_online = |id| state.brokers.is_online(id);
+    let of = candidates(state, &is_online);
+    let mut partitions = Vec::new();
+    for partition in &mut altered.partitions {
+        let same = change(partition, rules, partition.leader, partition.isr.clone());
+        if let Some(after) = settle(same.as_ref().unwrap_or(partition), rules, of).or(same) {
+            *partition = after.clone();
+            partitions.push(after);
+        }
+    }
+    let (topic_name, topic_id) = (topic.topic_name.clone(), topic.topic_id);
+    (!partitions.is_empty()).then_some(Event::PartitionsChanged { topic_name, topic_id, partitions })
 }
 
 /// Deletes a topic.
@@ -249,6 +276,8 @@ fn partitions_from(first: usize, replicas: Vec<Vec<BrokerId>>) -> Vec<Partition>
         partition_epoch: PartitionEpoch::default(),
         isr: replicas.clone(),
         replicas,
+        eligible_leader_replicas: Vec::new(),
+        reassignment: None,
     };
     (first..).zip(replicas).map(partition).collect()
 }

@@ -26,6 +26,8 @@ impl Cluster {
                 broker_id: BrokerId(id),
                 broker_epoch: BrokerEpoch(epoch),
                 incarnation_id: IncarnationId(Uuid::nil()),
+                directory_id: None,
+                disk_lost_at: None,
                 host: "localhost".to_owned(),
                 port: 1,
                 kafka_port: None,

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use common::{
-    Broker, Partition, Topic,
+    Broker, BrokerId, Partition, Topic,
     limits::{BROKERS_MAX, PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, REPLICATION_FACTOR_MAX, TOPICS_MAX},
     topic_config,
 };
 
 use super::{Delta, PartitionIndex, State};
-use crate::command::{FEATURE_LEVEL_INITIAL, FEATURE_LEVEL_MAX};
+use crate::{
+    command::{FEATURE_LEVEL_INITIAL, FEATURE_LEVEL_MAX},
+    election::Rules,
+    reassignment::{complete, settled},
+};
 
 /// Refuses with a text unless the condition holds.
 macro_rules! ensure {
@@ -27,17 +31,20 @@ impl State {
     /// 1. The feature level is one this build knows, and producer ids are never negative.
     /// 2. Broker epochs are Raft indexes up to the version, no two alike; ids are not negative.
     /// 3. Partition `i` stands at position `i`. Its replicas are registered brokers, at least one, none twice.
-    /// 4. Its ISR is a subset of the replicas, in their order, and never empty.
-    /// 5. It has a leader exactly if a member of its ISR is ONLINE. The leader is in the ISR, and then the whole ISR is ONLINE.
-    /// 6. Topic names share no collision key, ids are unique, settings are valid.
-    /// 7. Everything stays within [`common::limits`].
-    /// 8. Every index and digest is what it would be if it were built anew.
+    /// 4. Its ISR and its eligible replicas are subsets of the replicas, in their order, and share nothing; nobody is
+    ///    eligible while the ISR is large enough for the high watermark to move.
+    /// 5. It has a leader exactly if somebody in the ISR or eligible is ONLINE; or, if its topic allows unclean elections,
+    ///    anybody who is not only being added. The leader is in the ISR, and then the whole ISR is ONLINE.
+    /// 6. A move leads from the settled replicas, which come first, to its target; it is not complete.
+    /// 7. Topic names share no collision key, ids are unique, settings are valid.
+    /// 8. Everything stays within [`common::limits`].
+    /// 9. Every index and digest is what it would be if it were built anew.
     pub fn check_invariants(&self) -> Result<(), String> {
         self.check_entities()?;
         self.check_indexes()
     }
 
-    /// Invariants 1 to 7, for a state whose indexes were just built.
+    /// Invariants 1 to 8, for a state whose indexes were just built.
     pub(crate) fn check_entities(&self) -> Result<(), String> {
         let level = self.features.level;
         let levels = FEATURE_LEVEL_INITIAL..=FEATURE_LEVEL_MAX;
@@ -81,15 +88,15 @@ impl State {
         for (position, partition) in topic.partitions.iter().enumerate() {
             let id = partition.id.0;
             ensure!(usize::try_from(id) == Ok(position), "topic {name}: partition {id} stands at {position}");
-            self.check_partition(partition)
+            self.check_partition(partition, Rules::of(topic))
                 .map_err(|error| format!("topic {name} partition {id}: {error}"))?;
         }
         Ok(())
     }
 
-    fn check_partition(&self, partition: &Partition) -> Result<(), String> {
+    fn check_partition(&self, partition: &Partition, rules: Rules) -> Result<(), String> {
         let Partition { leader, leader_epoch, partition_epoch, replicas, isr, .. } = partition;
-        ensure!((1..=REPLICATION_FACTOR_MAX).contains(&replicas.len()), "{} replicas", replicas.len());
+        ensure!((1..=2 * REPLICATION_FACTOR_MAX).contains(&replicas.len()), "{} replicas", replicas.len());
         ensure!(leader_epoch.0 >= 0 && partition_epoch.0 >= 0, "an epoch is negative: {partition:?}");
         for (position, replica) in replicas.iter().enumerate() {
             ensure!(self.broker(*replica).is_some(), "replica {replica} is not registered");
@@ -98,22 +105,35 @@ impl State {
                 "two replicas on {replica}"
             );
         }
-        ensure!(!isr.is_empty(), "the ISR is empty");
-        let mut rest = replicas.iter();
-        let ordered = isr.iter().all(|member| rest.any(|replica| replica == member));
-        ensure!(ordered, "ISR {isr:?} is no part of replicas {replicas:?} in their order");
-        let online = isr.iter().filter(|member| self.brokers.is_online(**member)).count();
+        let eligible = &partition.eligible_leader_replicas;
+        for (what, members) in [("ISR", isr), ("eligible", eligible)] {
+            let mut rest = replicas.iter();
+            let ordered = members.iter().all(|member| rest.any(|replica| replica == member));
+            ensure!(ordered, "{what} {members:?} is no part of replicas {replicas:?} in their order");
+        }
+        ensure!(!eligible.iter().any(|id| isr.contains(id)), "eligible {eligible:?} and in the ISR {isr:?}");
+        let min_isr = partition.min_isr(rules.min_insync);
+        ensure!(
+            eligible.is_empty() || isr.len() < min_isr,
+            "eligible {eligible:?} though the ISR {isr:?} has {min_isr}"
+        );
+        let is_online = |id: &&BrokerId| self.brokers.is_online(**id);
         match leader {
             Some(leader) => {
                 ensure!(isr.contains(leader), "leader {leader} is not in the ISR {isr:?}");
-                ensure!(online == isr.len(), "led by {leader}, but not all of the ISR {isr:?} is ONLINE");
+                let offline = isr.iter().find(|member| !is_online(member));
+                ensure!(offline.is_none(), "led by {leader}, but {offline:?} of the ISR is not ONLINE");
             }
-            None => ensure!(online == 0, "no leader, but one of the ISR {isr:?} is ONLINE"),
+            None => {
+                let unclean = if rules.unclean { settled(partition) } else { &[] };
+                let able = isr.iter().chain(eligible).chain(unclean).find(is_online);
+                ensure!(able.is_none(), "no leader, but {able:?} may lead: {partition:?}");
+            }
         }
-        Ok(())
+        check_move(partition, rules)
     }
 
-    /// Invariant 8.
+    /// Invariant 9.
     fn check_indexes(&self) -> Result<(), String> {
         let mut partitions = PartitionIndex::default();
         for topic in self.topics() {
@@ -131,4 +151,28 @@ impl State {
         ensure!(self.requests.indexes_hold(), "request indexes differ from rebuilt ones");
         Ok(())
     }
+}
+
+fn check_move(partition: &Partition, rules: Rules) -> Result<(), String> {
+    let Some(moving) = partition.reassignment.as_deref() else { return Ok(()) };
+    let (target, settled) = (&moving.target, settled(partition));
+    ensure!((1..=REPLICATION_FACTOR_MAX).contains(&target.len()), "{} replicas in the target", target.len());
+    let distinct: BTreeSet<_> = target.iter().collect();
+    ensure!(distinct.len() == target.len(), "the target {target:?} has a replica twice");
+    let beyond = |ids: &[BrokerId], others: &[BrokerId]| {
+        ids.iter().copied().filter(|id| !others.contains(id)).collect::<Vec<_>>()
+    };
+    ensure!(moving.adding == beyond(target, settled), "{moving:?} does not add to {settled:?} what it says");
+    ensure!(
+        moving.removing == beyond(settled, target),
+        "{moving:?} does not take from {settled:?} what it says"
+    );
+    ensure!(
+        partition.replicas.ends_with(&moving.adding),
+        "{moving:?} adds what is not last in {partition:?}"
+    );
+    let mut completed = partition.clone();
+    complete(&mut completed, rules);
+    ensure!(completed == *partition, "the move is complete: {partition:?}");
+    Ok(())
 }

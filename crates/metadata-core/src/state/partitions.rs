@@ -17,7 +17,9 @@ pub(crate) struct PartitionIndex {
     leaderless: Tally,
     /// Partitions whose leader is not their first replica.
     non_preferred: Tally,
-    /// Partitions whose ISR lacks a replica.
+    /// Partitions whose replicas are moving.
+    moving: Tally,
+    /// Partitions whose ISR lacks replicas; one that is only being added does not count.
     under_replicated: usize,
     /// Only brokers that hold a replica.
     hosted: BTreeMap<BrokerId, Hosted>,
@@ -46,6 +48,7 @@ pub(crate) struct Delta {
     total: isize,
     leaderless: isize,
     non_preferred: isize,
+    moving: isize,
     under_replicated: isize,
     /// Replicas and leaderships.
     brokers: BTreeMap<BrokerId, (isize, isize)>,
@@ -70,8 +73,11 @@ impl Delta {
         if partition.leader != partition.replicas.first().copied() {
             self.non_preferred += one;
         }
-        if partition.isr.len() < partition.replicas.len() {
+        if partition.isr.len() < partition.settled_replicas() {
             self.under_replicated += one;
+        }
+        if partition.reassignment.is_some() {
+            self.moving += one;
         }
         for replica in &partition.replicas {
             self.brokers.entry(*replica).or_default().0 += one;
@@ -90,6 +96,7 @@ impl PartitionIndex {
         self.under_replicated = self.under_replicated.saturating_add_signed(delta.under_replicated);
         self.leaderless.add(topic, delta.leaderless);
         self.non_preferred.add(topic, delta.non_preferred);
+        self.moving.add(topic, delta.moving);
         self.digest = self.digest.wrapping_add(delta.digest);
         for (broker, (replicas, leaders)) in delta.brokers {
             if (replicas, leaders) == (0, 0) {
@@ -116,6 +123,10 @@ impl PartitionIndex {
         self.non_preferred.total
     }
 
+    pub(crate) fn moving(&self) -> usize {
+        self.moving.total
+    }
+
     pub(crate) fn under_replicated(&self) -> usize {
         self.under_replicated
     }
@@ -140,6 +151,11 @@ impl PartitionIndex {
     /// Topics with partitions that their preferred leader does not lead, by name.
     pub(crate) fn non_preferred_topics(&self) -> impl Iterator<Item = &TopicName> {
         self.non_preferred.topics.keys()
+    }
+
+    /// Topics with partitions whose replicas are moving, by name.
+    pub(crate) fn moving_topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.moving.topics.keys()
     }
 
     /// Topics that `broker` holds replicas of, by name.

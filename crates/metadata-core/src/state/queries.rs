@@ -104,6 +104,21 @@ impl State {
         self.partitions.non_preferred()
     }
 
+    /// Partitions whose replicas are moving.
+    pub fn reassigning_partitions(&self) -> usize {
+        self.partitions.moving()
+    }
+
+    /// The topics with partitions whose replicas are moving, by name. Costs as much as there are.
+    pub fn reassigning_topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.partitions.moving_topics().filter_map(|name| self.topic(name.as_str()))
+    }
+
+    /// The topics with partitions that another than their preferred leader leads, or nobody, by name.
+    pub fn non_preferred_topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.partitions.non_preferred_topics().filter_map(|name| self.topic(name.as_str()))
+    }
+
     /// Requests remembered for their idempotency keys.
     pub fn remembered_requests(&self) -> usize {
         self.requests.len()

@@ -42,7 +42,8 @@ impl Remembered {
     fn partitions(&self) -> usize {
         match &self.result {
             Ok(Outcome::Topic { topic }) => topic.partitions.len(),
-            Ok(Outcome::IsrChanges { results }) => results.len(),
+            Ok(Outcome::IsrChanges { results } | Outcome::Reassignments { results }) => results.len(),
+            Ok(Outcome::Elections { results, .. }) => results.len(),
             _ => 0,
         }
     }
@@ -121,25 +122,17 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
-    use common::{LeaderEpoch, Partition, PartitionEpoch, PartitionId, Topic, TopicId, TopicName};
+    use common::{Partition, Topic, TopicId, TopicName};
 
     use super::*;
 
     fn entry(id: usize, time_ms: u64, partitions: usize) -> Remembered {
-        let partition = Partition {
-            id: PartitionId(0),
-            leader: None,
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: PartitionEpoch(0),
-            replicas: Vec::new(),
-            isr: Vec::new(),
-        };
         let topic = Topic {
             topic_name: TopicName::new("a").unwrap(),
             topic_id: TopicId(RequestId::nil()),
             replication_factor: 1,
             configs: [].into(),
-            partitions: vec![partition; partitions],
+            partitions: vec![Partition::default(); partitions],
         };
         Remembered {
             request_id: RequestId::from_u128(id as u128),

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use common::{
-    Broker, BrokerEpoch, BrokerId, BrokerStatus, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion,
-    Partition, PartitionEpoch, PartitionId, Topic, TopicId, TopicName,
+    Broker, BrokerEpoch, BrokerId, BrokerStatus, ClusterId, DirectoryId, IncarnationId, LeaderEpoch,
+    MetadataVersion, Partition, PartitionEpoch, PartitionId, Reassignment, Topic, TopicId, TopicName,
 };
 use metadata_core::{
     Before, Command, Event, Outcome, Record, Rejection,
-    command::{IsrChange, IsrMember},
-    outcome::IsrResult,
+    command::{IsrChange, IsrMember, Move},
+    outcome::{Election, ElectionResult, PartitionResult},
 };
 use uuid::Uuid;
 
@@ -32,17 +32,17 @@ macro_rules! variants {
 
 variants!(COMMANDS, command_name, Command:
     CreateTopic AlterTopic DeleteTopic RegisterBroker FenceBrokers UnfenceBroker DrainBroker RemoveBroker AlterIsr
-    ElectPreferredLeaders AllocateProducerIds SetFeatureLevel);
+    ElectPreferredLeaders ElectUncleanLeaders ReassignPartitions AllocateProducerIds SetFeatureLevel);
 variants!(EVENTS, event_name, Event:
     TopicCreated TopicConfigsChanged PartitionsAdded PartitionsChanged TopicDeleted BrokerRegistered
     BrokerStatusChanged BrokerRemoved ProducerIdsAllocated FeatureLevelChanged);
 variants!(OUTCOMES, outcome_name, Outcome:
-    Topic TopicDeleted Broker Done IsrChanges Elections ProducerIds);
+    Topic TopicDeleted Broker Done IsrChanges Elections Reassignments ProducerIds);
 variants!(REJECTIONS, rejection_name, Rejection:
     InvalidTopicName InvalidPartitions InvalidReplicationFactor InvalidAssignment InvalidConfig TopicAlreadyExists
     UnknownTopic UnknownPartition InternalTopic UnknownBroker DuplicateBrokerId StaleBrokerEpoch BrokerHoldsReplicas
-    InvalidRegistration FencedLeaderEpoch InvalidUpdateVersion InvalidIsr IneligibleReplica InvalidFeatureLevel
-    IdempotencyKeyReused LimitExceeded);
+    InvalidRegistration FencedLeaderEpoch InvalidUpdateVersion InvalidIsr IneligibleReplica
+    NoReassignmentInProgress InvalidFeatureLevel IdempotencyKeyReused LimitExceeded);
 variants!(RECORDS, record_name, Record: Header Broker Topic Request);
 variants!(BEFORES, before_name, Before:
     Nothing Topic Configs NumPartitions Partitions Broker Status NextProducerId FeatureLevel);
@@ -74,7 +74,24 @@ fn partition(id: i32, leader: Option<i32>, isr: &[i32]) -> Partition {
         partition_epoch: PartitionEpoch(5),
         replicas: ids(&[101, 102, 103]),
         isr: ids(isr),
+        eligible_leader_replicas: Vec::new(),
+        reassignment: None,
     }
+}
+
+/// A partition whose replicas move from 101, 102, 103 to 104, 102, 103, and whose ISR is too small.
+fn moving_partition() -> Partition {
+    let moving = Reassignment { target: ids(&[104, 102, 103]), adding: ids(&[104]), removing: ids(&[101]) };
+    Partition {
+        replicas: ids(&[101, 102, 103, 104]),
+        eligible_leader_replicas: ids(&[102]),
+        reassignment: Some(Box::new(moving)),
+        ..partition(1, Some(101), &[101])
+    }
+}
+
+fn directory_id() -> DirectoryId {
+    DirectoryId(Uuid::from_u128(0x9d0e_4b7a_5c3f_42e8_b1d6_8a2f_7e9c_0b15))
 }
 
 fn topic() -> Arc<Topic> {
@@ -92,6 +109,8 @@ fn broker() -> Broker {
         broker_id: BrokerId(101),
         broker_epoch: BrokerEpoch(17),
         incarnation_id: incarnation_id(),
+        directory_id: Some(directory_id()),
+        disk_lost_at: Some(BrokerEpoch(17)),
         host: "localhost".to_owned(),
         port: 8081,
         kafka_port: Some(19092),
@@ -101,7 +120,14 @@ fn broker() -> Broker {
 }
 
 fn plain_broker() -> Broker {
-    Broker { kafka_port: None, rack: None, status: BrokerStatus::Draining, ..broker() }
+    Broker {
+        directory_id: None,
+        disk_lost_at: None,
+        kafka_port: None,
+        rack: None,
+        status: BrokerStatus::Draining,
+        ..broker()
+    }
 }
 
 pub(crate) fn commands() -> Vec<Sample<Command>> {
@@ -116,15 +142,17 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
         placement_seed: 9_007_199_254_740_993,
         internal,
     };
-    let registered = |kafka_port, rack: Option<&str>, previous_is_gone| Command::RegisterBroker {
-        broker_id,
-        incarnation_id: incarnation_id(),
-        host: "localhost".to_owned(),
-        port: 8081,
-        kafka_port,
-        rack: rack.map(str::to_owned),
-        previous_is_gone,
-    };
+    let registered =
+        |kafka_port, rack: Option<&str>, directory_id, previous_is_gone| Command::RegisterBroker {
+            broker_id,
+            incarnation_id: incarnation_id(),
+            host: "localhost".to_owned(),
+            port: 8081,
+            kafka_port,
+            rack: rack.map(str::to_owned),
+            directory_id,
+            previous_is_gone,
+        };
     let altered = |num_partitions, configs| Command::AlterTopic {
         topic_name: name(),
         num_partitions,
@@ -142,6 +170,7 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
             IsrMember { broker_id: BrokerId(102), broker_epoch: BrokerEpoch(18) },
         ],
     };
+    let moved = |replicas| Move { topic_name: name(), partition: PartitionId(1), replicas };
     let configs = [("retention.ms".to_owned(), "86400000".to_owned())].into();
     let assignments = Some(vec![ids(&[101, 102, 103]), ids(&[102, 103, 101])]);
     let settings =
@@ -152,8 +181,8 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
         ("", altered(Some(6), settings.into())),
         ("minimal", altered(None, [].into())),
         ("", Command::DeleteTopic { topic_name: name() }),
-        ("", registered(Some(19092), Some("a"), true)),
-        ("minimal", registered(None, None, false)),
+        ("", registered(Some(19092), Some("a"), Some(directory_id()), true)),
+        ("minimal", registered(None, None, None, false)),
         (
             "",
             Command::FenceBrokers {
@@ -165,6 +194,8 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
         ("", Command::RemoveBroker { broker_id }),
         ("", Command::AlterIsr { broker_id, broker_epoch, changes: vec![change] }),
         ("", Command::ElectPreferredLeaders { partitions: vec![(name(), PartitionId(0))] }),
+        ("", Command::ElectUncleanLeaders { partitions: vec![(name(), PartitionId(0))] }),
+        ("", Command::ReassignPartitions { moves: vec![moved(Some(ids(&[104, 102, 103]))), moved(None)] }),
         ("", Command::AllocateProducerIds { broker_id, broker_epoch }),
         ("", Command::SetFeatureLevel { level: 1, level_max: 2 }),
     ]
@@ -176,6 +207,7 @@ pub(crate) fn events() -> Vec<Sample<Event>> {
     let partitions = vec![partition(1, Some(102), &[102, 103])];
     let named = || (topic_name.clone(), topic_id);
     let (configs_of, added_to, changed_in, deleted) = (named(), named(), named(), named());
+    let moving_in = named();
     vec![
         ("", Event::TopicCreated { topic: topic() }),
         (
@@ -195,6 +227,14 @@ pub(crate) fn events() -> Vec<Sample<Event>> {
             },
         ),
         ("", Event::PartitionsChanged { topic_name: changed_in.0, topic_id: changed_in.1, partitions }),
+        (
+            "moving",
+            Event::PartitionsChanged {
+                topic_name: moving_in.0,
+                topic_id: moving_in.1,
+                partitions: vec![moving_partition()],
+            },
+        ),
         ("", Event::TopicDeleted { topic_name: deleted.0, topic_id: deleted.1 }),
         ("", Event::BrokerRegistered { broker: broker() }),
         ("minimal", Event::BrokerRegistered { broker: plain_broker() }),
@@ -206,10 +246,21 @@ pub(crate) fn events() -> Vec<Sample<Event>> {
 }
 
 pub(crate) fn outcomes() -> Vec<Sample<Outcome>> {
-    let result = |result| IsrResult { topic_name: name(), partition: PartitionId(1), result };
+    let result = |result| PartitionResult { topic_name: name(), partition: PartitionId(1), result };
     let results = vec![
         result(Ok(partition(1, Some(101), &[101, 102]))),
         result(Err(Rejection::UnknownTopic { topic_name: name() })),
+    ];
+    let election = |partition, result, leader| ElectionResult {
+        topic_name: name(),
+        partition: PartitionId(partition),
+        result,
+        leader,
+    };
+    let elections = vec![
+        election(0, Election::NotNeeded, Some(BrokerId(101))),
+        election(1, Election::Elected, Some(BrokerId(102))),
+        election(2, Election::NotAvailable, None),
     ];
     vec![
         ("", Outcome::Topic { topic: topic() }),
@@ -217,7 +268,9 @@ pub(crate) fn outcomes() -> Vec<Sample<Outcome>> {
         ("", Outcome::Broker { broker: broker() }),
         ("", Outcome::Done { changed: true }),
         ("", Outcome::IsrChanges { results }),
-        ("", Outcome::Elections { elected: 4 }),
+        ("", Outcome::Elections { elected: 1, results: elections }),
+        ("all", Outcome::Elections { elected: 4, results: Vec::new() }),
+        ("", Outcome::Reassignments { results: vec![result(Ok(moving_partition()))] }),
         ("", Outcome::ProducerIds { first: 2_000, count: 1_000 }),
     ]
 }
@@ -244,6 +297,7 @@ pub(crate) fn rejections() -> Vec<Sample<Rejection>> {
         ("", Rejection::InvalidUpdateVersion { detail: detail() }),
         ("", Rejection::InvalidIsr { detail: detail() }),
         ("", Rejection::IneligibleReplica { detail: detail() }),
+        ("", Rejection::NoReassignmentInProgress { topic_name: name(), partition: PartitionId(1) }),
         ("", Rejection::InvalidFeatureLevel { detail: detail() }),
         ("", Rejection::IdempotencyKeyReused { request_id: incarnation_id().0 }),
         (

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use common::{
-    BrokerEpoch, BrokerId, BrokerStatus, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, Partition,
-    PartitionEpoch, PartitionId, TopicId, TopicName,
+    BrokerEpoch, BrokerId, BrokerStatus, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, MetadataVersion,
+    Partition, PartitionEpoch, PartitionId, TopicId, TopicName,
 };
 use metadata_core::{
     Command, Proposal, Record, State,
-    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember},
+    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember, Move},
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -38,7 +38,7 @@ pub(crate) struct Step {
 /// Sequences of steps.
 pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = (
-        (0..28_u8, 0..8_u8, any::<u8>(), 0..4_u8, any::<u8>(), 0..8_u8),
+        (0..34_u8, 0..8_u8, any::<u8>(), 0..4_u8, any::<u8>(), 0..8_u8),
         (any::<u64>(), any::<u8>(), any::<i16>()),
     );
     let step = step.prop_map(|((kind, broker, name, partition, number, hostile), (seed, key, clock))| Step {
@@ -95,6 +95,14 @@ impl Step {
                     _ => vec![(self.topic_name(), self.partition_id()); 2],
                 },
             },
+            28..=31 => self.reassign(state),
+            32 => Command::ElectUncleanLeaders {
+                partitions: match self.number % 3 {
+                    0 => vec![],
+                    _ => vec![(self.topic_name(), self.partition_id()); 2],
+                },
+            },
+            33 => self.alter_rules(),
             26 => Command::AllocateProducerIds { broker_id, broker_epoch },
             _ => Command::SetFeatureLevel { level: (self.number % 3).into(), level_max: FEATURE_LEVEL_MAX },
         }
@@ -125,6 +133,11 @@ impl Step {
             port: 8080,
             kafka_port: Some(9092),
             rack: (!self.seed.is_multiple_of(5)).then(|| format!("rack-{}", self.broker % 3)),
+            directory_id: match self.seed / 5 % 8 {
+                0 => None,
+                1 => Some(DirectoryId(Uuid::from_u128(1))),
+                _ => Some(DirectoryId(Uuid::from_u128(0))),
+            },
             previous_is_gone: self.number >= 128,
         }
     }
@@ -161,6 +174,40 @@ impl Step {
             .into(),
             placement_seed: self.seed,
         }
+    }
+
+    /// Settings that say who may lead.
+    fn alter_rules(&self) -> Command {
+        let setting = |name: &str, value: Option<String>| (name.to_owned(), value);
+        let min = (!self.number.is_multiple_of(4)).then(|| (self.number % 4).to_string());
+        let unclean = (self.seed.is_multiple_of(4)).then(|| "true".to_owned());
+        Command::AlterTopic {
+            topic_name: self.topic_name(),
+            num_partitions: None,
+            configs: [
+                setting("min.insync.replicas", min),
+                setting("unclean.leader.election.enable", unclean),
+            ]
+            .into(),
+            placement_seed: self.seed,
+        }
+    }
+
+    /// Moves one partition, and cancels the move of another, or of the same.
+    fn reassign(&self, state: &State) -> Command {
+        let name = self.topic_name();
+        let known = state.topic(name.as_str()).map_or(1, |topic| topic.partitions.len());
+        let partition = i32::from(self.partition) % i32::try_from(known).unwrap().max(1);
+        let all = (0..6).map(BrokerId).cycle().skip(usize::from(self.broker));
+        let mut target: Vec<_> = all.take(1 + usize::from(self.number % 3)).collect();
+        if self.hostile == 0 {
+            target.push(self.broker_id());
+        }
+        let moved = |partition, replicas| Move { topic_name: name.clone(), partition, replicas };
+        let start = moved(PartitionId(partition), Some(target));
+        let cancel = moved(PartitionId(i32::from(self.number / 4 % 3)), None);
+        let cancels = self.seed.is_multiple_of(3);
+        Command::ReassignPartitions { moves: if cancels { vec![cancel, start] } else { vec![start] } }
     }
 
     /// Changes to two partitions, of which the first may be named twice. The caller is the leader, mostly.

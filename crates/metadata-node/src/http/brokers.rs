@@ -52,6 +52,7 @@ pub(super) async fn register(
         port: request.port,
         kafka_port: request.kafka_port,
         rack: request.rack,
+        directory_id: request.directory_id,
         previous_is_gone,
     };
     let (outcome, metadata_version) = writer.for_broker(request.broker_id).propose(command).await?;

@@ -15,11 +15,12 @@ use super::{
     writer::{Writer, unexpected},
 };
 
-/// Elect preferred leaders
+/// Elect leaders
 ///
-/// Gives partitions back to their preferred leaders where these are in sync and online. Without a body: all.
+/// Gives partitions back to their preferred leaders where these are in sync and online. Without a body: all. With
+/// `unclean`, gives those that have no leader one of their replicas that is online: acknowledged records may be lost.
 #[utoipa::path(
-    post, operation_id = "electPreferredLeaders", path = paths::ELECTIONS, tag = "topics", params(WriteQuery),
+    post, operation_id = "electLeaders", path = paths::ELECTIONS, tag = "topics", params(WriteQuery),
     request_body(content = Option<ElectLeadersRequest>, content_type = "application/json"),
     responses(
         (status = 200, body = ElectLeadersResponse),
@@ -32,11 +33,16 @@ pub(super) async fn post(
     writer: Writer,
     OptionalBody(request): OptionalBody<ElectLeadersRequest>,
 ) -> Answer<Json<ElectLeadersResponse>> {
-    let wanted = request.unwrap_or_default().partitions;
-    let partitions = wanted.into_iter().map(|wanted| (wanted.topic_name, wanted.partition)).collect();
-    match writer.propose(Command::ElectPreferredLeaders { partitions }).await? {
-        (Outcome::Elections { elected }, metadata_version) => {
-            Ok(Json(ElectLeadersResponse { elected, metadata_version }))
+    let ElectLeadersRequest { partitions, unclean } = request.unwrap_or_default();
+    let partitions = partitions.into_iter().map(|wanted| (wanted.topic_name, wanted.partition)).collect();
+    let command = match unclean {
+        false => Command::ElectPreferredLeaders { partitions },
+        true => Command::ElectUncleanLeaders { partitions },
+    };
+    match writer.propose(command).await? {
+        (Outcome::Elections { elected, results }, metadata_version) => {
+            let results = results.into_iter().map(Into::into).collect();
+            Ok(Json(ElectLeadersResponse { elected, metadata_version, results }))
         }
         (other, _) => Err(unexpected(&other)),
     }

@@ -7,7 +7,7 @@ use http_api::{
     paths,
     query::WriteQuery,
 };
-use metadata_core::{Command, Outcome, outcome::IsrResult};
+use metadata_core::{Command, Outcome, outcome::PartitionResult};
 
 use super::{
     body::Body,
@@ -44,7 +44,7 @@ pub(super) async fn alter(
     }
 }
 
-fn shown(IsrResult { topic_name, partition, result }: IsrResult) -> IsrChangeResult {
+fn shown(PartitionResult { topic_name, partition, result }: PartitionResult) -> IsrChangeResult {
     let (state, problem) = match result {
         Ok(state) => (Some(state), None),
         Err(rejection) => (None, Some(rejection.into())),

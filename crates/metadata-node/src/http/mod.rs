@@ -26,6 +26,7 @@ mod params;
 mod producer_ids;
 mod raft;
 pub(crate) mod raft_rpc;
+mod reassignments;
 mod refusal;
 mod responses;
 mod router;

@@ -29,7 +29,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     api::Api, brokers, cluster, controller, elections, features, health, heartbeat, history, isr, members,
-    producer_ids, raft, raft_rpc, refusal::Refusal, suspicions, topics,
+    producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions, topics,
 };
 use crate::metrics::{Metrics, RouteMetrics};
 
@@ -115,6 +115,7 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
         .routes(guarded(routes!(isr::alter)))
         .routes(guarded(routes!(suspicions::post)))
         .routes(guarded(routes!(elections::post)))
+        .routes(guarded(routes!(reassignments::post, reassignments::list)))
         .routes(guarded(routes!(producer_ids::allocate)))
         .routes(guarded(routes!(features::get, features::set)))
         .routes(guarded(routes!(history::get)))

@@ -192,6 +192,10 @@ pub(super) struct PartitionRow {
     /// Broker ids, separated by commas: each database has its own brackets around them.
     pub(super) replicas: String,
     pub(super) isr: String,
+    pub(super) eligible: String,
+    pub(super) adding: String,
+    /// `None`: its replicas do not move.
+    pub(super) target: Option<String>,
 }
 
 /// A row of `brokers`.
@@ -205,6 +209,8 @@ pub(super) struct BrokerRow {
     pub(super) kafka_port: Option<i64>,
     pub(super) rack: Option<String>,
     pub(super) status: &'static str,
+    pub(super) directory_id: Option<String>,
+    pub(super) disk_lost_at: Option<i64>,
 }
 
 /// A row of `metadata_events`.

@@ -46,21 +46,27 @@ UPDATE topics SET configs = rows.configs::json
 FROM UNNEST($1::text[], $2::text[]) AS rows (topic_name, configs) WHERE topics.topic_name = rows.topic_name";
 
 const PUT_PARTITIONS: &str = "
-INSERT INTO partitions (topic_name, partition, leader, leader_epoch, partition_epoch, replicas, isr)
-SELECT topic_name, partition, leader, leader_epoch, partition_epoch, replicas::bigint[], isr::bigint[]
-FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
-    AS rows (topic_name, partition, leader, leader_epoch, partition_epoch, replicas, isr)
+INSERT INTO partitions (topic_name, partition, leader, leader_epoch, partition_epoch, replicas, isr, eligible, adding,
+    target)
+SELECT topic_name, partition, leader, leader_epoch, partition_epoch, replicas::bigint[], isr::bigint[],
+    eligible::bigint[], adding::bigint[], target::bigint[]
+FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::text[])
+    AS rows (topic_name, partition, leader, leader_epoch, partition_epoch, replicas, isr, eligible, adding, target)
 ON CONFLICT (topic_name, partition) DO UPDATE SET leader = excluded.leader,
     leader_epoch = excluded.leader_epoch, partition_epoch = excluded.partition_epoch,
-    replicas = excluded.replicas, isr = excluded.isr";
+    replicas = excluded.replicas, isr = excluded.isr, eligible = excluded.eligible, adding = excluded.adding,
+    target = excluded.target";
 
 const PUT_BROKERS: &str = "
-INSERT INTO brokers (broker_id, broker_epoch, incarnation_id, host, port, kafka_port, rack, status)
+INSERT INTO brokers (broker_id, broker_epoch, incarnation_id, host, port, kafka_port, rack, status,
+    directory_id, disk_lost_at)
 SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[],
-    $8::text[])
+    $8::text[], $9::text[], $10::bigint[])
 ON CONFLICT (broker_id) DO UPDATE SET broker_epoch = excluded.broker_epoch,
     incarnation_id = excluded.incarnation_id, host = excluded.host, port = excluded.port,
-    kafka_port = excluded.kafka_port, rack = excluded.rack, status = excluded.status";
+    kafka_port = excluded.kafka_port, rack = excluded.rack, status = excluded.status,
+    directory_id = excluded.directory_id, disk_lost_at = excluded.disk_lost_at";
 
 const ADD_EVENTS: &str = "
 INSERT INTO metadata_events (version, seq, time_ms, author, request_id, kind, subject, before, after)
@@ -241,7 +247,10 @@ async fn put_partitions(connection: &mut PgConnection, rows: &[PartitionRow]) ->
         .bind(array(rows, |row| row.leader_epoch))
         .bind(array(rows, |row| row.partition_epoch))
         .bind(array(rows, |row| format!("{{{}}}", row.replicas)))
-        .bind(array(rows, |row| format!("{{{}}}", row.isr)));
+        .bind(array(rows, |row| format!("{{{}}}", row.isr)))
+        .bind(array(rows, |row| format!("{{{}}}", row.eligible)))
+        .bind(array(rows, |row| format!("{{{}}}", row.adding)))
+        .bind(array(rows, |row| row.target.as_ref().map(|ids| format!("{{{ids}}}"))));
     execute(connection, query).await
 }
 
@@ -254,7 +263,9 @@ async fn put_brokers(connection: &mut PgConnection, rows: &[BrokerRow]) -> Resul
         .bind(array(rows, |row| row.port))
         .bind(array(rows, |row| row.kafka_port))
         .bind(array(rows, |row| row.rack.as_deref()))
-        .bind(array(rows, |row| row.status));
+        .bind(array(rows, |row| row.status))
+        .bind(array(rows, |row| row.directory_id.as_deref()))
+        .bind(array(rows, |row| row.disk_lost_at));
     execute(connection, query).await
 }
 

@@ -219,6 +219,7 @@ impl Pending {
     fn put_partitions(&mut self, topic_name: &Arc<str>, partitions: &[Partition]) {
         for partition in partitions {
             let id = i64::from(partition.id.0);
+            let moving = partition.reassignment.as_deref();
             let row = PartitionRow {
                 topic_name: Arc::clone(topic_name),
                 partition: id,
@@ -227,6 +228,9 @@ impl Pending {
                 partition_epoch: i64::from(partition.partition_epoch.0),
                 replicas: id_list(&partition.replicas),
                 isr: id_list(&partition.isr),
+                eligible: id_list(&partition.eligible_leader_replicas),
+                adding: moving.map(|moving| id_list(&moving.adding)).unwrap_or_default(),
+                target: moving.map(|moving| id_list(&moving.target)),
             };
             self.partitions.insert((Arc::clone(topic_name), id), row);
         }
@@ -242,6 +246,8 @@ impl Pending {
             kafka_port: broker.kafka_port.map(i64::from),
             rack: broker.rack.as_deref().map(text),
             status: status_name(broker.status),
+            directory_id: broker.directory_id.map(|id| id.to_string()),
+            disk_lost_at: broker.disk_lost_at.map(|epoch| epoch.0),
         };
         self.brokers.insert(row.broker_id, BrokerEdit::Put(row));
     }

@@ -198,6 +198,7 @@ impl Quorum {
             kafka_port: None,
             rack: None,
             incarnation_id,
+            directory_id: None,
         };
         self.client.call(&api::register_broker(&request)).await.unwrap();
         self._broker = tasks;

@@ -6,3 +6,4 @@ mod fuzz;
 mod gate;
 pub(crate) mod harness;
 mod openapi;
+mod replicas;

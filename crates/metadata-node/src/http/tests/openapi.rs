@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::document;
 
 /// Every path of the metadata nodes' API. The RPCs between nodes are no part of it.
-const PATHS: [&str; 23] = [
+const PATHS: [&str; 24] = [
     paths::CONTROLLER,
     paths::CLUSTER,
     paths::TOPICS,
@@ -22,6 +22,7 @@ const PATHS: [&str; 23] = [
     paths::ELECTIONS,
     paths::PRODUCER_IDS,
     paths::FEATURES,
+    paths::REASSIGNMENTS,
     paths::HISTORY,
     paths::RAFT_STATUS,
     paths::RAFT_LOG,

@@ -27,6 +27,7 @@ fn sample() -> Applied {
                 port: 1,
                 kafka_port: None,
                 rack: Some("r".into()),
+                directory_id: None,
                 previous_is_gone: false,
             },
         };

@@ -207,6 +207,7 @@ pub(super) fn proposal(request_id: Uuid) -> Proposal {
             port: 8081,
             kafka_port: None,
             rack: None,
+            directory_id: None,
             previous_is_gone: true,
         },
     }

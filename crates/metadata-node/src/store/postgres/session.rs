@@ -13,10 +13,16 @@ use super::super::{OpenError, StoreOptions};
 use super::{PostgresDatabase, classify, sql};
 
 /// The schema's history.
-pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    sql: include_str!("../../../../../migrations/postgres/0001_raft_and_metadata.sql"),
-}];
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        sql: include_str!("../../../../../migrations/postgres/0001_raft_and_metadata.sql"),
+    },
+    Migration {
+        number: 2,
+        sql: include_str!("../../../../../migrations/postgres/0002_disks_and_reassignments.sql"),
+    },
+];
 
 /// How long a former process that was killed may take to vanish from the server before it is taken for alive.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);

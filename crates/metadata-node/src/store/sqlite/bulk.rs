@@ -28,13 +28,13 @@ const TOPICS: Insert = Insert {
 };
 const PARTITIONS: Insert = Insert {
     head: "INSERT OR REPLACE INTO partitions (topic_name, partition, leader, leader_epoch, partition_epoch, \
-           replicas, isr) VALUES ",
-    columns: 7,
+           replicas, isr, eligible, adding, target) VALUES ",
+    columns: 10,
 };
 const BROKERS: Insert = Insert {
     head: "INSERT OR REPLACE INTO brokers (broker_id, broker_epoch, incarnation_id, host, port, kafka_port, rack, \
-           status) VALUES ",
-    columns: 8,
+           status, directory_id, disk_lost_at) VALUES ",
+    columns: 10,
 };
 const EVENTS: Insert = Insert {
     head: "INSERT INTO metadata_events (version, seq, time_ms, author, request_id, kind, subject, before, after) \
@@ -115,7 +115,10 @@ impl Bulk {
             values.add(row.leader_epoch)?;
             values.add(row.partition_epoch)?;
             values.add(format!("[{}]", row.replicas))?;
-            values.add(format!("[{}]", row.isr))
+            values.add(format!("[{}]", row.isr))?;
+            values.add(format!("[{}]", row.eligible))?;
+            values.add(format!("[{}]", row.adding))?;
+            values.add(row.target.as_ref().map(|ids| format!("[{ids}]")))
         })
         .await
     }
@@ -133,7 +136,9 @@ impl Bulk {
             values.add(row.port)?;
             values.add(row.kafka_port)?;
             values.add(row.rack.as_deref())?;
-            values.add(row.status)
+            values.add(row.status)?;
+            values.add(row.directory_id.as_deref())?;
+            values.add(row.disk_lost_at)
         })
         .await
     }

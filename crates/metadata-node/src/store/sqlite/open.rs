@@ -16,10 +16,13 @@ use super::super::{OpenError, StoreOptions};
 use super::{Bulk, SqliteDatabase, classify, sql};
 
 /// The schema's history.
-pub(in crate::store) const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    sql: include_str!("../../../../../migrations/sqlite/0001_raft_and_metadata.sql"),
-}];
+pub(in crate::store) const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, sql: include_str!("../../../../../migrations/sqlite/0001_raft_and_metadata.sql") },
+    Migration {
+        number: 2,
+        sql: include_str!("../../../../../migrations/sqlite/0002_disks_and_reassignments.sql"),
+    },
+];
 
 /// The first version without the WAL-reset bug (<https://sqlite.org/wal.html>), which can lose committed pages.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);

@@ -168,6 +168,7 @@ pub(super) fn topic(name: &str) -> Arc<Topic> {
             partition_epoch: common::PartitionEpoch(0),
             replicas: vec![BrokerId(1), BrokerId(2)],
             isr: vec![BrokerId(1)],
+            ..Partition::default()
         }],
     })
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use common::{
-    BrokerEpoch, BrokerId, BrokerStatus, ClusterId, IncarnationId, MetadataVersion, TopicId, TopicName,
+    BrokerEpoch, BrokerId, BrokerStatus, ClusterId, DirectoryId, IncarnationId, MetadataVersion, PartitionId,
+    TopicId, TopicName,
 };
-use metadata_core::{Command, Outcome, Proposal, State};
+use metadata_core::{Command, Outcome, Proposal, State, command::Move};
 use uuid::Uuid;
 
 use super::{Place, Running, at, on_both_databases, snapshot_at};
@@ -53,6 +54,7 @@ impl Cluster {
             port: 8080,
             kafka_port: (id % 2 == 0).then_some(9092),
             rack: (id % 2 == 1).then(|| format!("rack \"{id}\"")),
+            directory_id: (id % 2 == 0).then(|| DirectoryId(Uuid::from_u128(self.index.into()))),
             previous_is_gone: true,
         })
     }
@@ -89,18 +91,28 @@ impl Cluster {
         self.apply(Command::FenceBrokers { brokers: vec![(BrokerId(id), epoch)] })
     }
 
+    /// Partition 0 moves to two other brokers, or does not move on.
+    fn reassign(&mut self, name: &str, to: i32) -> AppliedEntry {
+        let replicas = vec![BrokerId(103 + to % 2), BrokerId(101 + to % 2)];
+        let topic_name = TopicName::new(name).unwrap();
+        let wanted =
+            Move { topic_name, partition: PartitionId(0), replicas: (to % 3 > 0).then_some(replicas) };
+        self.apply(Command::ReassignPartitions { moves: vec![wanted] })
+    }
+
     /// A life with everything in it, `rounds` long.
     fn life(&mut self, rounds: u64) -> Vec<AppliedEntry> {
         let mut entries: Vec<_> = (101..=104).map(|id| self.register(id)).collect();
         for round in 0..rounds {
             let name = format!("life-{}", round % 7);
             let exists = self.state.topic(&name).is_some();
-            entries.push(match (exists, round % 5) {
+            entries.push(match (exists, round % 6) {
                 (false, _) => self.create(&name, 1 + (round % 4) as i32),
                 (true, 0) => self.delete(&name),
                 (true, 1) => self.alter(&name, None, Some(&format!("{}", 1000 + round))),
                 (true, 2) => self.alter(&name, Some(6 + (round / 7) as i32), None),
                 (true, 3) => self.fence(101 + (round % 2) as i32),
+                (true, 4) => self.reassign(&name, (round / 6) as i32),
                 (true, _) => self.register(101 + (round % 2) as i32),
             });
         }
@@ -121,20 +133,32 @@ fn expected(state: &State) -> [String; 4] {
         let name = &topic.topic_name;
         let configs = topic.configs.get("retention.ms").cloned().unwrap_or_default();
         topics.push(format!(
-            "{name}|{}|{}|{configs}|{}",
+            "{name}|{}|{}|{configs}|{}|{}",
             topic.topic_id,
             topic.replication_factor,
-            topic.partitions.len()
+            topic.partitions.len(),
+            topic.partitions.iter().filter(|partition| partition.reassignment.is_some()).count()
         ));
         for partition in &topic.partitions {
             let leader = partition.leader.map(|id| id.to_string()).unwrap_or_default();
             let (epoch, change) = (partition.leader_epoch, partition.partition_epoch);
             let (all, isr) = (ids(&partition.replicas), ids(&partition.isr));
-            partitions.push(format!("{name}|{}|{leader}|{epoch}|{change}|[{all}]|[{isr}]", partition.id));
+            let eligible = ids(&partition.eligible_leader_replicas);
+            let moving = partition.reassignment.as_deref();
+            let target = moving.map(|it| format!("[{}]", ids(&it.target))).unwrap_or_default();
+            partitions.push(format!(
+                "{name}|{}|{leader}|{epoch}|{change}|[{all}]|[{isr}]|[{eligible}]|{target}",
+                partition.id
+            ));
             for (position, broker) in partition.replicas.iter().enumerate() {
                 let in_sync = i32::from(partition.isr.contains(broker));
                 let leads = i32::from(partition.leader == Some(*broker));
-                replicas.push(format!("{name}|{}|{position}|{broker}|{leads}|{in_sync}", partition.id));
+                let eligible = i32::from(partition.eligible_leader_replicas.contains(broker));
+                let adding = i32::from(moving.is_some_and(|moving| moving.adding.contains(broker)));
+                replicas.push(format!(
+                    "{name}|{}|{position}|{broker}|{leads}|{in_sync}|{eligible}|{adding}",
+                    partition.id
+                ));
             }
         }
     }
@@ -148,7 +172,10 @@ fn expected(state: &State) -> [String; 4] {
         let rack = broker.rack.clone().unwrap_or_default();
         let (leads, holds) =
             (state.leader_partitions(broker.broker_id), state.replica_partitions(broker.broker_id));
-        format!("{}|{}|{kafka_port}|{rack}|{status}|{leads}|{holds}", broker.broker_id, broker.broker_epoch)
+        let disk = broker.directory_id.map(|id| id.to_string()).unwrap_or_default();
+        let lost = broker.disk_lost_at.map(|epoch| epoch.to_string()).unwrap_or_default();
+        let (id, epoch) = (broker.broker_id, broker.broker_epoch);
+        format!("{id}|{epoch}|{kafka_port}|{rack}|{status}|{leads}|{holds}|{disk}|{lost}")
     };
     let brokers: Vec<_> = state.brokers().map(broker).collect();
     [topics.join("\n"), partitions.join("\n"), replicas.join("\n"), brokers.join("\n")]
@@ -164,21 +191,25 @@ async fn tables(place: &Place) -> [String; 4] {
         false => column.to_owned(),
     };
     let topics = format!(
-        "SELECT topic_name, topic_id, replication_factor, configs ->> 'retention.ms', partitions \
+        "SELECT topic_name, topic_id, replication_factor, configs ->> 'retention.ms', partitions, \
+         reassigning_partitions \
          FROM topic_overview ORDER BY topic_name{by_bytes}"
     );
     let partitions = format!(
-        "SELECT topic_name, partition, leader, leader_epoch, partition_epoch, {}, {} \
+        "SELECT topic_name, partition, leader, leader_epoch, partition_epoch, {}, {}, {}, {} \
          FROM partitions ORDER BY topic_name{by_bytes}, partition",
         array("replicas"),
-        array("isr")
+        array("isr"),
+        array("eligible"),
+        array("target")
     );
     let replicas = format!(
         "SELECT topic_name, partition, position, broker_id, CASE WHEN is_leader THEN 1 ELSE 0 END, \
-         CASE WHEN in_sync THEN 1 ELSE 0 END FROM replicas ORDER BY topic_name{by_bytes}, partition, position"
+         CASE WHEN in_sync THEN 1 ELSE 0 END, CASE WHEN is_eligible THEN 1 ELSE 0 END, \
+         CASE WHEN is_adding THEN 1 ELSE 0 END FROM replicas ORDER BY topic_name{by_bytes}, partition, position"
     );
-    let brokers = "SELECT broker_id, broker_epoch, kafka_port, rack, status, leader_partitions, replica_partitions \
-                   FROM broker_overview ORDER BY broker_id";
+    let brokers = "SELECT broker_id, broker_epoch, kafka_port, rack, status, leader_partitions, replica_partitions, \
+                   directory_id, disk_lost_at FROM broker_overview ORDER BY broker_id";
     let mut found = Vec::new();
     for query in [topics.as_str(), &partitions, &replicas, brokers] {
         found.push(place.sql(query).await);

@@ -12,6 +12,7 @@ on_both_databases!(
     another_cluster,
     another_node,
     a_newer_schema,
+    an_older_schema,
     a_second_process,
     a_hole,
     half_a_vote,
@@ -53,7 +54,44 @@ async fn a_newer_schema(place: Place) {
     place.open().await.close().await;
     place.sql("UPDATE raft_node SET schema_version = 99").await;
     let (error, text) = refusal(place.options()).await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 1, .. }), "{text}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 2, .. }), "{text}");
+}
+
+/// What was written before a migration is there after it, with what is new at its default.
+async fn an_older_schema(place: Place) {
+    let (migrations, array) = match place.url.strip_prefix("sqlite:") {
+        Some(path) => {
+            std::fs::File::create(path).unwrap();
+            (crate::store::sqlite::MIGRATIONS, ["[1,2]", "[1]"])
+        }
+        None => (crate::store::postgres::MIGRATIONS, ["{1,2}", "{1}"]),
+    };
+    let [replicas, isr] = array;
+    let node = "INSERT INTO raft_node (one, cluster_id, node_id, storage_id, schema_version, owner_epoch, owner) \
+                VALUES (1, 'test', 1, '1b4e28ba-2fa1-41d2-883f-0016d3cca427', 1, 0, 'nobody')";
+    let topic =
+        "INSERT INTO topics (topic_name, topic_id, replication_factor, configs) VALUES ('a', 'id', 2, '{}')";
+    let partition = format!(
+        "INSERT INTO partitions (topic_name, partition, leader, leader_epoch, partition_epoch, replicas, isr) \
+         VALUES ('a', 0, 1, 0, 0, '{replicas}', '{isr}')"
+    );
+    let broker = "INSERT INTO brokers (broker_id, broker_epoch, incarnation_id, host, port, status) \
+                  VALUES (1, 7, 'i', 'h', 1, 'ONLINE')";
+    for sql in [migrations[0].sql, node, topic, &partition, broker] {
+        place.sql(sql).await;
+    }
+    place.open().await.close().await;
+    assert_eq!(place.sql("SELECT schema_version FROM raft_node").await, "2");
+    let topics = "SELECT topic_name, partitions, under_replicated_partitions, reassigning_partitions FROM topic_overview";
+    assert_eq!(place.sql(topics).await, "a|1|1|0");
+    let replicas = "SELECT broker_id, CASE WHEN in_sync THEN 1 ELSE 0 END, CASE WHEN is_adding THEN 1 ELSE 0 END \
+                    FROM replicas ORDER BY position";
+    assert_eq!(place.sql(replicas).await, "1|1|0\n2|0|0");
+    assert_eq!(
+        place.sql("SELECT broker_id, replica_partitions, directory_id FROM broker_overview").await,
+        "1|1|"
+    );
+    place.open().await.close().await;
 }
 
 async fn a_second_process(place: Place) {
