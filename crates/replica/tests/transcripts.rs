@@ -66,6 +66,7 @@ impl Story {
             partition_epoch: PartitionEpoch(0),
             replicas: ids.to_vec(),
             isr: ids.to_vec(),
+            ..Partition::default()
         };
         let online = ids.iter().map(|id| (*id, BrokerEpoch(i64::from(id.0) + 10))).collect();
         Self {
