@@ -72,6 +72,7 @@ impl Controller {
             port: 8081,
             kafka_port: None,
             rack: None,
+            directory_id: None,
             previous_is_gone: true,
         };
         match self.apply(command, None) {
