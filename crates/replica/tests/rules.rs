@@ -32,6 +32,7 @@ fn assignment(leader: i32, leader_epoch: i32, partition_epoch: i32, isr: &[i32])
         partition_epoch: PartitionEpoch(partition_epoch),
         replicas: [1, 2, 3].map(BrokerId).to_vec(),
         isr: isr.iter().copied().map(BrokerId).collect(),
+        ..Partition::default()
     };
     let online = [1, 2, 3].map(|id| (BrokerId(id), BrokerEpoch(i64::from(id) + 10))).into();
     Assignment { partition, online }
