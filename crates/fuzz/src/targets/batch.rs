@@ -34,7 +34,7 @@ const CODECS: [Compression; 5] =
     [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
 /// What other implementations wrote.
-const FOREIGN: [&[u8]; 8] = [
+const FOREIGN: [&[u8]; 10] = [
     include_bytes!("../../../commit-log/testdata/batches/java-gzip.bin"),
     include_bytes!("../../../commit-log/testdata/batches/java-snappy.bin"),
     include_bytes!("../../../commit-log/testdata/batches/java-lz4.bin"),
@@ -43,6 +43,8 @@ const FOREIGN: [&[u8]; 8] = [
     include_bytes!("../../../commit-log/testdata/batches/kafka-python-snappy.bin"),
     include_bytes!("../../../commit-log/testdata/batches/kafka-python-lz4.bin"),
     include_bytes!("../../../commit-log/testdata/batches/kafka-python-zstd.bin"),
+    include_bytes!("../../../commit-log/testdata/batches/librdkafka-snappy.bin"),
+    include_bytes!("../../../commit-log/testdata/batches/librdkafka-zstd.bin"),
 ];
 
 fn seeds() -> Vec<Vec<u8>> {
