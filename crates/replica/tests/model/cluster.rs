@@ -116,7 +116,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new(min_insync_replicas: usize) -> Self {
-        let controller = Controller::new();
+        let controller = Controller::new(min_insync_replicas);
         let node = |id: &common::BrokerId| Node {
             log: MemoryLog::default(),
             replica: None,

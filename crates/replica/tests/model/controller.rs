@@ -30,7 +30,7 @@ pub(crate) struct Controller {
 
 impl Controller {
     /// With three brokers, and one partition on all of them.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(min_insync_replicas: usize) -> Self {
         let state = State::new(ClusterId("model".to_owned()));
         let mut controller = Self { state, index: 0, incarnations: 0 };
         for id in BROKERS {
@@ -41,7 +41,7 @@ impl Controller {
             topic_id: topic_id(),
             num_partitions: -1,
             replication_factor: -1,
-            configs: BTreeMap::new(),
+            configs: BTreeMap::from([("min.insync.replicas".to_owned(), min_insync_replicas.to_string())]),
             assignments: Some(vec![BROKERS.to_vec()]),
             placement_seed: 0,
             internal: false,
