@@ -8,12 +8,11 @@ use super::prelude::*;
 /// The request of AlterPartitionReassignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterPartitionReassignmentsRequest {
-    /// The time in ms to wait for the request to complete.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
-    /// The option indicating whether changing the replication factor of any given partition as part of this
-    /// request is a valid move (since v1).
+    /// `AllowReplicationFactorChange`, of type `bool` (since v1).
     pub allow_replication_factor_change: bool,
-    /// The topics to reassign.
+    /// `Topics`, of type `[]ReassignableTopic`.
     pub topics: Vec<ReassignableTopic>,
 }
 
@@ -61,12 +60,12 @@ impl Request for AlterPartitionReassignmentsRequest {
     type Response = AlterPartitionReassignmentsResponse;
 }
 
-/// The topics to reassign.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReassignableTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The partitions to reassign.
+    /// `Partitions`, of type `[]ReassignablePartition`.
     pub partitions: Vec<ReassignablePartition>,
 }
 
@@ -87,12 +86,12 @@ impl Struct for ReassignableTopic {
     }
 }
 
-/// The partitions to reassign.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReassignablePartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The replicas to place the partitions on, or null to cancel a pending reassignment for this partition.
+    /// `Replicas`, of type `[]int32`.
     pub replicas: Option<Vec<i32>>,
 }
 
@@ -116,17 +115,15 @@ impl Struct for ReassignablePartition {
 /// The response of AlterPartitionReassignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterPartitionReassignmentsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The option indicating whether changing the replication factor of any given partition as part of the
-    /// request was allowed (since v1).
+    /// `AllowReplicationFactorChange`, of type `bool` (since v1).
     pub allow_replication_factor_change: bool,
-    /// The top-level error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The top-level error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The responses to topics to reassign.
+    /// `Responses`, of type `[]ReassignableTopicResponse`.
     pub responses: Vec<ReassignableTopicResponse>,
 }
 
@@ -180,12 +177,12 @@ impl Message for AlterPartitionReassignmentsResponse {
 
 impl Response for AlterPartitionReassignmentsResponse {}
 
-/// The responses to topics to reassign.
+/// An element of `Responses`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReassignableTopicResponse {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The responses to partitions to reassign.
+    /// `Partitions`, of type `[]ReassignablePartitionResponse`.
     pub partitions: Vec<ReassignablePartitionResponse>,
 }
 
@@ -206,14 +203,14 @@ impl Struct for ReassignableTopicResponse {
     }
 }
 
-/// The responses to partitions to reassign.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReassignablePartitionResponse {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The error code for this partition, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message for this partition, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
 }
 

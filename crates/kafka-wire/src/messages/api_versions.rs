@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of ApiVersions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApiVersionsRequest {
-    /// The name of the client (since v3).
+    /// `ClientSoftwareName`, of type `string` (since v3).
     pub client_software_name: String,
-    /// The version of the client (since v3).
+    /// `ClientSoftwareVersion`, of type `string` (since v3).
     pub client_software_version: String,
 }
 
@@ -51,23 +51,19 @@ impl Request for ApiVersionsRequest {
 /// The response of ApiVersions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiVersionsResponse {
-    /// The top-level error code.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The APIs supported by the broker.
+    /// `ApiKeys`, of type `[]ApiVersion`.
     pub api_keys: Vec<ApiVersion>,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// Features supported by the broker. Note: in v0-v3, features with MinSupportedVersion = 0 are omitted
-    /// (since v3).
+    /// `SupportedFeatures`, of type `[]SupportedFeatureKey` (since v3).
     pub supported_features: Vec<SupportedFeatureKey>,
-    /// The monotonically increasing epoch for the finalized features information. Valid values are >= 0. A
-    /// value of -1 is special and represents unknown epoch (since v3).
+    /// `FinalizedFeaturesEpoch`, of type `int64` (since v3).
     pub finalized_features_epoch: i64,
-    /// List of cluster-wide finalized features. The information is valid only if FinalizedFeaturesEpoch >= 0
-    /// (since v3).
+    /// `FinalizedFeatures`, of type `[]FinalizedFeatureKey` (since v3).
     pub finalized_features: Vec<FinalizedFeatureKey>,
-    /// Set by a KRaft controller if the required configurations for ZK migration are present (since v3).
+    /// `ZkMigrationReady`, of type `bool` (since v3).
     pub zk_migration_ready: bool,
 }
 
@@ -161,14 +157,14 @@ impl Message for ApiVersionsResponse {
 
 impl Response for ApiVersionsResponse {}
 
-/// The APIs supported by the broker.
+/// An element of `ApiKeys`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApiVersion {
-    /// The API index.
+    /// `ApiKey`, of type `int16`.
     pub api_key: i16,
-    /// The minimum supported version, inclusive.
+    /// `MinVersion`, of type `int16`.
     pub min_version: i16,
-    /// The maximum supported version, inclusive.
+    /// `MaxVersion`, of type `int16`.
     pub max_version: i16,
 }
 
@@ -191,14 +187,14 @@ impl Struct for ApiVersion {
     }
 }
 
-/// Features supported by the broker. Note: in v0-v3, features with MinSupportedVersion = 0 are omitted.
+/// An element of `SupportedFeatures`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SupportedFeatureKey {
-    /// The name of the feature.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The minimum supported version for the feature.
+    /// `MinVersion`, of type `int16`.
     pub min_version: i16,
-    /// The maximum supported version for the feature.
+    /// `MaxVersion`, of type `int16`.
     pub max_version: i16,
 }
 
@@ -221,14 +217,14 @@ impl Struct for SupportedFeatureKey {
     }
 }
 
-/// List of cluster-wide finalized features. The information is valid only if FinalizedFeaturesEpoch >= 0.
+/// An element of `FinalizedFeatures`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FinalizedFeatureKey {
-    /// The name of the feature.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The cluster-wide finalized max version level for the feature.
+    /// `MaxVersionLevel`, of type `int16`.
     pub max_version_level: i16,
-    /// The cluster-wide finalized min version level for the feature.
+    /// `MinVersionLevel`, of type `int16`.
     pub min_version_level: i16,
 }
 

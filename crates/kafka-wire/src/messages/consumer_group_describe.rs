@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of ConsumerGroupDescribe.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsumerGroupDescribeRequest {
-    /// The ids of the groups to describe.
+    /// `GroupIds`, of type `[]string`.
     pub group_ids: Vec<String>,
-    /// Whether to include authorized operations.
+    /// `IncludeAuthorizedOperations`, of type `bool`.
     pub include_authorized_operations: bool,
 }
 
@@ -45,10 +45,9 @@ impl Request for ConsumerGroupDescribeRequest {
 /// The response of ConsumerGroupDescribe.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsumerGroupDescribeResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Each described group.
+    /// `Groups`, of type `[]DescribedGroup`.
     pub groups: Vec<DescribedGroup>,
 }
 
@@ -78,26 +77,26 @@ impl Message for ConsumerGroupDescribeResponse {
 
 impl Response for ConsumerGroupDescribeResponse {}
 
-/// Each described group.
+/// An element of `Groups`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedGroup {
-    /// The describe error, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The top-level error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The group ID string.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The group state string, or the empty string.
+    /// `GroupState`, of type `string`.
     pub group_state: String,
-    /// The group epoch.
+    /// `GroupEpoch`, of type `int32`.
     pub group_epoch: i32,
-    /// The assignment epoch.
+    /// `AssignmentEpoch`, of type `int32`.
     pub assignment_epoch: i32,
-    /// The selected assignor.
+    /// `AssignorName`, of type `string`.
     pub assignor_name: String,
-    /// The members.
+    /// `Members`, of type `[]Member`.
     pub members: Vec<Member>,
-    /// 32-bit bitfield to represent authorized operations for this group.
+    /// `AuthorizedOperations`, of type `int32`.
     pub authorized_operations: i32,
 }
 
@@ -148,30 +147,30 @@ impl Struct for DescribedGroup {
     }
 }
 
-/// The members.
+/// An element of `Members`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// The member ID.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The member instance ID.
+    /// `InstanceId`, of type `string`.
     pub instance_id: Option<String>,
-    /// The member rack ID.
+    /// `RackId`, of type `string`.
     pub rack_id: Option<String>,
-    /// The current member epoch.
+    /// `MemberEpoch`, of type `int32`.
     pub member_epoch: i32,
-    /// The client ID.
+    /// `ClientId`, of type `string`.
     pub client_id: String,
-    /// The client host.
+    /// `ClientHost`, of type `string`.
     pub client_host: String,
-    /// The subscribed topic names.
+    /// `SubscribedTopicNames`, of type `[]string`.
     pub subscribed_topic_names: Vec<String>,
-    /// the subscribed topic regex otherwise or null of not provided.
+    /// `SubscribedTopicRegex`, of type `string`.
     pub subscribed_topic_regex: Option<String>,
-    /// The current assignment.
+    /// `Assignment`, of type `Assignment`.
     pub assignment: Assignment,
-    /// The target assignment.
+    /// `TargetAssignment`, of type `Assignment`.
     pub target_assignment: Assignment,
-    /// -1 for unknown. 0 for classic member. +1 for consumer member (since v1).
+    /// `MemberType`, of type `int8` (since v1).
     pub member_type: i8,
 }
 
@@ -234,14 +233,14 @@ impl Struct for Member {
     }
 }
 
-/// Part of \[`ConsumerGroupDescribeResponse`\].
+/// Part of [`ConsumerGroupDescribeResponse`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicPartitions {
-    /// The topic ID.
+    /// `TopicId`, of type `uuid`.
     pub topic_id: Uuid,
-    /// The topic name.
+    /// `TopicName`, of type `string`.
     pub topic_name: String,
-    /// The partitions.
+    /// `Partitions`, of type `[]int32`.
     pub partitions: Vec<i32>,
 }
 
@@ -264,10 +263,10 @@ impl Struct for TopicPartitions {
     }
 }
 
-/// Part of \[`ConsumerGroupDescribeResponse`\].
+/// Part of [`ConsumerGroupDescribeResponse`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Assignment {
-    /// The assigned topic-partitions to the member.
+    /// `TopicPartitions`, of type `[]TopicPartitions`.
     pub topic_partitions: Vec<TopicPartitions>,
 }
 

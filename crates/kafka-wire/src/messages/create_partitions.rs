@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of CreatePartitions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreatePartitionsRequest {
-    /// Each topic that we want to create new partitions inside.
+    /// `Topics`, of type `[]CreatePartitionsTopic`.
     pub topics: Vec<CreatePartitionsTopic>,
-    /// The time in ms to wait for the partitions to be created.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
-    /// If true, then validate the request, but don't actually increase the number of partitions.
+    /// `ValidateOnly`, of type `bool`.
     pub validate_only: bool,
 }
 
@@ -46,14 +46,14 @@ impl Request for CreatePartitionsRequest {
     type Response = CreatePartitionsResponse;
 }
 
-/// Each topic that we want to create new partitions inside.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatePartitionsTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The new partition count.
+    /// `Count`, of type `int32`.
     pub count: i32,
-    /// The new partition assignments.
+    /// `Assignments`, of type `[]CreatePartitionsAssignment`.
     pub assignments: Option<Vec<CreatePartitionsAssignment>>,
 }
 
@@ -82,10 +82,10 @@ impl Struct for CreatePartitionsTopic {
     }
 }
 
-/// The new partition assignments.
+/// An element of `Assignments`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreatePartitionsAssignment {
-    /// The assigned broker IDs.
+    /// `BrokerIds`, of type `[]int32`.
     pub broker_ids: Vec<i32>,
 }
 
@@ -107,10 +107,9 @@ impl Struct for CreatePartitionsAssignment {
 /// The response of CreatePartitions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreatePartitionsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The partition creation results for each topic.
+    /// `Results`, of type `[]CreatePartitionsTopicResult`.
     pub results: Vec<CreatePartitionsTopicResult>,
 }
 
@@ -140,14 +139,14 @@ impl Message for CreatePartitionsResponse {
 
 impl Response for CreatePartitionsResponse {}
 
-/// The partition creation results for each topic.
+/// An element of `Results`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreatePartitionsTopicResult {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The result error, or zero if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The result message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
 }
 

@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of CreateTopics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTopicsRequest {
-    /// The topics to create.
+    /// `Topics`, of type `[]CreatableTopic`.
     pub topics: Vec<CreatableTopic>,
-    /// How long to wait in milliseconds before timing out the request.
+    /// `timeoutMs`, of type `int32`.
     pub timeout_ms: i32,
-    /// If true, check that the topics can be created as specified, but don't create anything.
+    /// `validateOnly`, of type `bool`.
     pub validate_only: bool,
 }
 
@@ -52,20 +52,18 @@ impl Request for CreateTopicsRequest {
     type Response = CreateTopicsResponse;
 }
 
-/// The topics to create.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreatableTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The number of partitions to create in the topic, or -1 if we are either specifying a manual partition
-    /// assignment or using the default partitions.
+    /// `NumPartitions`, of type `int32`.
     pub num_partitions: i32,
-    /// The number of replicas to create for each partition in the topic, or -1 if we are either specifying a
-    /// manual partition assignment or using the default replication factor.
+    /// `ReplicationFactor`, of type `int16`.
     pub replication_factor: i16,
-    /// The manual partition assignment, or the empty array if we are using automatic assignment.
+    /// `Assignments`, of type `[]CreatableReplicaAssignment`.
     pub assignments: Vec<CreatableReplicaAssignment>,
-    /// The custom topic configurations to set.
+    /// `Configs`, of type `[]CreatableTopicConfig`.
     pub configs: Vec<CreatableTopicConfig>,
 }
 
@@ -92,12 +90,12 @@ impl Struct for CreatableTopic {
     }
 }
 
-/// The manual partition assignment, or the empty array if we are using automatic assignment.
+/// An element of `Assignments`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreatableReplicaAssignment {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The brokers to place the partition on.
+    /// `BrokerIds`, of type `[]int32`.
     pub broker_ids: Vec<i32>,
 }
 
@@ -118,12 +116,12 @@ impl Struct for CreatableReplicaAssignment {
     }
 }
 
-/// The custom topic configurations to set.
+/// An element of `Configs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatableTopicConfig {
-    /// The configuration name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The configuration value.
+    /// `Value`, of type `string`.
     pub value: Option<String>,
 }
 
@@ -153,10 +151,9 @@ impl Struct for CreatableTopicConfig {
 /// The response of CreateTopics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreateTopicsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Results for each topic we tried to create.
+    /// `Topics`, of type `[]CreatableTopicResult`.
     pub topics: Vec<CreatableTopicResult>,
 }
 
@@ -186,24 +183,24 @@ impl Message for CreateTopicsResponse {
 
 impl Response for CreateTopicsResponse {}
 
-/// Results for each topic we tried to create.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatableTopicResult {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The unique topic ID (since v7).
+    /// `TopicId`, of type `uuid` (since v7).
     pub topic_id: Uuid,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// Optional topic config error returned if configs are not returned in the response (since v5).
+    /// `TopicConfigErrorCode`, of type `int16` (since v5).
     pub topic_config_error_code: ErrorCode,
-    /// Number of partitions of the topic (since v5).
+    /// `NumPartitions`, of type `int32` (since v5).
     pub num_partitions: i32,
-    /// Replication factor of the topic (since v5).
+    /// `ReplicationFactor`, of type `int16` (since v5).
     pub replication_factor: i16,
-    /// Configuration of the topic (since v5).
+    /// `Configs`, of type `[]CreatableTopicConfigs` (since v5).
     pub configs: Option<Vec<CreatableTopicConfigs>>,
 }
 
@@ -275,18 +272,18 @@ impl Struct for CreatableTopicResult {
     }
 }
 
-/// Configuration of the topic.
+/// An element of `Configs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreatableTopicConfigs {
-    /// The configuration name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The configuration value.
+    /// `Value`, of type `string`.
     pub value: Option<String>,
-    /// True if the configuration is read-only.
+    /// `ReadOnly`, of type `bool`.
     pub read_only: bool,
-    /// The configuration source.
+    /// `ConfigSource`, of type `int8`.
     pub config_source: i8,
-    /// True if this configuration is sensitive.
+    /// `IsSensitive`, of type `bool`.
     pub is_sensitive: bool,
 }
 

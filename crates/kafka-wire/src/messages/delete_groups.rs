@@ -8,7 +8,7 @@ use super::prelude::*;
 /// The request of DeleteGroups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteGroupsRequest {
-    /// The group names to delete.
+    /// `GroupsNames`, of type `[]string`.
     pub groups_names: Vec<String>,
 }
 
@@ -41,10 +41,9 @@ impl Request for DeleteGroupsRequest {
 /// The response of DeleteGroups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteGroupsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The deletion results.
+    /// `Results`, of type `[]DeletableGroupResult`.
     pub results: Vec<DeletableGroupResult>,
 }
 
@@ -74,12 +73,12 @@ impl Message for DeleteGroupsResponse {
 
 impl Response for DeleteGroupsResponse {}
 
-/// The deletion results.
+/// An element of `Results`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeletableGroupResult {
-    /// The group id.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The deletion error, or 0 if the deletion succeeded.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of DeleteRecords.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteRecordsRequest {
-    /// Each topic that we want to delete records from.
+    /// `Topics`, of type `[]DeleteRecordsTopic`.
     pub topics: Vec<DeleteRecordsTopic>,
-    /// How long to wait for the deletion to complete, in milliseconds.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
 }
 
@@ -42,12 +42,12 @@ impl Request for DeleteRecordsRequest {
     type Response = DeleteRecordsResponse;
 }
 
-/// Each topic that we want to delete records from.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteRecordsTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// Each partition that we want to delete records from.
+    /// `Partitions`, of type `[]DeleteRecordsPartition`.
     pub partitions: Vec<DeleteRecordsPartition>,
 }
 
@@ -68,12 +68,12 @@ impl Struct for DeleteRecordsTopic {
     }
 }
 
-/// Each partition that we want to delete records from.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteRecordsPartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The deletion offset. -1 means that records should be truncated to the high watermark.
+    /// `Offset`, of type `int64`.
     pub offset: i64,
 }
 
@@ -97,10 +97,9 @@ impl Struct for DeleteRecordsPartition {
 /// The response of DeleteRecords.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteRecordsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Each topic that we wanted to delete records from.
+    /// `Topics`, of type `[]DeleteRecordsTopicResult`.
     pub topics: Vec<DeleteRecordsTopicResult>,
 }
 
@@ -130,12 +129,12 @@ impl Message for DeleteRecordsResponse {
 
 impl Response for DeleteRecordsResponse {}
 
-/// Each topic that we wanted to delete records from.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteRecordsTopicResult {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// Each partition that we wanted to delete records from.
+    /// `Partitions`, of type `[]DeleteRecordsPartitionResult`.
     pub partitions: Vec<DeleteRecordsPartitionResult>,
 }
 
@@ -156,14 +155,14 @@ impl Struct for DeleteRecordsTopicResult {
     }
 }
 
-/// Each partition that we wanted to delete records from.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteRecordsPartitionResult {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The partition low water mark.
+    /// `LowWatermark`, of type `int64`.
     pub low_watermark: i64,
-    /// The deletion error code, or 0 if the deletion succeeded.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of DeleteTopics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteTopicsRequest {
-    /// The name or topic ID of the topic (since v6).
+    /// `Topics`, of type `[]DeleteTopicState` (since v6).
     pub topics: Vec<DeleteTopicState>,
-    /// The names of the topics to delete (until v5).
+    /// `TopicNames`, of type `[]string` (until v5).
     pub topic_names: Vec<String>,
-    /// The length of time in milliseconds to wait for the deletions to complete.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
 }
 
@@ -58,12 +58,12 @@ impl Request for DeleteTopicsRequest {
     type Response = DeleteTopicsResponse;
 }
 
-/// The name or topic ID of the topic.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteTopicState {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: Option<String>,
-    /// The unique topic ID.
+    /// `TopicId`, of type `uuid`.
     pub topic_id: Uuid,
 }
 
@@ -87,10 +87,9 @@ impl Struct for DeleteTopicState {
 /// The response of DeleteTopics.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteTopicsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The results for each topic we tried to delete.
+    /// `Responses`, of type `[]DeletableTopicResult`.
     pub responses: Vec<DeletableTopicResult>,
 }
 
@@ -120,16 +119,16 @@ impl Message for DeleteTopicsResponse {
 
 impl Response for DeleteTopicsResponse {}
 
-/// The results for each topic we tried to delete.
+/// An element of `Responses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletableTopicResult {
-    /// The topic name (null since v6).
+    /// `Name`, of type `string` (null since v6).
     pub name: Option<String>,
-    /// The unique topic ID (since v6).
+    /// `TopicId`, of type `uuid` (since v6).
     pub topic_id: Uuid,
-    /// The deletion error, or 0 if the deletion succeeded.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message, or null if there was no error (since v5).
+    /// `ErrorMessage`, of type `string` (since v5).
     pub error_message: Option<String>,
 }
 

@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of DescribeCluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeClusterRequest {
-    /// Whether to include cluster authorized operations.
+    /// `IncludeClusterAuthorizedOperations`, of type `bool`.
     pub include_cluster_authorized_operations: bool,
-    /// The endpoint type to describe. 1=brokers, 2=controllers (since v1).
+    /// `EndpointType`, of type `int8` (since v1).
     pub endpoint_type: i8,
-    /// Whether to include fenced brokers when listing brokers (since v2).
+    /// `IncludeFencedBrokers`, of type `bool` (since v2).
     pub include_fenced_brokers: bool,
 }
 
@@ -69,23 +69,21 @@ impl Request for DescribeClusterRequest {
 /// The response of DescribeCluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeClusterResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The top-level error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The endpoint type that was described. 1=brokers, 2=controllers (since v1).
+    /// `EndpointType`, of type `int8` (since v1).
     pub endpoint_type: i8,
-    /// The cluster ID that responding broker belongs to.
+    /// `ClusterId`, of type `string`.
     pub cluster_id: String,
-    /// The ID of the controller. When handled by a controller, returns the current voter leader ID. When
-    /// handled by a broker, returns a random alive broker ID as a fallback.
+    /// `ControllerId`, of type `int32`.
     pub controller_id: i32,
-    /// Each broker in the response.
+    /// `Brokers`, of type `[]DescribeClusterBroker`.
     pub brokers: Vec<DescribeClusterBroker>,
-    /// 32-bit bitfield to represent authorized operations for this cluster.
+    /// `ClusterAuthorizedOperations`, of type `int32`.
     pub cluster_authorized_operations: i32,
 }
 
@@ -150,18 +148,18 @@ impl Message for DescribeClusterResponse {
 
 impl Response for DescribeClusterResponse {}
 
-/// Each broker in the response.
+/// An element of `Brokers`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeClusterBroker {
-    /// The broker ID.
+    /// `BrokerId`, of type `int32`.
     pub broker_id: i32,
-    /// The broker hostname.
+    /// `Host`, of type `string`.
     pub host: String,
-    /// The broker port.
+    /// `Port`, of type `int32`.
     pub port: i32,
-    /// The rack of the broker, or null if it has not been assigned to a rack.
+    /// `Rack`, of type `string`.
     pub rack: Option<String>,
-    /// Whether the broker is fenced (since v2).
+    /// `IsFenced`, of type `bool` (since v2).
     pub is_fenced: bool,
 }
 

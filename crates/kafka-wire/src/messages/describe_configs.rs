@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of DescribeConfigs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeConfigsRequest {
-    /// The resources whose configurations we want to describe.
+    /// `Resources`, of type `[]DescribeConfigsResource`.
     pub resources: Vec<DescribeConfigsResource>,
-    /// True if we should include all synonyms.
+    /// `IncludeSynonyms`, of type `bool`.
     pub include_synonyms: bool,
-    /// True if we should include configuration documentation (since v3).
+    /// `IncludeDocumentation`, of type `bool` (since v3).
     pub include_documentation: bool,
 }
 
@@ -54,14 +54,14 @@ impl Request for DescribeConfigsRequest {
     type Response = DescribeConfigsResponse;
 }
 
-/// The resources whose configurations we want to describe.
+/// An element of `Resources`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeConfigsResource {
-    /// The resource type.
+    /// `ResourceType`, of type `int8`.
     pub resource_type: i8,
-    /// The resource name.
+    /// `ResourceName`, of type `string`.
     pub resource_name: String,
-    /// The configuration keys to list, or null to list all configuration keys.
+    /// `ConfigurationKeys`, of type `[]string`.
     pub configuration_keys: Option<Vec<String>>,
 }
 
@@ -97,10 +97,9 @@ impl Struct for DescribeConfigsResource {
 /// The response of DescribeConfigs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeConfigsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The results for each resource.
+    /// `Results`, of type `[]DescribeConfigsResult`.
     pub results: Vec<DescribeConfigsResult>,
 }
 
@@ -130,18 +129,18 @@ impl Message for DescribeConfigsResponse {
 
 impl Response for DescribeConfigsResponse {}
 
-/// The results for each resource.
+/// An element of `Results`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeConfigsResult {
-    /// The error code, or 0 if we were able to successfully describe the configurations.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message, or null if we were able to successfully describe the configurations.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The resource type.
+    /// `ResourceType`, of type `int8`.
     pub resource_type: i8,
-    /// The resource name.
+    /// `ResourceName`, of type `string`.
     pub resource_name: String,
-    /// Each listed configuration.
+    /// `Configs`, of type `[]DescribeConfigsResourceResult`.
     pub configs: Vec<DescribeConfigsResourceResult>,
 }
 
@@ -180,25 +179,24 @@ impl Struct for DescribeConfigsResult {
     }
 }
 
-/// Each listed configuration.
+/// An element of `Configs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeConfigsResourceResult {
-    /// The configuration name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The configuration value.
+    /// `Value`, of type `string`.
     pub value: Option<String>,
-    /// True if the configuration is read-only.
+    /// `ReadOnly`, of type `bool`.
     pub read_only: bool,
-    /// The configuration source.
+    /// `ConfigSource`, of type `int8`.
     pub config_source: i8,
-    /// True if this configuration is sensitive.
+    /// `IsSensitive`, of type `bool`.
     pub is_sensitive: bool,
-    /// The synonyms for this configuration key.
+    /// `Synonyms`, of type `[]DescribeConfigsSynonym`.
     pub synonyms: Vec<DescribeConfigsSynonym>,
-    /// The configuration data type. Type can be one of the following values - BOOLEAN, STRING, INT, SHORT,
-    /// LONG, DOUBLE, LIST, CLASS, PASSWORD (since v3).
+    /// `ConfigType`, of type `int8` (since v3).
     pub config_type: i8,
-    /// The configuration documentation (since v3).
+    /// `Documentation`, of type `string` (since v3).
     pub documentation: Option<String>,
 }
 
@@ -252,14 +250,14 @@ impl Struct for DescribeConfigsResourceResult {
     }
 }
 
-/// The synonyms for this configuration key.
+/// An element of `Synonyms`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeConfigsSynonym {
-    /// The synonym name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The synonym value.
+    /// `Value`, of type `string`.
     pub value: Option<String>,
-    /// The synonym source.
+    /// `Source`, of type `int8`.
     pub source: i8,
 }
 

@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of DescribeGroups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeGroupsRequest {
-    /// The names of the groups to describe.
+    /// `Groups`, of type `[]string`.
     pub groups: Vec<String>,
-    /// Whether to include authorized operations (since v3).
+    /// `IncludeAuthorizedOperations`, of type `bool` (since v3).
     pub include_authorized_operations: bool,
 }
 
@@ -53,10 +53,9 @@ impl Request for DescribeGroupsRequest {
 /// The response of DescribeGroups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeGroupsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// Each described group.
+    /// `Groups`, of type `[]DescribedGroup`.
     pub groups: Vec<DescribedGroup>,
 }
 
@@ -92,24 +91,24 @@ impl Message for DescribeGroupsResponse {
 
 impl Response for DescribeGroupsResponse {}
 
-/// Each described group.
+/// An element of `Groups`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedGroup {
-    /// The describe error, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The describe error message, or null if there was no error (since v6).
+    /// `ErrorMessage`, of type `string` (since v6).
     pub error_message: Option<String>,
-    /// The group ID string.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The group state string, or the empty string.
+    /// `GroupState`, of type `string`.
     pub group_state: String,
-    /// The group protocol type, or the empty string.
+    /// `ProtocolType`, of type `string`.
     pub protocol_type: String,
-    /// The group protocol data, or the empty string.
+    /// `ProtocolData`, of type `string`.
     pub protocol_data: String,
-    /// The group members.
+    /// `Members`, of type `[]DescribedGroupMember`.
     pub members: Vec<DescribedGroupMember>,
-    /// 32-bit bitfield to represent authorized operations for this group (since v3).
+    /// `AuthorizedOperations`, of type `int32` (since v3).
     pub authorized_operations: i32,
 }
 
@@ -171,20 +170,20 @@ impl Struct for DescribedGroup {
     }
 }
 
-/// The group members.
+/// An element of `Members`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribedGroupMember {
-    /// The member id.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user (since v4).
+    /// `GroupInstanceId`, of type `string` (since v4).
     pub group_instance_id: Option<String>,
-    /// The client ID used in the member's latest join group request.
+    /// `ClientId`, of type `string`.
     pub client_id: String,
-    /// The client host.
+    /// `ClientHost`, of type `string`.
     pub client_host: String,
-    /// The metadata corresponding to the current group protocol in use.
+    /// `MemberMetadata`, of type `bytes`.
     pub member_metadata: Bytes,
-    /// The current assignment provided by the group leader.
+    /// `MemberAssignment`, of type `bytes`.
     pub member_assignment: Bytes,
 }
 

@@ -8,7 +8,7 @@ use super::prelude::*;
 /// The request of DescribeLogDirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeLogDirsRequest {
-    /// Each topic that we want to describe log directories for, or null for all topics.
+    /// `Topics`, of type `[]DescribableLogDirTopic`.
     pub topics: Option<Vec<DescribableLogDirTopic>>,
 }
 
@@ -44,12 +44,12 @@ impl Request for DescribeLogDirsRequest {
     type Response = DescribeLogDirsResponse;
 }
 
-/// Each topic that we want to describe log directories for, or null for all topics.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribableLogDirTopic {
-    /// The topic name.
+    /// `Topic`, of type `string`.
     pub topic: String,
-    /// The partition indexes.
+    /// `Partitions`, of type `[]int32`.
     pub partitions: Vec<i32>,
 }
 
@@ -73,12 +73,11 @@ impl Struct for DescribableLogDirTopic {
 /// The response of DescribeLogDirs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeLogDirsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error (since v3).
+    /// `ErrorCode`, of type `int16` (since v3).
     pub error_code: ErrorCode,
-    /// The log directories.
+    /// `Results`, of type `[]DescribeLogDirsResult`.
     pub results: Vec<DescribeLogDirsResult>,
 }
 
@@ -116,22 +115,20 @@ impl Message for DescribeLogDirsResponse {
 
 impl Response for DescribeLogDirsResponse {}
 
-/// The log directories.
+/// An element of `Results`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeLogDirsResult {
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The absolute log directory path.
+    /// `LogDir`, of type `string`.
     pub log_dir: String,
-    /// The topics.
+    /// `Topics`, of type `[]DescribeLogDirsTopic`.
     pub topics: Vec<DescribeLogDirsTopic>,
-    /// The total size in bytes of the volume the log directory is in. This value does not include the size of
-    /// data stored in remote storage (since v4).
+    /// `TotalBytes`, of type `int64` (since v4).
     pub total_bytes: i64,
-    /// The usable size in bytes of the volume the log directory is in. This value does not include the size
-    /// of data stored in remote storage (since v4).
+    /// `UsableBytes`, of type `int64` (since v4).
     pub usable_bytes: i64,
-    /// True if this log directory is cordoned (since v5).
+    /// `IsCordoned`, of type `bool` (since v5).
     pub is_cordoned: bool,
 }
 
@@ -183,12 +180,12 @@ impl Struct for DescribeLogDirsResult {
     }
 }
 
-/// The topics.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeLogDirsTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The partitions.
+    /// `Partitions`, of type `[]DescribeLogDirsPartition`.
     pub partitions: Vec<DescribeLogDirsPartition>,
 }
 
@@ -209,18 +206,16 @@ impl Struct for DescribeLogDirsTopic {
     }
 }
 
-/// The partitions.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeLogDirsPartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The size of the log segments in this partition in bytes.
+    /// `PartitionSize`, of type `int64`.
     pub partition_size: i64,
-    /// The lag of the log's LEO w.r.t. partition's HW (if it is the current log for the partition) or current
-    /// replica's LEO (if it is the future log for the partition).
+    /// `OffsetLag`, of type `int64`.
     pub offset_lag: i64,
-    /// True if this log is created by AlterReplicaLogDirsRequest and will replace the current log of the
-    /// replica in the future.
+    /// `IsFutureKey`, of type `bool`.
     pub is_future_key: bool,
 }
 

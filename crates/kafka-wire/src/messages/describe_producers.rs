@@ -8,7 +8,7 @@ use super::prelude::*;
 /// The request of DescribeProducers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeProducersRequest {
-    /// The topics to list producers for.
+    /// `Topics`, of type `[]TopicRequest`.
     pub topics: Vec<TopicRequest>,
 }
 
@@ -38,12 +38,12 @@ impl Request for DescribeProducersRequest {
     type Response = DescribeProducersResponse;
 }
 
-/// The topics to list producers for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicRequest {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The indexes of the partitions to list producers for.
+    /// `PartitionIndexes`, of type `[]int32`.
     pub partition_indexes: Vec<i32>,
 }
 
@@ -67,10 +67,9 @@ impl Struct for TopicRequest {
 /// The response of DescribeProducers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeProducersResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Each topic in the response.
+    /// `Topics`, of type `[]TopicResponse`.
     pub topics: Vec<TopicResponse>,
 }
 
@@ -100,12 +99,12 @@ impl Message for DescribeProducersResponse {
 
 impl Response for DescribeProducersResponse {}
 
-/// Each topic in the response.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicResponse {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// Each partition in the response.
+    /// `Partitions`, of type `[]PartitionResponse`.
     pub partitions: Vec<PartitionResponse>,
 }
 
@@ -126,16 +125,16 @@ impl Struct for TopicResponse {
     }
 }
 
-/// Each partition in the response.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartitionResponse {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The partition error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The partition error message, which may be null if no additional details are available.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The active producers for the partition.
+    /// `ActiveProducers`, of type `[]ProducerState`.
     pub active_producers: Vec<ProducerState>,
 }
 
@@ -160,20 +159,20 @@ impl Struct for PartitionResponse {
     }
 }
 
-/// The active producers for the partition.
+/// An element of `ActiveProducers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProducerState {
-    /// The producer id.
+    /// `ProducerId`, of type `int64`.
     pub producer_id: i64,
-    /// The producer epoch.
+    /// `ProducerEpoch`, of type `int32`.
     pub producer_epoch: i32,
-    /// The last sequence number sent by the producer.
+    /// `LastSequence`, of type `int32`.
     pub last_sequence: i32,
-    /// The last timestamp sent by the producer.
+    /// `LastTimestamp`, of type `int64`.
     pub last_timestamp: i64,
-    /// The current epoch of the producer group.
+    /// `CoordinatorEpoch`, of type `int32`.
     pub coordinator_epoch: i32,
-    /// The current transaction start offset of the producer.
+    /// `CurrentTxnStartOffset`, of type `int64`.
     pub current_txn_start_offset: i64,
 }
 

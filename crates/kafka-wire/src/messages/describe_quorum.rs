@@ -8,7 +8,7 @@ use super::prelude::*;
 /// The request of DescribeQuorum.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeQuorumRequest {
-    /// The topics to describe.
+    /// `Topics`, of type `[]TopicData`.
     pub topics: Vec<RequestTopicData>,
 }
 
@@ -38,12 +38,12 @@ impl Request for DescribeQuorumRequest {
     type Response = DescribeQuorumResponse;
 }
 
-/// The topics to describe.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestTopicData {
-    /// The topic name.
+    /// `TopicName`, of type `string`.
     pub topic_name: String,
-    /// The partitions to describe.
+    /// `Partitions`, of type `[]PartitionData`.
     pub partitions: Vec<RequestPartitionData>,
 }
 
@@ -64,10 +64,10 @@ impl Struct for RequestTopicData {
     }
 }
 
-/// The partitions to describe.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestPartitionData {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
 }
 
@@ -89,13 +89,13 @@ impl Struct for RequestPartitionData {
 /// The response of DescribeQuorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeQuorumResponse {
-    /// The top level error code.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message, or null if there was no error (since v2).
+    /// `ErrorMessage`, of type `string` (since v2).
     pub error_message: Option<String>,
-    /// The response from the describe quorum API.
+    /// `Topics`, of type `[]TopicData`.
     pub topics: Vec<ResponseTopicData>,
-    /// The nodes in the quorum (since v2).
+    /// `Nodes`, of type `[]Node` (since v2).
     pub nodes: Vec<Node>,
 }
 
@@ -152,12 +152,12 @@ impl Message for DescribeQuorumResponse {
 
 impl Response for DescribeQuorumResponse {}
 
-/// The response from the describe quorum API.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseTopicData {
-    /// The topic name.
+    /// `TopicName`, of type `string`.
     pub topic_name: String,
-    /// The partition data.
+    /// `Partitions`, of type `[]PartitionData`.
     pub partitions: Vec<ResponsePartitionData>,
 }
 
@@ -178,24 +178,24 @@ impl Struct for ResponseTopicData {
     }
 }
 
-/// The partition data.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponsePartitionData {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The partition error code.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message, or null if there was no error (since v2).
+    /// `ErrorMessage`, of type `string` (since v2).
     pub error_message: Option<String>,
-    /// The ID of the current leader or -1 if the leader is unknown.
+    /// `LeaderId`, of type `int32`.
     pub leader_id: i32,
-    /// The latest known leader epoch.
+    /// `LeaderEpoch`, of type `int32`.
     pub leader_epoch: i32,
-    /// The high water mark.
+    /// `HighWatermark`, of type `int64`.
     pub high_watermark: i64,
-    /// The current voters of the partition.
+    /// `CurrentVoters`, of type `[]ReplicaState`.
     pub current_voters: Vec<ReplicaState>,
-    /// The observers of the partition.
+    /// `Observers`, of type `[]ReplicaState`.
     pub observers: Vec<ReplicaState>,
 }
 
@@ -249,12 +249,12 @@ impl Struct for ResponsePartitionData {
     }
 }
 
-/// The nodes in the quorum.
+/// An element of `Nodes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Node {
-    /// The ID of the associated node.
+    /// `NodeId`, of type `int32`.
     pub node_id: i32,
-    /// The listeners of this controller.
+    /// `Listeners`, of type `[]Listener`.
     pub listeners: Vec<Listener>,
 }
 
@@ -275,14 +275,14 @@ impl Struct for Node {
     }
 }
 
-/// The listeners of this controller.
+/// An element of `Listeners`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listener {
-    /// The name of the endpoint.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The hostname.
+    /// `Host`, of type `string`.
     pub host: String,
-    /// The port.
+    /// `Port`, of type `uint16`.
     pub port: u16,
 }
 
@@ -305,20 +305,18 @@ impl Struct for Listener {
     }
 }
 
-/// Part of \[`DescribeQuorumResponse`\].
+/// Part of [`DescribeQuorumResponse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaState {
-    /// The ID of the replica.
+    /// `ReplicaId`, of type `int32`.
     pub replica_id: i32,
-    /// The replica directory ID of the replica (since v2).
+    /// `ReplicaDirectoryId`, of type `uuid` (since v2).
     pub replica_directory_id: Uuid,
-    /// The last known log end offset of the follower or -1 if it is unknown.
+    /// `LogEndOffset`, of type `int64`.
     pub log_end_offset: i64,
-    /// The last known leader wall clock time time when a follower fetched from the leader. This is reported
-    /// as -1 both for the current leader or if it is unknown for a voter (since v1).
+    /// `LastFetchTimestamp`, of type `int64` (since v1).
     pub last_fetch_timestamp: i64,
-    /// The leader wall clock append time of the offset for which the follower made the most recent fetch
-    /// request. This is reported as the current time for the leader and -1 if unknown for a voter (since v1).
+    /// `LastCaughtUpTimestamp`, of type `int64` (since v1).
     pub last_caught_up_timestamp: i64,
 }
 

@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of DescribeTopicPartitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeTopicPartitionsRequest {
-    /// The topics to fetch details for.
+    /// `Topics`, of type `[]TopicRequest`.
     pub topics: Vec<TopicRequest>,
-    /// The maximum number of partitions included in the response.
+    /// `ResponsePartitionLimit`, of type `int32`.
     pub response_partition_limit: i32,
-    /// The first topic and partition index to fetch details for.
+    /// `Cursor`, of type `Cursor`.
     pub cursor: Option<RequestCursor>,
 }
 
@@ -52,10 +52,10 @@ impl Request for DescribeTopicPartitionsRequest {
     type Response = DescribeTopicPartitionsResponse;
 }
 
-/// The topics to fetch details for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicRequest {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
 }
 
@@ -74,12 +74,12 @@ impl Struct for TopicRequest {
     }
 }
 
-/// The first topic and partition index to fetch details for.
+/// What is in `Cursor`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestCursor {
-    /// The name for the first topic to process.
+    /// `TopicName`, of type `string`.
     pub topic_name: String,
-    /// The partition index to start with.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
 }
 
@@ -103,12 +103,11 @@ impl Struct for RequestCursor {
 /// The response of DescribeTopicPartitions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DescribeTopicPartitionsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Each topic in the response.
+    /// `Topics`, of type `[]DescribeTopicPartitionsResponseTopic`.
     pub topics: Vec<DescribeTopicPartitionsResponseTopic>,
-    /// The next topic and partition index to fetch details for.
+    /// `NextCursor`, of type `Cursor`.
     pub next_cursor: Option<ResponseCursor>,
 }
 
@@ -140,20 +139,20 @@ impl Message for DescribeTopicPartitionsResponse {
 
 impl Response for DescribeTopicPartitionsResponse {}
 
-/// Each topic in the response.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeTopicPartitionsResponseTopic {
-    /// The topic error, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: Option<String>,
-    /// The topic id.
+    /// `TopicId`, of type `uuid`.
     pub topic_id: Uuid,
-    /// True if the topic is internal.
+    /// `IsInternal`, of type `bool`.
     pub is_internal: bool,
-    /// Each partition in the topic.
+    /// `Partitions`, of type `[]DescribeTopicPartitionsResponsePartition`.
     pub partitions: Vec<DescribeTopicPartitionsResponsePartition>,
-    /// 32-bit bitfield to represent authorized operations for this topic.
+    /// `TopicAuthorizedOperations`, of type `int32`.
     pub topic_authorized_operations: i32,
 }
 
@@ -195,26 +194,26 @@ impl Struct for DescribeTopicPartitionsResponseTopic {
     }
 }
 
-/// Each partition in the topic.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribeTopicPartitionsResponsePartition {
-    /// The partition error, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The ID of the leader broker.
+    /// `LeaderId`, of type `int32`.
     pub leader_id: i32,
-    /// The leader epoch of this partition.
+    /// `LeaderEpoch`, of type `int32`.
     pub leader_epoch: i32,
-    /// The set of all nodes that host this partition.
+    /// `ReplicaNodes`, of type `[]int32`.
     pub replica_nodes: Vec<i32>,
-    /// The set of nodes that are in sync with the leader for this partition.
+    /// `IsrNodes`, of type `[]int32`.
     pub isr_nodes: Vec<i32>,
-    /// The new eligible leader replicas otherwise.
+    /// `EligibleLeaderReplicas`, of type `[]int32`.
     pub eligible_leader_replicas: Option<Vec<i32>>,
-    /// The last known ELR.
+    /// `LastKnownElr`, of type `[]int32`.
     pub last_known_elr: Option<Vec<i32>>,
-    /// The set of offline replicas of this partition.
+    /// `OfflineReplicas`, of type `[]int32`.
     pub offline_replicas: Vec<i32>,
 }
 
@@ -265,12 +264,12 @@ impl Struct for DescribeTopicPartitionsResponsePartition {
     }
 }
 
-/// The next topic and partition index to fetch details for.
+/// What is in `NextCursor`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseCursor {
-    /// The name for the first topic to process.
+    /// `TopicName`, of type `string`.
     pub topic_name: String,
-    /// The partition index to start with.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
 }
 

@@ -8,12 +8,11 @@ use super::prelude::*;
 /// The request of ElectLeaders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElectLeadersRequest {
-    /// Type of elections to conduct for the partition. A value of '0' elects the preferred replica. A value
-    /// of '1' elects the first live replica if there are no in-sync replica (since v1).
+    /// `ElectionType`, of type `int8` (since v1).
     pub election_type: i8,
-    /// The topic partitions to elect leaders.
+    /// `TopicPartitions`, of type `[]TopicPartitions`.
     pub topic_partitions: Option<Vec<TopicPartitions>>,
-    /// The time in ms to wait for the election to complete.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
 }
 
@@ -61,12 +60,12 @@ impl Request for ElectLeadersRequest {
     type Response = ElectLeadersResponse;
 }
 
-/// The topic partitions to elect leaders.
+/// An element of `TopicPartitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicPartitions {
-    /// The name of a topic.
+    /// `Topic`, of type `string`.
     pub topic: String,
-    /// The partitions of this topic whose leader should be elected.
+    /// `Partitions`, of type `[]int32`.
     pub partitions: Vec<i32>,
 }
 
@@ -90,13 +89,11 @@ impl Struct for TopicPartitions {
 /// The response of ElectLeaders.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ElectLeadersResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The top level response error code (since v1).
+    /// `ErrorCode`, of type `int16` (since v1).
     pub error_code: ErrorCode,
-    /// The election results, or an empty array if the requester did not have permission and the request asks
-    /// for all partitions.
+    /// `ReplicaElectionResults`, of type `[]ReplicaElectionResult`.
     pub replica_election_results: Vec<ReplicaElectionResult>,
 }
 
@@ -136,13 +133,12 @@ impl Message for ElectLeadersResponse {
 
 impl Response for ElectLeadersResponse {}
 
-/// The election results, or an empty array if the requester did not have permission and the request asks for
-/// all partitions.
+/// An element of `ReplicaElectionResults`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReplicaElectionResult {
-    /// The topic name.
+    /// `Topic`, of type `string`.
     pub topic: String,
-    /// The results for each partition.
+    /// `PartitionResult`, of type `[]PartitionResult`.
     pub partition_result: Vec<PartitionResult>,
 }
 
@@ -163,14 +159,14 @@ impl Struct for ReplicaElectionResult {
     }
 }
 
-/// The results for each partition.
+/// An element of `PartitionResult`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionResult {
-    /// The partition id.
+    /// `PartitionId`, of type `int32`.
     pub partition_id: i32,
-    /// The result error, or zero if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The result message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
 }
 

@@ -8,34 +8,29 @@ use super::prelude::*;
 /// The request of Fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchRequest {
-    /// The clusterId if known. This is used to validate metadata fetches prior to broker registration (since
-    /// v12).
+    /// `ClusterId`, of type `string` (since v12).
     pub cluster_id: Option<String>,
-    /// The broker ID of the follower, of -1 if this request is from a consumer (until v14).
+    /// `ReplicaId`, of type `int32` (until v14).
     pub replica_id: i32,
-    /// The state of the replica in the follower (since v15).
+    /// `ReplicaState`, of type `ReplicaState` (since v15).
     pub replica_state: ReplicaState,
-    /// The maximum time in milliseconds to wait for the response.
+    /// `MaxWaitMs`, of type `int32`.
     pub max_wait_ms: i32,
-    /// The minimum bytes to accumulate in the response.
+    /// `MinBytes`, of type `int32`.
     pub min_bytes: i32,
-    /// The maximum bytes to fetch. See KIP-74 for cases where this limit may not be honored.
+    /// `MaxBytes`, of type `int32`.
     pub max_bytes: i32,
-    /// This setting controls the visibility of transactional records. Using READ_UNCOMMITTED (isolation_level
-    /// = 0) makes all records visible. With READ_COMMITTED (isolation_level = 1), non-transactional and
-    /// COMMITTED transactional records are visible. To be more concrete, READ_COMMITTED returns all data from
-    /// offsets smaller than the current LSO (last stable offset), and enables the inclusion of the list of
-    /// aborted transactions in the result, which allows consumers to discard ABORTED transactional records.
+    /// `IsolationLevel`, of type `int8`.
     pub isolation_level: i8,
-    /// The fetch session ID (since v7).
+    /// `SessionId`, of type `int32` (since v7).
     pub session_id: i32,
-    /// The fetch session epoch, which is used for ordering requests in a session (since v7).
+    /// `SessionEpoch`, of type `int32` (since v7).
     pub session_epoch: i32,
-    /// The topics to fetch.
+    /// `Topics`, of type `[]FetchTopic`.
     pub topics: Vec<FetchTopic>,
-    /// In an incremental fetch request, the partitions to remove (since v7).
+    /// `ForgottenTopicsData`, of type `[]ForgottenTopic` (since v7).
     pub forgotten_topics_data: Vec<ForgottenTopic>,
-    /// Rack ID of the consumer making this request (since v11).
+    /// `RackId`, of type `string` (since v11).
     pub rack_id: String,
 }
 
@@ -146,12 +141,12 @@ impl Request for FetchRequest {
     type Response = FetchResponse;
 }
 
-/// The state of the replica in the follower.
+/// What is in `ReplicaState`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaState {
-    /// The replica ID of the follower, or -1 if this request is from a consumer.
+    /// `ReplicaId`, of type `int32`.
     pub replica_id: i32,
-    /// The epoch of this follower, or -1 if not available.
+    /// `ReplicaEpoch`, of type `int64`.
     pub replica_epoch: i64,
 }
 
@@ -178,14 +173,14 @@ impl Struct for ReplicaState {
     }
 }
 
-/// The topics to fetch.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FetchTopic {
-    /// The name of the topic to fetch (until v12).
+    /// `Topic`, of type `string` (until v12).
     pub topic: String,
-    /// The unique topic ID (since v13).
+    /// `TopicId`, of type `uuid` (since v13).
     pub topic_id: Uuid,
-    /// The partitions to fetch.
+    /// `Partitions`, of type `[]FetchPartition`.
     pub partitions: Vec<FetchPartition>,
 }
 
@@ -218,27 +213,24 @@ impl Struct for FetchTopic {
     }
 }
 
-/// The partitions to fetch.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchPartition {
-    /// The partition index.
+    /// `Partition`, of type `int32`.
     pub partition: i32,
-    /// The current leader epoch of the partition (since v9).
+    /// `CurrentLeaderEpoch`, of type `int32` (since v9).
     pub current_leader_epoch: i32,
-    /// The message offset.
+    /// `FetchOffset`, of type `int64`.
     pub fetch_offset: i64,
-    /// The epoch of the last fetched record or -1 if there is none (since v12).
+    /// `LastFetchedEpoch`, of type `int32` (since v12).
     pub last_fetched_epoch: i32,
-    /// The earliest available offset of the follower replica. The field is only used when the request is sent
-    /// by the follower (since v5).
+    /// `LogStartOffset`, of type `int64` (since v5).
     pub log_start_offset: i64,
-    /// The maximum bytes to fetch from this partition. See KIP-74 for cases where this limit may not be
-    /// honored.
+    /// `PartitionMaxBytes`, of type `int32`.
     pub partition_max_bytes: i32,
-    /// The directory id of the follower fetching (since v17).
+    /// `ReplicaDirectoryId`, of type `uuid` (since v17).
     pub replica_directory_id: Uuid,
-    /// The high-watermark known by the replica. -1 if the high-watermark is not known and 9223372036854775807
-    /// if the feature is not supported (since v18).
+    /// `HighWatermark`, of type `int64` (since v18).
     pub high_watermark: i64,
 }
 
@@ -324,14 +316,14 @@ impl Struct for FetchPartition {
     }
 }
 
-/// In an incremental fetch request, the partitions to remove.
+/// An element of `ForgottenTopicsData`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ForgottenTopic {
-    /// The topic name (until v12).
+    /// `Topic`, of type `string` (until v12).
     pub topic: String,
-    /// The unique topic ID (since v13).
+    /// `TopicId`, of type `uuid` (since v13).
     pub topic_id: Uuid,
-    /// The partitions indexes to forget.
+    /// `Partitions`, of type `[]int32`.
     pub partitions: Vec<i32>,
 }
 
@@ -367,17 +359,15 @@ impl Struct for ForgottenTopic {
 /// The response of Fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FetchResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The top level response error code (since v7).
+    /// `ErrorCode`, of type `int16` (since v7).
     pub error_code: ErrorCode,
-    /// The fetch session ID, or 0 if this is not part of a fetch session (since v7).
+    /// `SessionId`, of type `int32` (since v7).
     pub session_id: i32,
-    /// The response topics.
+    /// `Responses`, of type `[]FetchableTopicResponse`.
     pub responses: Vec<FetchableTopicResponse>,
-    /// Endpoints for all current-leaders enumerated in PartitionData, with errors NOT_LEADER_OR_FOLLOWER &
-    /// FENCED_LEADER_EPOCH (since v16).
+    /// `NodeEndpoints`, of type `[]NodeEndpoint` (since v16).
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -437,14 +427,14 @@ impl Message for FetchResponse {
 
 impl Response for FetchResponse {}
 
-/// The response topics.
+/// An element of `Responses`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FetchableTopicResponse {
-    /// The topic name (until v12).
+    /// `Topic`, of type `string` (until v12).
     pub topic: String,
-    /// The unique topic ID (since v13).
+    /// `TopicId`, of type `uuid` (since v13).
     pub topic_id: Uuid,
-    /// The topic partitions.
+    /// `Partitions`, of type `[]PartitionData`.
     pub partitions: Vec<PartitionData>,
 }
 
@@ -477,34 +467,30 @@ impl Struct for FetchableTopicResponse {
     }
 }
 
-/// The topic partitions.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionData {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no fetch error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The current high water mark.
+    /// `HighWatermark`, of type `int64`.
     pub high_watermark: i64,
-    /// The last stable offset (or LSO) of the partition. This is the last offset such that the state of all
-    /// transactional records prior to this offset have been decided (ABORTED or COMMITTED).
+    /// `LastStableOffset`, of type `int64`.
     pub last_stable_offset: i64,
-    /// The current log start offset (since v5).
+    /// `LogStartOffset`, of type `int64` (since v5).
     pub log_start_offset: i64,
-    /// In case divergence is detected based on the `LastFetchedEpoch` and `FetchOffset` in the request, this
-    /// field indicates the largest epoch and its end offset such that subsequent records are known to diverge
-    /// (since v12).
+    /// `DivergingEpoch`, of type `EpochEndOffset` (since v12).
     pub diverging_epoch: EpochEndOffset,
-    /// The current leader of the partition (since v12).
+    /// `CurrentLeader`, of type `LeaderIdAndEpoch` (since v12).
     pub current_leader: LeaderIdAndEpoch,
-    /// In the case of fetching an offset less than the LogStartOffset, this is the end offset and epoch that
-    /// should be used in the FetchSnapshot request (since v12).
+    /// `SnapshotId`, of type `SnapshotId` (since v12).
     pub snapshot_id: SnapshotId,
-    /// The aborted transactions.
+    /// `AbortedTransactions`, of type `[]AbortedTransaction`.
     pub aborted_transactions: Option<Vec<AbortedTransaction>>,
-    /// The preferred read replica for the consumer to use on its next fetch request (since v11).
+    /// `PreferredReadReplica`, of type `int32` (since v11).
     pub preferred_read_replica: i32,
-    /// The record data.
+    /// `Records`, of type `records`.
     pub records: Records,
 }
 
@@ -603,13 +589,12 @@ impl Struct for PartitionData {
     }
 }
 
-/// In case divergence is detected based on the `LastFetchedEpoch` and `FetchOffset` in the request, this
-/// field indicates the largest epoch and its end offset such that subsequent records are known to diverge.
+/// What is in `DivergingEpoch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochEndOffset {
-    /// The largest epoch.
+    /// `Epoch`, of type `int32`.
     pub epoch: i32,
-    /// The end offset of the epoch.
+    /// `EndOffset`, of type `int64`.
     pub end_offset: i64,
 }
 
@@ -636,12 +621,12 @@ impl Struct for EpochEndOffset {
     }
 }
 
-/// The current leader of the partition.
+/// What is in `CurrentLeader`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
+    /// `LeaderId`, of type `int32`.
     pub leader_id: i32,
-    /// The latest known leader epoch.
+    /// `LeaderEpoch`, of type `int32`.
     pub leader_epoch: i32,
 }
 
@@ -668,13 +653,12 @@ impl Struct for LeaderIdAndEpoch {
     }
 }
 
-/// In the case of fetching an offset less than the LogStartOffset, this is the end offset and epoch that
-/// should be used in the FetchSnapshot request.
+/// What is in `SnapshotId`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotId {
-    /// The end offset of the epoch.
+    /// `EndOffset`, of type `int64`.
     pub end_offset: i64,
-    /// The largest epoch.
+    /// `Epoch`, of type `int32`.
     pub epoch: i32,
 }
 
@@ -701,12 +685,12 @@ impl Struct for SnapshotId {
     }
 }
 
-/// The aborted transactions.
+/// An element of `AbortedTransactions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AbortedTransaction {
-    /// The producer id associated with the aborted transaction.
+    /// `ProducerId`, of type `int64`.
     pub producer_id: i64,
-    /// The first offset in the aborted transaction.
+    /// `FirstOffset`, of type `int64`.
     pub first_offset: i64,
 }
 
@@ -727,17 +711,16 @@ impl Struct for AbortedTransaction {
     }
 }
 
-/// Endpoints for all current-leaders enumerated in PartitionData, with errors NOT_LEADER_OR_FOLLOWER &
-/// FENCED_LEADER_EPOCH.
+/// An element of `NodeEndpoints`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
+    /// `NodeId`, of type `int32`.
     pub node_id: i32,
-    /// The node's hostname.
+    /// `Host`, of type `string`.
     pub host: String,
-    /// The node's port.
+    /// `Port`, of type `int32`.
     pub port: i32,
-    /// The rack of the node, or null if it has not been assigned to a rack.
+    /// `Rack`, of type `string`.
     pub rack: Option<String>,
 }
 

@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of FindCoordinator.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FindCoordinatorRequest {
-    /// The coordinator key (until v3).
+    /// `Key`, of type `string` (until v3).
     pub key: String,
-    /// The coordinator key type. (group, transaction, share) (since v1).
+    /// `KeyType`, of type `int8` (since v1).
     pub key_type: i8,
-    /// The coordinator keys (since v4).
+    /// `CoordinatorKeys`, of type `[]string` (since v4).
     pub coordinator_keys: Vec<String>,
 }
 
@@ -69,20 +69,19 @@ impl Request for FindCoordinatorRequest {
 /// The response of FindCoordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindCoordinatorResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error (until v3).
+    /// `ErrorCode`, of type `int16` (until v3).
     pub error_code: ErrorCode,
-    /// The error message, or null if there was no error (v1 to v3).
+    /// `ErrorMessage`, of type `string` (v1 to v3).
     pub error_message: Option<String>,
-    /// The node id (until v3).
+    /// `NodeId`, of type `int32` (until v3).
     pub node_id: i32,
-    /// The host name (until v3).
+    /// `Host`, of type `string` (until v3).
     pub host: String,
-    /// The port (until v3).
+    /// `Port`, of type `int32` (until v3).
     pub port: i32,
-    /// Each coordinator result in the response (since v4).
+    /// `Coordinators`, of type `[]Coordinator` (since v4).
     pub coordinators: Vec<Coordinator>,
 }
 
@@ -166,20 +165,20 @@ impl Message for FindCoordinatorResponse {
 
 impl Response for FindCoordinatorResponse {}
 
-/// Each coordinator result in the response.
+/// An element of `Coordinators`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coordinator {
-    /// The coordinator key.
+    /// `Key`, of type `string`.
     pub key: String,
-    /// The node id.
+    /// `NodeId`, of type `int32`.
     pub node_id: i32,
-    /// The host name.
+    /// `Host`, of type `string`.
     pub host: String,
-    /// The port.
+    /// `Port`, of type `int32`.
     pub port: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
 }
 

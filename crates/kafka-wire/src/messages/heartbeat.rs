@@ -8,13 +8,13 @@ use super::prelude::*;
 /// The request of Heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeartbeatRequest {
-    /// The group id.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The generation of the group.
+    /// `GenerationId`, of type `int32`.
     pub generation_id: i32,
-    /// The member ID.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user (since v3).
+    /// `GroupInstanceId`, of type `string` (since v3).
     pub group_instance_id: Option<String>,
 }
 
@@ -61,10 +61,9 @@ impl Request for HeartbeatRequest {
 /// The response of Heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeartbeatResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

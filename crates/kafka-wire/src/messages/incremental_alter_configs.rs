@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of IncrementalAlterConfigs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncrementalAlterConfigsRequest {
-    /// The incremental updates for each resource.
+    /// `Resources`, of type `[]AlterConfigsResource`.
     pub resources: Vec<AlterConfigsResource>,
-    /// True if we should validate the request, but not change the configurations.
+    /// `ValidateOnly`, of type `bool`.
     pub validate_only: bool,
 }
 
@@ -42,14 +42,14 @@ impl Request for IncrementalAlterConfigsRequest {
     type Response = IncrementalAlterConfigsResponse;
 }
 
-/// The incremental updates for each resource.
+/// An element of `Resources`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AlterConfigsResource {
-    /// The resource type.
+    /// `ResourceType`, of type `int8`.
     pub resource_type: i8,
-    /// The resource name.
+    /// `ResourceName`, of type `string`.
     pub resource_name: String,
-    /// The configurations.
+    /// `Configs`, of type `[]AlterableConfig`.
     pub configs: Vec<AlterableConfig>,
 }
 
@@ -72,14 +72,14 @@ impl Struct for AlterConfigsResource {
     }
 }
 
-/// The configurations.
+/// An element of `Configs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterableConfig {
-    /// The configuration key name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The type (Set, Delete, Append, Subtract) of operation.
+    /// `ConfigOperation`, of type `int8`.
     pub config_operation: i8,
-    /// The value to set for the configuration key.
+    /// `Value`, of type `string`.
     pub value: Option<String>,
 }
 
@@ -111,10 +111,9 @@ impl Struct for AlterableConfig {
 /// The response of IncrementalAlterConfigs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncrementalAlterConfigsResponse {
-    /// Duration in milliseconds for which the request was throttled due to a quota violation, or zero if the
-    /// request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The responses for each resource.
+    /// `Responses`, of type `[]AlterConfigsResourceResponse`.
     pub responses: Vec<AlterConfigsResourceResponse>,
 }
 
@@ -144,16 +143,16 @@ impl Message for IncrementalAlterConfigsResponse {
 
 impl Response for IncrementalAlterConfigsResponse {}
 
-/// The responses for each resource.
+/// An element of `Responses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlterConfigsResourceResponse {
-    /// The resource error code.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The resource error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The resource type.
+    /// `ResourceType`, of type `int8`.
     pub resource_type: i8,
-    /// The resource name.
+    /// `ResourceName`, of type `string`.
     pub resource_name: String,
 }
 

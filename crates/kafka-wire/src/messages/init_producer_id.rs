@@ -8,16 +8,13 @@ use super::prelude::*;
 /// The request of InitProducerId.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitProducerIdRequest {
-    /// The transactional id, or null if the producer is not transactional.
+    /// `TransactionalId`, of type `string`.
     pub transactional_id: Option<String>,
-    /// The time in ms to wait before aborting idle transactions sent by this producer. This is only relevant
-    /// if a TransactionalId has been defined.
+    /// `TransactionTimeoutMs`, of type `int32`.
     pub transaction_timeout_ms: i32,
-    /// The producer id. This is used to disambiguate requests if a transactional id is reused following its
-    /// expiration (since v3).
+    /// `ProducerId`, of type `int64` (since v3).
     pub producer_id: i64,
-    /// The producer's current epoch. This will be checked against the producer epoch on the broker, and the
-    /// request will return an error if they do not match (since v3).
+    /// `ProducerEpoch`, of type `int16` (since v3).
     pub producer_epoch: i16,
 }
 
@@ -76,14 +73,13 @@ impl Request for InitProducerIdRequest {
 /// The response of InitProducerId.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitProducerIdResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The current producer id.
+    /// `ProducerId`, of type `int64`.
     pub producer_id: i64,
-    /// The current epoch associated with the producer id.
+    /// `ProducerEpoch`, of type `int16`.
     pub producer_epoch: i16,
 }
 

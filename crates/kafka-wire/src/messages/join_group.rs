@@ -8,23 +8,21 @@ use super::prelude::*;
 /// The request of JoinGroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinGroupRequest {
-    /// The group identifier.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The coordinator considers the consumer dead if it receives no heartbeat after this timeout in
-    /// milliseconds.
+    /// `SessionTimeoutMs`, of type `int32`.
     pub session_timeout_ms: i32,
-    /// The maximum time in milliseconds that the coordinator will wait for each member to rejoin when
-    /// rebalancing the group (since v1).
+    /// `RebalanceTimeoutMs`, of type `int32` (since v1).
     pub rebalance_timeout_ms: i32,
-    /// The member id assigned by the group coordinator.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user (since v5).
+    /// `GroupInstanceId`, of type `string` (since v5).
     pub group_instance_id: Option<String>,
-    /// The unique name the for class of protocols implemented by the group we want to join.
+    /// `ProtocolType`, of type `string`.
     pub protocol_type: String,
-    /// The list of protocols that the member supports.
+    /// `Protocols`, of type `[]JoinGroupRequestProtocol`.
     pub protocols: Vec<JoinGroupRequestProtocol>,
-    /// The reason why the member (re-)joins the group (since v8).
+    /// `Reason`, of type `string` (since v8).
     pub reason: Option<String>,
 }
 
@@ -99,12 +97,12 @@ impl Request for JoinGroupRequest {
     type Response = JoinGroupResponse;
 }
 
-/// The list of protocols that the member supports.
+/// An element of `Protocols`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JoinGroupRequestProtocol {
-    /// The protocol name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The protocol metadata.
+    /// `Metadata`, of type `bytes`.
     pub metadata: Bytes,
 }
 
@@ -128,24 +126,23 @@ impl Struct for JoinGroupRequestProtocol {
 /// The response of JoinGroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinGroupResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v2).
+    /// `ThrottleTimeMs`, of type `int32` (since v2).
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The generation ID of the group.
+    /// `GenerationId`, of type `int32`.
     pub generation_id: i32,
-    /// The group protocol name (since v7).
+    /// `ProtocolType`, of type `string` (since v7).
     pub protocol_type: Option<String>,
-    /// The group protocol selected by the coordinator (null since v7).
+    /// `ProtocolName`, of type `string` (null since v7).
     pub protocol_name: Option<String>,
-    /// The leader of the group.
+    /// `Leader`, of type `string`.
     pub leader: String,
-    /// True if the leader must skip running the assignment (since v9).
+    /// `SkipAssignment`, of type `bool` (since v9).
     pub skip_assignment: bool,
-    /// The member ID assigned by the group coordinator.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The group members.
+    /// `Members`, of type `[]JoinGroupResponseMember`.
     pub members: Vec<JoinGroupResponseMember>,
 }
 
@@ -226,14 +223,14 @@ impl Message for JoinGroupResponse {
 
 impl Response for JoinGroupResponse {}
 
-/// The group members.
+/// An element of `Members`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JoinGroupResponseMember {
-    /// The group member ID.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user (since v5).
+    /// `GroupInstanceId`, of type `string` (since v5).
     pub group_instance_id: Option<String>,
-    /// The group member metadata.
+    /// `Metadata`, of type `bytes`.
     pub metadata: Bytes,
 }
 

@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of LeaveGroup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LeaveGroupRequest {
-    /// The ID of the group to leave.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The member ID to remove from the group (until v2).
+    /// `MemberId`, of type `string` (until v2).
     pub member_id: String,
-    /// List of leaving member identities (since v3).
+    /// `Members`, of type `[]MemberIdentity` (since v3).
     pub members: Vec<MemberIdentity>,
 }
 
@@ -60,14 +60,14 @@ impl Request for LeaveGroupRequest {
     type Response = LeaveGroupResponse;
 }
 
-/// List of leaving member identities.
+/// An element of `Members`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberIdentity {
-    /// The member ID to remove from the group.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The group instance ID to remove from the group.
+    /// `GroupInstanceId`, of type `string`.
     pub group_instance_id: Option<String>,
-    /// The reason why the member left the group (since v5).
+    /// `Reason`, of type `string` (since v5).
     pub reason: Option<String>,
 }
 
@@ -99,12 +99,11 @@ impl Struct for MemberIdentity {
 /// The response of LeaveGroup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LeaveGroupResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// List of leaving member responses (since v3).
+    /// `Members`, of type `[]MemberResponse` (since v3).
     pub members: Vec<MemberResponse>,
 }
 
@@ -148,14 +147,14 @@ impl Message for LeaveGroupResponse {
 
 impl Response for LeaveGroupResponse {}
 
-/// List of leaving member responses.
+/// An element of `Members`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberResponse {
-    /// The member ID to remove from the group.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The group instance ID to remove from the group.
+    /// `GroupInstanceId`, of type `string`.
     pub group_instance_id: Option<String>,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

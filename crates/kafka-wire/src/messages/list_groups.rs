@@ -8,10 +8,9 @@ use super::prelude::*;
 /// The request of ListGroups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListGroupsRequest {
-    /// The states of the groups we want to list. If empty, all groups are returned with their state (since
-    /// v4).
+    /// `StatesFilter`, of type `[]string` (since v4).
     pub states_filter: Vec<String>,
-    /// The types of the groups we want to list. If empty, all groups are returned with their type (since v5).
+    /// `TypesFilter`, of type `[]string` (since v5).
     pub types_filter: Vec<String>,
 }
 
@@ -60,12 +59,11 @@ impl Request for ListGroupsRequest {
 /// The response of ListGroups.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListGroupsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// Each group in the response.
+    /// `Groups`, of type `[]ListedGroup`.
     pub groups: Vec<ListedGroup>,
 }
 
@@ -103,16 +101,16 @@ impl Message for ListGroupsResponse {
 
 impl Response for ListGroupsResponse {}
 
-/// Each group in the response.
+/// An element of `Groups`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListedGroup {
-    /// The group ID.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The group protocol type.
+    /// `ProtocolType`, of type `string`.
     pub protocol_type: String,
-    /// The group state name (since v4).
+    /// `GroupState`, of type `string` (since v4).
     pub group_state: String,
-    /// The group type name (since v5).
+    /// `GroupType`, of type `string` (since v5).
     pub group_type: String,
 }
 

@@ -8,19 +8,13 @@ use super::prelude::*;
 /// The request of ListOffsets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListOffsetsRequest {
-    /// The broker ID of the requester, or -1 if this request is being made by a normal consumer.
+    /// `ReplicaId`, of type `int32`.
     pub replica_id: i32,
-    /// This setting controls the visibility of transactional records. Using READ_UNCOMMITTED (isolation_level
-    /// = 0) makes all records visible. With READ_COMMITTED (isolation_level = 1), non-transactional and
-    /// COMMITTED transactional records are visible. To be more concrete, READ_COMMITTED returns all data from
-    /// offsets smaller than the current LSO (last stable offset), and enables the inclusion of the list of
-    /// aborted transactions in the result, which allows consumers to discard ABORTED transactional records
-    /// (since v2).
+    /// `IsolationLevel`, of type `int8` (since v2).
     pub isolation_level: i8,
-    /// Each topic in the request.
+    /// `Topics`, of type `[]ListOffsetsTopic`.
     pub topics: Vec<ListOffsetsTopic>,
-    /// The timeout to await a response in milliseconds for requests that require reading from remote storage
-    /// for topics enabled with tiered storage (since v10).
+    /// `TimeoutMs`, of type `int32` (since v10).
     pub timeout_ms: i32,
 }
 
@@ -68,12 +62,12 @@ impl Request for ListOffsetsRequest {
     type Response = ListOffsetsResponse;
 }
 
-/// Each topic in the request.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListOffsetsTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// Each partition in the request.
+    /// `Partitions`, of type `[]ListOffsetsPartition`.
     pub partitions: Vec<ListOffsetsPartition>,
 }
 
@@ -94,14 +88,14 @@ impl Struct for ListOffsetsTopic {
     }
 }
 
-/// Each partition in the request.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListOffsetsPartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The current leader epoch (since v4).
+    /// `CurrentLeaderEpoch`, of type `int32` (since v4).
     pub current_leader_epoch: i32,
-    /// The current timestamp.
+    /// `Timestamp`, of type `int64`.
     pub timestamp: i64,
 }
 
@@ -139,10 +133,9 @@ impl Struct for ListOffsetsPartition {
 /// The response of ListOffsets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListOffsetsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v2).
+    /// `ThrottleTimeMs`, of type `int32` (since v2).
     pub throttle_time_ms: i32,
-    /// Each topic in the response.
+    /// `Topics`, of type `[]ListOffsetsTopicResponse`.
     pub topics: Vec<ListOffsetsTopicResponse>,
 }
 
@@ -178,12 +171,12 @@ impl Message for ListOffsetsResponse {
 
 impl Response for ListOffsetsResponse {}
 
-/// Each topic in the response.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListOffsetsTopicResponse {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// Each partition in the response.
+    /// `Partitions`, of type `[]ListOffsetsPartitionResponse`.
     pub partitions: Vec<ListOffsetsPartitionResponse>,
 }
 
@@ -204,18 +197,18 @@ impl Struct for ListOffsetsTopicResponse {
     }
 }
 
-/// Each partition in the response.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListOffsetsPartitionResponse {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The partition error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The timestamp associated with the returned offset.
+    /// `Timestamp`, of type `int64`.
     pub timestamp: i64,
-    /// The returned offset.
+    /// `Offset`, of type `int64`.
     pub offset: i64,
-    /// The leader epoch associated with the returned offset (since v4).
+    /// `LeaderEpoch`, of type `int32` (since v4).
     pub leader_epoch: i32,
 }
 

@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of ListPartitionReassignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPartitionReassignmentsRequest {
-    /// The time in ms to wait for the request to complete.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
-    /// The topics to list partition reassignments for, or null to list everything.
+    /// `Topics`, of type `[]ListPartitionReassignmentsTopics`.
     pub topics: Option<Vec<ListPartitionReassignmentsTopics>>,
 }
 
@@ -48,12 +48,12 @@ impl Request for ListPartitionReassignmentsRequest {
     type Response = ListPartitionReassignmentsResponse;
 }
 
-/// The topics to list partition reassignments for, or null to list everything.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListPartitionReassignmentsTopics {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The partitions to list partition reassignments for.
+    /// `PartitionIndexes`, of type `[]int32`.
     pub partition_indexes: Vec<i32>,
 }
 
@@ -77,14 +77,13 @@ impl Struct for ListPartitionReassignmentsTopics {
 /// The response of ListPartitionReassignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPartitionReassignmentsResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The top-level error message, or null if there was no error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// The ongoing reassignments for each topic.
+    /// `Topics`, of type `[]OngoingTopicReassignment`.
     pub topics: Vec<OngoingTopicReassignment>,
 }
 
@@ -129,12 +128,12 @@ impl Message for ListPartitionReassignmentsResponse {
 
 impl Response for ListPartitionReassignmentsResponse {}
 
-/// The ongoing reassignments for each topic.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OngoingTopicReassignment {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The ongoing reassignments for each partition.
+    /// `Partitions`, of type `[]OngoingPartitionReassignment`.
     pub partitions: Vec<OngoingPartitionReassignment>,
 }
 
@@ -155,16 +154,16 @@ impl Struct for OngoingTopicReassignment {
     }
 }
 
-/// The ongoing reassignments for each partition.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OngoingPartitionReassignment {
-    /// The index of the partition.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The current replica set.
+    /// `Replicas`, of type `[]int32`.
     pub replicas: Vec<i32>,
-    /// The set of replicas we are currently adding.
+    /// `AddingReplicas`, of type `[]int32`.
     pub adding_replicas: Vec<i32>,
-    /// The set of replicas we are currently removing.
+    /// `RemovingReplicas`, of type `[]int32`.
     pub removing_replicas: Vec<i32>,
 }
 

@@ -8,14 +8,13 @@ use super::prelude::*;
 /// The request of Metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataRequest {
-    /// The topics to fetch metadata for (null since v1).
+    /// `Topics`, of type `[]MetadataRequestTopic` (null since v1).
     pub topics: Option<Vec<MetadataRequestTopic>>,
-    /// If this is true, the broker may auto-create topics that we requested which do not already exist, if it
-    /// is configured to do so (since v4).
+    /// `AllowAutoTopicCreation`, of type `bool` (since v4).
     pub allow_auto_topic_creation: bool,
-    /// Whether to include cluster authorized operations (v8 to v10).
+    /// `IncludeClusterAuthorizedOperations`, of type `bool` (v8 to v10).
     pub include_cluster_authorized_operations: bool,
-    /// Whether to include topic authorized operations (since v8).
+    /// `IncludeTopicAuthorizedOperations`, of type `bool` (since v8).
     pub include_topic_authorized_operations: bool,
 }
 
@@ -89,12 +88,12 @@ impl Request for MetadataRequest {
     type Response = MetadataResponse;
 }
 
-/// The topics to fetch metadata for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataRequestTopic {
-    /// The topic id (since v10).
+    /// `TopicId`, of type `uuid` (since v10).
     pub topic_id: Uuid,
-    /// The topic name (null since v10).
+    /// `Name`, of type `string` (null since v10).
     pub name: Option<String>,
 }
 
@@ -134,20 +133,19 @@ impl Struct for MetadataRequestTopic {
 /// The response of Metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v3).
+    /// `ThrottleTimeMs`, of type `int32` (since v3).
     pub throttle_time_ms: i32,
-    /// A list of brokers present in the cluster.
+    /// `Brokers`, of type `[]MetadataResponseBroker`.
     pub brokers: Vec<MetadataResponseBroker>,
-    /// The cluster ID that responding broker belongs to (since v2).
+    /// `ClusterId`, of type `string` (since v2).
     pub cluster_id: Option<String>,
-    /// The ID of the controller broker (since v1).
+    /// `ControllerId`, of type `int32` (since v1).
     pub controller_id: i32,
-    /// Each topic in the response.
+    /// `Topics`, of type `[]MetadataResponseTopic`.
     pub topics: Vec<MetadataResponseTopic>,
-    /// 32-bit bitfield to represent authorized operations for this cluster (v8 to v10).
+    /// `ClusterAuthorizedOperations`, of type `int32` (v8 to v10).
     pub cluster_authorized_operations: i32,
-    /// The top-level error code, or 0 if there was no error (since v13).
+    /// `ErrorCode`, of type `int16` (since v13).
     pub error_code: ErrorCode,
 }
 
@@ -226,16 +224,16 @@ impl Message for MetadataResponse {
 
 impl Response for MetadataResponse {}
 
-/// A list of brokers present in the cluster.
+/// An element of `Brokers`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MetadataResponseBroker {
-    /// The broker ID.
+    /// `NodeId`, of type `int32`.
     pub node_id: i32,
-    /// The broker hostname.
+    /// `Host`, of type `string`.
     pub host: String,
-    /// The broker port.
+    /// `Port`, of type `int32`.
     pub port: i32,
-    /// The rack of the broker, or null if it has not been assigned to a rack (since v1).
+    /// `Rack`, of type `string` (since v1).
     pub rack: Option<String>,
 }
 
@@ -266,22 +264,20 @@ impl Struct for MetadataResponseBroker {
     }
 }
 
-/// Each topic in the response.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataResponseTopic {
-    /// The topic error, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The topic name. Null for non-existing topics queried by ID. This is never null when ErrorCode is zero.
-    /// One of Name and TopicId is always populated (null since v12).
+    /// `Name`, of type `string` (null since v12).
     pub name: Option<String>,
-    /// The topic id. Zero for non-existing topics queried by name. This is never zero when ErrorCode is zero.
-    /// One of Name and TopicId is always populated (since v10).
+    /// `TopicId`, of type `uuid` (since v10).
     pub topic_id: Uuid,
-    /// True if the topic is internal (since v1).
+    /// `IsInternal`, of type `bool` (since v1).
     pub is_internal: bool,
-    /// Each partition in the topic.
+    /// `Partitions`, of type `[]MetadataResponsePartition`.
     pub partitions: Vec<MetadataResponsePartition>,
-    /// 32-bit bitfield to represent authorized operations for this topic (since v8).
+    /// `TopicAuthorizedOperations`, of type `int32` (since v8).
     pub topic_authorized_operations: i32,
 }
 
@@ -343,22 +339,22 @@ impl Struct for MetadataResponseTopic {
     }
 }
 
-/// Each partition in the topic.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataResponsePartition {
-    /// The partition error, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The ID of the leader broker.
+    /// `LeaderId`, of type `int32`.
     pub leader_id: i32,
-    /// The leader epoch of this partition (since v7).
+    /// `LeaderEpoch`, of type `int32` (since v7).
     pub leader_epoch: i32,
-    /// The set of all nodes that host this partition.
+    /// `ReplicaNodes`, of type `[]int32`.
     pub replica_nodes: Vec<i32>,
-    /// The set of nodes that are in sync with the leader for this partition.
+    /// `IsrNodes`, of type `[]int32`.
     pub isr_nodes: Vec<i32>,
-    /// The set of offline replicas of this partition (since v5).
+    /// `OfflineReplicas`, of type `[]int32` (since v5).
     pub offline_replicas: Vec<i32>,
 }
 

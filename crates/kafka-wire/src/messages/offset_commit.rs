@@ -8,18 +8,17 @@ use super::prelude::*;
 /// The request of OffsetCommit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommitRequest {
-    /// The unique group identifier.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The generation of the group if using the classic group protocol or the member epoch if using the
-    /// consumer protocol.
+    /// `GenerationIdOrMemberEpoch`, of type `int32`.
     pub generation_id_or_member_epoch: i32,
-    /// The member ID assigned by the group coordinator.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user (since v7).
+    /// `GroupInstanceId`, of type `string` (since v7).
     pub group_instance_id: Option<String>,
-    /// The time period in ms to retain the offset (until v4).
+    /// `RetentionTimeMs`, of type `int64` (until v4).
     pub retention_time_ms: i64,
-    /// The topics to commit offsets for.
+    /// `Topics`, of type `[]OffsetCommitRequestTopic`.
     pub topics: Vec<OffsetCommitRequestTopic>,
 }
 
@@ -84,14 +83,14 @@ impl Request for OffsetCommitRequest {
     type Response = OffsetCommitResponse;
 }
 
-/// The topics to commit offsets for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetCommitRequestTopic {
-    /// The topic name (until v9).
+    /// `Name`, of type `string` (until v9).
     pub name: String,
-    /// The topic ID (since v10).
+    /// `TopicId`, of type `uuid` (since v10).
     pub topic_id: Uuid,
-    /// Each partition to commit offsets for.
+    /// `Partitions`, of type `[]OffsetCommitRequestPartition`.
     pub partitions: Vec<OffsetCommitRequestPartition>,
 }
 
@@ -124,16 +123,16 @@ impl Struct for OffsetCommitRequestTopic {
     }
 }
 
-/// Each partition to commit offsets for.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommitRequestPartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The message offset to be committed.
+    /// `CommittedOffset`, of type `int64`.
     pub committed_offset: i64,
-    /// The leader epoch of this partition (since v6).
+    /// `CommittedLeaderEpoch`, of type `int32` (since v6).
     pub committed_leader_epoch: i32,
-    /// Any associated metadata the client wants to keep.
+    /// `CommittedMetadata`, of type `string`.
     pub committed_metadata: Option<String>,
 }
 
@@ -178,10 +177,9 @@ impl Struct for OffsetCommitRequestPartition {
 /// The response of OffsetCommit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetCommitResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v3).
+    /// `ThrottleTimeMs`, of type `int32` (since v3).
     pub throttle_time_ms: i32,
-    /// The responses for each topic.
+    /// `Topics`, of type `[]OffsetCommitResponseTopic`.
     pub topics: Vec<OffsetCommitResponseTopic>,
 }
 
@@ -217,14 +215,14 @@ impl Message for OffsetCommitResponse {
 
 impl Response for OffsetCommitResponse {}
 
-/// The responses for each topic.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetCommitResponseTopic {
-    /// The topic name (until v9).
+    /// `Name`, of type `string` (until v9).
     pub name: String,
-    /// The topic ID (since v10).
+    /// `TopicId`, of type `uuid` (since v10).
     pub topic_id: Uuid,
-    /// The responses for each partition in the topic.
+    /// `Partitions`, of type `[]OffsetCommitResponsePartition`.
     pub partitions: Vec<OffsetCommitResponsePartition>,
 }
 
@@ -257,12 +255,12 @@ impl Struct for OffsetCommitResponseTopic {
     }
 }
 
-/// The responses for each partition in the topic.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetCommitResponsePartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

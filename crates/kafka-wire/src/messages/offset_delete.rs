@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of OffsetDelete.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetDeleteRequest {
-    /// The unique group identifier.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The topics to delete offsets for.
+    /// `Topics`, of type `[]OffsetDeleteRequestTopic`.
     pub topics: Vec<OffsetDeleteRequestTopic>,
 }
 
@@ -42,12 +42,12 @@ impl Request for OffsetDeleteRequest {
     type Response = OffsetDeleteResponse;
 }
 
-/// The topics to delete offsets for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetDeleteRequestTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// Each partition to delete offsets for.
+    /// `Partitions`, of type `[]OffsetDeleteRequestPartition`.
     pub partitions: Vec<OffsetDeleteRequestPartition>,
 }
 
@@ -68,10 +68,10 @@ impl Struct for OffsetDeleteRequestTopic {
     }
 }
 
-/// Each partition to delete offsets for.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetDeleteRequestPartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
 }
 
@@ -93,12 +93,11 @@ impl Struct for OffsetDeleteRequestPartition {
 /// The response of OffsetDelete.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetDeleteResponse {
-    /// The top-level error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The responses for each topic.
+    /// `Topics`, of type `[]OffsetDeleteResponseTopic`.
     pub topics: Vec<OffsetDeleteResponseTopic>,
 }
 
@@ -130,12 +129,12 @@ impl Message for OffsetDeleteResponse {
 
 impl Response for OffsetDeleteResponse {}
 
-/// The responses for each topic.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetDeleteResponseTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The responses for each partition in the topic.
+    /// `Partitions`, of type `[]OffsetDeleteResponsePartition`.
     pub partitions: Vec<OffsetDeleteResponsePartition>,
 }
 
@@ -156,12 +155,12 @@ impl Struct for OffsetDeleteResponseTopic {
     }
 }
 
-/// The responses for each partition in the topic.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetDeleteResponsePartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

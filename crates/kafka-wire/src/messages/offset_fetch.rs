@@ -8,15 +8,13 @@ use super::prelude::*;
 /// The request of OffsetFetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetFetchRequest {
-    /// The group to fetch offsets for (until v7).
+    /// `GroupId`, of type `string` (until v7).
     pub group_id: String,
-    /// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics (until v7; null
-    /// since v2).
+    /// `Topics`, of type `[]OffsetFetchRequestTopic` (until v7; null since v2).
     pub topics: Option<Vec<OffsetFetchRequestTopic>>,
-    /// Each group we would like to fetch offsets for (since v8).
+    /// `Groups`, of type `[]OffsetFetchRequestGroup` (since v8).
     pub groups: Vec<OffsetFetchRequestGroup>,
-    /// Whether broker should hold on returning unstable offsets but set a retriable error code for the
-    /// partitions (since v7).
+    /// `RequireStable`, of type `bool` (since v7).
     pub require_stable: bool,
 }
 
@@ -88,12 +86,12 @@ impl Request for OffsetFetchRequest {
     type Response = OffsetFetchResponse;
 }
 
-/// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetFetchRequestTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The partition indexes we would like to fetch offsets for.
+    /// `PartitionIndexes`, of type `[]int32`.
     pub partition_indexes: Vec<i32>,
 }
 
@@ -114,16 +112,16 @@ impl Struct for OffsetFetchRequestTopic {
     }
 }
 
-/// Each group we would like to fetch offsets for.
+/// An element of `Groups`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetFetchRequestGroup {
-    /// The group ID.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The member id (since v9).
+    /// `MemberId`, of type `string` (since v9).
     pub member_id: Option<String>,
-    /// The member epoch if using the new consumer protocol (KIP-848) (since v9).
+    /// `MemberEpoch`, of type `int32` (since v9).
     pub member_epoch: i32,
-    /// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
+    /// `Topics`, of type `[]OffsetFetchRequestTopics`.
     pub topics: Option<Vec<OffsetFetchRequestTopics>>,
 }
 
@@ -165,14 +163,14 @@ impl Struct for OffsetFetchRequestGroup {
     }
 }
 
-/// Each topic we would like to fetch offsets for, or null to fetch offsets for all topics.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetFetchRequestTopics {
-    /// The topic name (until v9).
+    /// `Name`, of type `string` (until v9).
     pub name: String,
-    /// The topic ID (since v10).
+    /// `TopicId`, of type `uuid` (since v10).
     pub topic_id: Uuid,
-    /// The partition indexes we would like to fetch offsets for.
+    /// `PartitionIndexes`, of type `[]int32`.
     pub partition_indexes: Vec<i32>,
 }
 
@@ -208,14 +206,13 @@ impl Struct for OffsetFetchRequestTopics {
 /// The response of OffsetFetch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetFetchResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v3).
+    /// `ThrottleTimeMs`, of type `int32` (since v3).
     pub throttle_time_ms: i32,
-    /// The responses per topic (until v7).
+    /// `Topics`, of type `[]OffsetFetchResponseTopic` (until v7).
     pub topics: Vec<OffsetFetchResponseTopic>,
-    /// The top-level error code, or 0 if there was no error (v2 to v7).
+    /// `ErrorCode`, of type `int16` (v2 to v7).
     pub error_code: ErrorCode,
-    /// The responses per group id (since v8).
+    /// `Groups`, of type `[]OffsetFetchResponseGroup` (since v8).
     pub groups: Vec<OffsetFetchResponseGroup>,
 }
 
@@ -271,12 +268,12 @@ impl Message for OffsetFetchResponse {
 
 impl Response for OffsetFetchResponse {}
 
-/// The responses per topic.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetFetchResponseTopic {
-    /// The topic name.
+    /// `Name`, of type `string`.
     pub name: String,
-    /// The responses per partition.
+    /// `Partitions`, of type `[]OffsetFetchResponsePartition`.
     pub partitions: Vec<OffsetFetchResponsePartition>,
 }
 
@@ -297,18 +294,18 @@ impl Struct for OffsetFetchResponseTopic {
     }
 }
 
-/// The responses per partition.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetFetchResponsePartition {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The committed message offset.
+    /// `CommittedOffset`, of type `int64`.
     pub committed_offset: i64,
-    /// The leader epoch (since v5).
+    /// `CommittedLeaderEpoch`, of type `int32` (since v5).
     pub committed_leader_epoch: i32,
-    /// The partition metadata.
+    /// `Metadata`, of type `string`.
     pub metadata: Option<String>,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 
@@ -353,14 +350,14 @@ impl Struct for OffsetFetchResponsePartition {
     }
 }
 
-/// The responses per group id.
+/// An element of `Groups`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetFetchResponseGroup {
-    /// The group ID.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The responses per topic.
+    /// `Topics`, of type `[]OffsetFetchResponseTopics`.
     pub topics: Vec<OffsetFetchResponseTopics>,
-    /// The group-level error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 
@@ -383,14 +380,14 @@ impl Struct for OffsetFetchResponseGroup {
     }
 }
 
-/// The responses per topic.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetFetchResponseTopics {
-    /// The topic name (until v9).
+    /// `Name`, of type `string` (until v9).
     pub name: String,
-    /// The topic ID (since v10).
+    /// `TopicId`, of type `uuid` (since v10).
     pub topic_id: Uuid,
-    /// The responses per partition.
+    /// `Partitions`, of type `[]OffsetFetchResponsePartitions`.
     pub partitions: Vec<OffsetFetchResponsePartitions>,
 }
 
@@ -423,18 +420,18 @@ impl Struct for OffsetFetchResponseTopics {
     }
 }
 
-/// The responses per partition.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetFetchResponsePartitions {
-    /// The partition index.
+    /// `PartitionIndex`, of type `int32`.
     pub partition_index: i32,
-    /// The committed message offset.
+    /// `CommittedOffset`, of type `int64`.
     pub committed_offset: i64,
-    /// The leader epoch.
+    /// `CommittedLeaderEpoch`, of type `int32`.
     pub committed_leader_epoch: i32,
-    /// The partition metadata.
+    /// `Metadata`, of type `string`.
     pub metadata: Option<String>,
-    /// The partition-level error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
 }
 

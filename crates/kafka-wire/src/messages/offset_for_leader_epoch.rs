@@ -8,9 +8,9 @@ use super::prelude::*;
 /// The request of OffsetForLeaderEpoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetForLeaderEpochRequest {
-    /// The broker ID of the follower, of -1 if this request is from a consumer (since v3).
+    /// `ReplicaId`, of type `int32` (since v3).
     pub replica_id: i32,
-    /// Each topic to get offsets for.
+    /// `Topics`, of type `[]OffsetForLeaderTopic`.
     pub topics: Vec<OffsetForLeaderTopic>,
 }
 
@@ -54,12 +54,12 @@ impl Request for OffsetForLeaderEpochRequest {
     type Response = OffsetForLeaderEpochResponse;
 }
 
-/// Each topic to get offsets for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetForLeaderTopic {
-    /// The topic name.
+    /// `Topic`, of type `string`.
     pub topic: String,
-    /// Each partition to get offsets for.
+    /// `Partitions`, of type `[]OffsetForLeaderPartition`.
     pub partitions: Vec<OffsetForLeaderPartition>,
 }
 
@@ -80,16 +80,14 @@ impl Struct for OffsetForLeaderTopic {
     }
 }
 
-/// Each partition to get offsets for.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetForLeaderPartition {
-    /// The partition index.
+    /// `Partition`, of type `int32`.
     pub partition: i32,
-    /// An epoch used to fence consumers/replicas with old metadata. If the epoch provided by the client is
-    /// larger than the current epoch known to the broker, then the UNKNOWN_LEADER_EPOCH error code will be
-    /// returned. If the provided epoch is smaller, then the FENCED_LEADER_EPOCH error code will be returned.
+    /// `CurrentLeaderEpoch`, of type `int32`.
     pub current_leader_epoch: i32,
-    /// The epoch to look up an offset for.
+    /// `LeaderEpoch`, of type `int32`.
     pub leader_epoch: i32,
 }
 
@@ -121,10 +119,9 @@ impl Struct for OffsetForLeaderPartition {
 /// The response of OffsetForLeaderEpoch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetForLeaderEpochResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Each topic we fetched offsets for.
+    /// `Topics`, of type `[]OffsetForLeaderTopicResult`.
     pub topics: Vec<OffsetForLeaderTopicResult>,
 }
 
@@ -154,12 +151,12 @@ impl Message for OffsetForLeaderEpochResponse {
 
 impl Response for OffsetForLeaderEpochResponse {}
 
-/// Each topic we fetched offsets for.
+/// An element of `Topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetForLeaderTopicResult {
-    /// The topic name.
+    /// `Topic`, of type `string`.
     pub topic: String,
-    /// Each partition in the topic we fetched offsets for.
+    /// `Partitions`, of type `[]EpochEndOffset`.
     pub partitions: Vec<EpochEndOffset>,
 }
 
@@ -180,16 +177,16 @@ impl Struct for OffsetForLeaderTopicResult {
     }
 }
 
-/// Each partition in the topic we fetched offsets for.
+/// An element of `Partitions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochEndOffset {
-    /// The error code 0, or if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The partition index.
+    /// `Partition`, of type `int32`.
     pub partition: i32,
-    /// The leader epoch of the partition.
+    /// `LeaderEpoch`, of type `int32`.
     pub leader_epoch: i32,
-    /// The end offset of the epoch.
+    /// `EndOffset`, of type `int64`.
     pub end_offset: i64,
 }
 

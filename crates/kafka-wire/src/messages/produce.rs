@@ -8,15 +8,13 @@ use super::prelude::*;
 /// The request of Produce.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProduceRequest {
-    /// The transactional ID, or null if the producer is not transactional.
+    /// `TransactionalId`, of type `string`.
     pub transactional_id: Option<String>,
-    /// The number of acknowledgments the producer requires the leader to have received before considering a
-    /// request complete. Allowed values: 0 for no acknowledgments, 1 for only the leader and -1 for the full
-    /// ISR.
+    /// `Acks`, of type `int16`.
     pub acks: i16,
-    /// The timeout to await a response in milliseconds.
+    /// `TimeoutMs`, of type `int32`.
     pub timeout_ms: i32,
-    /// Each topic to produce to.
+    /// `TopicData`, of type `[]TopicProduceData`.
     pub topic_data: Vec<TopicProduceData>,
 }
 
@@ -52,14 +50,14 @@ impl Request for ProduceRequest {
     type Response = ProduceResponse;
 }
 
-/// Each topic to produce to.
+/// An element of `TopicData`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicProduceData {
-    /// The topic name (until v12).
+    /// `Name`, of type `string` (until v12).
     pub name: String,
-    /// The unique topic ID (since v13).
+    /// `TopicId`, of type `uuid` (since v13).
     pub topic_id: Uuid,
-    /// Each partition to produce to.
+    /// `PartitionData`, of type `[]PartitionProduceData`.
     pub partition_data: Vec<PartitionProduceData>,
 }
 
@@ -92,12 +90,12 @@ impl Struct for TopicProduceData {
     }
 }
 
-/// Each partition to produce to.
+/// An element of `PartitionData`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartitionProduceData {
-    /// The partition index.
+    /// `Index`, of type `int32`.
     pub index: i32,
-    /// The record data to be produced.
+    /// `Records`, of type `records`.
     pub records: Records,
 }
 
@@ -121,13 +119,11 @@ impl Struct for PartitionProduceData {
 /// The response of Produce.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProduceResponse {
-    /// Each produce response.
+    /// `Responses`, of type `[]TopicProduceResponse`.
     pub responses: Vec<TopicProduceResponse>,
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// Endpoints for all current-leaders enumerated in PartitionProduceResponses, with errors
-    /// NOT_LEADER_OR_FOLLOWER (since v10).
+    /// `NodeEndpoints`, of type `[]NodeEndpoint` (since v10).
     pub node_endpoints: Vec<NodeEndpoint>,
 }
 
@@ -177,14 +173,14 @@ impl Message for ProduceResponse {
 
 impl Response for ProduceResponse {}
 
-/// Each produce response.
+/// An element of `Responses`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicProduceResponse {
-    /// The topic name (until v12).
+    /// `Name`, of type `string` (until v12).
     pub name: String,
-    /// The unique topic ID (since v13).
+    /// `TopicId`, of type `uuid` (since v13).
     pub topic_id: Uuid,
-    /// Each partition that we produced to within the topic.
+    /// `PartitionResponses`, of type `[]PartitionProduceResponse`.
     pub partition_responses: Vec<PartitionProduceResponse>,
 }
 
@@ -217,27 +213,24 @@ impl Struct for TopicProduceResponse {
     }
 }
 
-/// Each partition that we produced to within the topic.
+/// An element of `PartitionResponses`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionProduceResponse {
-    /// The partition index.
+    /// `Index`, of type `int32`.
     pub index: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The base offset.
+    /// `BaseOffset`, of type `int64`.
     pub base_offset: i64,
-    /// The timestamp returned by broker after appending the messages. If CreateTime is used for the topic,
-    /// the timestamp will be -1. If LogAppendTime is used for the topic, the timestamp will be the broker
-    /// local time when the messages are appended.
+    /// `LogAppendTimeMs`, of type `int64`.
     pub log_append_time_ms: i64,
-    /// The log start offset (since v5).
+    /// `LogStartOffset`, of type `int64` (since v5).
     pub log_start_offset: i64,
-    /// The batch indices of records that caused the batch to be dropped (since v8).
+    /// `RecordErrors`, of type `[]BatchIndexAndErrorMessage` (since v8).
     pub record_errors: Vec<BatchIndexAndErrorMessage>,
-    /// The global error message summarizing the common root cause of the records that caused the batch to be
-    /// dropped (since v8).
+    /// `ErrorMessage`, of type `string` (since v8).
     pub error_message: Option<String>,
-    /// The leader broker that the producer should use for future requests (since v10).
+    /// `CurrentLeader`, of type `LeaderIdAndEpoch` (since v10).
     pub current_leader: LeaderIdAndEpoch,
 }
 
@@ -311,12 +304,12 @@ impl Struct for PartitionProduceResponse {
     }
 }
 
-/// The batch indices of records that caused the batch to be dropped.
+/// An element of `RecordErrors`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BatchIndexAndErrorMessage {
-    /// The batch index of the record that caused the batch to be dropped.
+    /// `BatchIndex`, of type `int32`.
     pub batch_index: i32,
-    /// The error message of the record that caused the batch to be dropped.
+    /// `BatchIndexErrorMessage`, of type `string`.
     pub batch_index_error_message: Option<String>,
 }
 
@@ -337,12 +330,12 @@ impl Struct for BatchIndexAndErrorMessage {
     }
 }
 
-/// The leader broker that the producer should use for future requests.
+/// What is in `CurrentLeader`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaderIdAndEpoch {
-    /// The ID of the current leader or -1 if the leader is unknown.
+    /// `LeaderId`, of type `int32`.
     pub leader_id: i32,
-    /// The latest known leader epoch.
+    /// `LeaderEpoch`, of type `int32`.
     pub leader_epoch: i32,
 }
 
@@ -369,17 +362,16 @@ impl Struct for LeaderIdAndEpoch {
     }
 }
 
-/// Endpoints for all current-leaders enumerated in PartitionProduceResponses, with errors
-/// NOT_LEADER_OR_FOLLOWER.
+/// An element of `NodeEndpoints`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeEndpoint {
-    /// The ID of the associated node.
+    /// `NodeId`, of type `int32`.
     pub node_id: i32,
-    /// The node's hostname.
+    /// `Host`, of type `string`.
     pub host: String,
-    /// The node's port.
+    /// `Port`, of type `int32`.
     pub port: i32,
-    /// The rack of the node, or null if it has not been assigned to a rack.
+    /// `Rack`, of type `string`.
     pub rack: Option<String>,
 }
 

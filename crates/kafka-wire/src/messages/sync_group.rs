@@ -8,19 +8,19 @@ use super::prelude::*;
 /// The request of SyncGroup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncGroupRequest {
-    /// The unique group identifier.
+    /// `GroupId`, of type `string`.
     pub group_id: String,
-    /// The generation of the group.
+    /// `GenerationId`, of type `int32`.
     pub generation_id: i32,
-    /// The member ID assigned by the group.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The unique identifier of the consumer instance provided by end user (since v3).
+    /// `GroupInstanceId`, of type `string` (since v3).
     pub group_instance_id: Option<String>,
-    /// The group protocol type (since v5).
+    /// `ProtocolType`, of type `string` (since v5).
     pub protocol_type: Option<String>,
-    /// The group protocol name (since v5).
+    /// `ProtocolName`, of type `string` (since v5).
     pub protocol_name: Option<String>,
-    /// Each assignment.
+    /// `Assignments`, of type `[]SyncGroupRequestAssignment`.
     pub assignments: Vec<SyncGroupRequestAssignment>,
 }
 
@@ -74,12 +74,12 @@ impl Request for SyncGroupRequest {
     type Response = SyncGroupResponse;
 }
 
-/// Each assignment.
+/// An element of `Assignments`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncGroupRequestAssignment {
-    /// The ID of the member to assign.
+    /// `MemberId`, of type `string`.
     pub member_id: String,
-    /// The member assignment.
+    /// `Assignment`, of type `bytes`.
     pub assignment: Bytes,
 }
 
@@ -103,16 +103,15 @@ impl Struct for SyncGroupRequestAssignment {
 /// The response of SyncGroup.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncGroupResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota (since v1).
+    /// `ThrottleTimeMs`, of type `int32` (since v1).
     pub throttle_time_ms: i32,
-    /// The error code, or 0 if there was no error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The group protocol type (since v5).
+    /// `ProtocolType`, of type `string` (since v5).
     pub protocol_type: Option<String>,
-    /// The group protocol name (since v5).
+    /// `ProtocolName`, of type `string` (since v5).
     pub protocol_name: Option<String>,
-    /// The member assignment.
+    /// `Assignment`, of type `bytes`.
     pub assignment: Bytes,
 }
 

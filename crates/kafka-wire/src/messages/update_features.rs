@@ -8,11 +8,11 @@ use super::prelude::*;
 /// The request of UpdateFeatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateFeaturesRequest {
-    /// How long to wait in milliseconds before timing out the request.
+    /// `timeoutMs`, of type `int32`.
     pub timeout_ms: i32,
-    /// The list of updates to finalized features.
+    /// `FeatureUpdates`, of type `[]FeatureUpdateKey`.
     pub feature_updates: Vec<FeatureUpdateKey>,
-    /// True if we should validate the request, but not perform the upgrade or downgrade (since v1).
+    /// `ValidateOnly`, of type `bool` (since v1).
     pub validate_only: bool,
 }
 
@@ -60,20 +60,16 @@ impl Request for UpdateFeaturesRequest {
     type Response = UpdateFeaturesResponse;
 }
 
-/// The list of updates to finalized features.
+/// An element of `FeatureUpdates`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureUpdateKey {
-    /// The name of the finalized feature to be updated.
+    /// `Feature`, of type `string`.
     pub feature: String,
-    /// The new maximum version level for the finalized feature. A value >= 1 is valid. A value \< 1, is
-    /// special, and can be used to request the deletion of the finalized feature.
+    /// `MaxVersionLevel`, of type `int16`.
     pub max_version_level: i16,
-    /// DEPRECATED in version 1 (see DowngradeType). When set to true, the finalized feature version level is
-    /// allowed to be downgraded/deleted. The downgrade request will fail if the new maximum version level is
-    /// a value that's not lower than the existing maximum finalized version level (until v0).
+    /// `AllowDowngrade`, of type `bool` (until v0).
     pub allow_downgrade: bool,
-    /// Determine which type of upgrade will be performed: 1 will perform an upgrade only (default), 2 is safe
-    /// downgrades only (lossless), 3 is unsafe downgrades (lossy) (since v1).
+    /// `UpgradeType`, of type `int8` (since v1).
     pub upgrade_type: i8,
 }
 
@@ -121,14 +117,13 @@ impl Struct for FeatureUpdateKey {
 /// The response of UpdateFeatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateFeaturesResponse {
-    /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if
-    /// the request did not violate any quota.
+    /// `ThrottleTimeMs`, of type `int32`.
     pub throttle_time_ms: i32,
-    /// The top-level error code, or `0` if there was no top-level error.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The top-level error message, or `null` if there was no top-level error.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
-    /// Results for each feature update (until v1).
+    /// `Results`, of type `[]UpdatableFeatureResult` (until v1).
     pub results: Vec<UpdatableFeatureResult>,
 }
 
@@ -179,14 +174,14 @@ impl Message for UpdateFeaturesResponse {
 
 impl Response for UpdateFeaturesResponse {}
 
-/// Results for each feature update.
+/// An element of `Results`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdatableFeatureResult {
-    /// The name of the finalized feature.
+    /// `Feature`, of type `string`.
     pub feature: String,
-    /// The feature update error code or `0` if the feature update succeeded.
+    /// `ErrorCode`, of type `int16`.
     pub error_code: ErrorCode,
-    /// The feature update error, or `null` if the feature update succeeded.
+    /// `ErrorMessage`, of type `string`.
     pub error_message: Option<String>,
 }
 

@@ -73,7 +73,8 @@ fn message(api: &Api, schema: &Schema, rename: &dyn Fn(&str) -> String) -> Resul
     let mut declare = |fields| {
         declared(fields, versions, &mut |field, versions, fields| {
             let name = rename(element(&field.kind));
-            parts.push(Struct { name, about: field.about.clone(), versions, fields });
+            let role = if field.kind.starts_with("[]") { "An element of" } else { "What is in" };
+            parts.push(Struct { name, about: format!("{role} `{}`.", field.name), versions, fields });
         });
     };
     declare(&schema.fields);

@@ -54,8 +54,9 @@ pub(super) struct Field {
     /// Whether a version without this field may drop its value.
     #[serde(default)]
     pub(super) ignorable: bool,
-    #[serde(default)]
-    pub(super) about: String,
+    /// A sentence of Kafka's. What a field means is in Kafka's documentation, and is not repeated here.
+    #[serde(rename = "about", default)]
+    _about: String,
     /// Fields of the structure that is declared here.
     pub(super) fields: Option<Vec<Field>>,
     #[serde(rename = "mapKey", default)]

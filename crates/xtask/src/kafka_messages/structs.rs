@@ -57,7 +57,8 @@ pub(super) fn render(of: &Struct<'_>, rename: &dyn Fn(&str) -> String) -> Result
         if plain_default { "Debug, Clone, PartialEq, Eq, Default" } else { "Debug, Clone, PartialEq, Eq" };
     let mut text = format!("{}#[derive({derives})]\npub struct {} {{\n", doc(&of.about, "", 0), of.name);
     for member in &members {
-        text += &doc(&member.field.about, &member.remarks(all), 4);
+        let about = format!("`{}`, of type `{}`", member.field.name, member.field.kind);
+        text += &doc(&about, &member.remarks(all), 4);
         text += &format!("pub {}: {},\n", member.name, member.rust_type);
     }
     text += "}\n\n";
@@ -303,7 +304,7 @@ impl Member<'_> {
         })
     }
 
-    /// What a reader should know beside the text of the schema.
+    /// What a reader should know beside the name and the type.
     fn remarks(&self, all: Versions) -> String {
         let nulls = self.field.nullable_versions.and(self.versions);
         let remarks = [
@@ -326,7 +327,7 @@ fn number(text: &str) -> Result<i64, String> {
 /// A doc comment, wrapped.
 fn doc(about: &str, remarks: &str, indent: usize) -> String {
     let about = about.trim().trim_end_matches('.');
-    let text = format!("{about}{remarks}.").replace('<', "\\<").replace('[', "\\[").replace(']', "\\]");
+    let text = format!("{about}{remarks}.");
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last_mut().filter(|line| line.len() + word.len() + indent + 5 <= LINE_WIDTH);
