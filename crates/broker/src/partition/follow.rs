@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use commit_log::LogError;
-use common::Offset;
+use common::{BrokerId, Offset};
 use replica::{FetchAnswer, FetchPosition, Replica, Step};
 
 use super::{
@@ -14,6 +14,22 @@ use super::{
 
 /// Segments that a follower removes at once when its leader's log starts later.
 const SEGMENTS_PER_CALL: usize = 16;
+
+/// What a replica asks its leader for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextFetch {
+    /// This.
+    Ask {
+        /// From where on.
+        position: FetchPosition,
+        /// Whether the metadata have it in the ISR: the leader, and with it producers, wait for it.
+        in_isr: bool,
+    },
+    /// Nothing until its disk has what it got: see [`Partition::watch`].
+    NotSafeYet,
+    /// Nothing: it leads, nobody does, or its disk failed.
+    Nothing,
+}
 
 /// What came of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +46,26 @@ pub enum Taken {
 }
 
 impl Partition {
-    /// What to fetch next. `None` for a leader, while nobody leads, and while the last fetch is not durable.
-    pub fn next_fetch(&self) -> Option<FetchPosition> {
+    /// Whom it follows; `None` for a leader, while nobody leads, and before its log is open.
+    pub fn following(&self) -> Option<BrokerId> {
         match self.lock().running() {
-            Ok(Running { log, replica: Replica::Follower(follower), .. }) => follower.next_fetch(&View(log)),
+            Ok(Running { replica: Replica::Follower(follower), .. }) => follower.leader(),
             _ => None,
+        }
+    }
+
+    /// What to fetch next.
+    pub fn next_fetch(&self) -> NextFetch {
+        let me = self.services.settings.broker_id;
+        let mut state = self.lock();
+        let in_isr = state.wanted.assignment.partition.isr.contains(&me);
+        let Ok(Running { log, replica: Replica::Follower(follower), .. }) = state.running() else {
+            return NextFetch::Nothing;
+        };
+        match follower.next_fetch(&View(log)) {
+            Some(position) => NextFetch::Ask { position, in_isr },
+            None if follower.leader().is_some() && log.fence().is_none() => NextFetch::NotSafeYet,
+            None => NextFetch::Nothing,
         }
     }
 

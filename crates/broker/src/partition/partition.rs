@@ -122,6 +122,7 @@ impl Partition {
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
         let retention = retention(&config);
         state.stage = Stage::Running(Box::new(Running { log, replica, retention }));
+        self.services.roles.add(self);
         self.act(state, effects);
     }
 
@@ -148,26 +149,29 @@ impl Partition {
         self.act(&mut state, effects);
         drop(state);
         if change != RoleChange::None {
+            self.services.roles.add(self);
             self.wake_all();
         }
     }
 
     /// Its files go: nothing uses them from here on.
-    pub(super) fn abandon(&self) {
+    pub(super) fn abandon(self: &Arc<Self>) {
         let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         state.stage = Stage::Gone;
         state.waiting.fail(&PartitionError::Unknown);
         drop((state, opening));
+        self.services.roles.add(self);
         self.wake_all();
     }
 
     /// Flushes, and notes that the log was closed in order: the next start need not read it. Blocks.
-    pub(super) fn close(&self) -> Result<(), LogError> {
+    pub(super) fn close(self: &Arc<Self>) -> Result<(), LogError> {
         let mut state = self.lock();
         let stage = std::mem::replace(&mut state.stage, Stage::Opening);
         state.waiting.fail(&PartitionError::NotLeader);
         drop(state);
+        self.services.roles.add(self);
         self.wake_all();
         match stage {
             Stage::Running(running) => running.log.close(),

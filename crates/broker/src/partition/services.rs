@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -60,7 +63,10 @@ pub struct Services {
     pub(super) settings: PartitionSettings,
     pub(super) files: Arc<Files>,
     pub(super) flush: FlushPool,
-    pub(super) proposals: IsrProposals,
+    pub(super) proposals: PartitionQueue,
+    pub(super) roles: PartitionQueue,
+    /// Whether the controllers hear this broker.
+    in_session: AtomicBool,
     clock: Monotonic,
 }
 
@@ -81,7 +87,9 @@ impl Services {
             settings,
             files: Arc::new(Files::new(disk, settings.open_files_max)),
             flush: FlushPool::default(),
-            proposals: IsrProposals::default(),
+            proposals: PartitionQueue::default(),
+            roles: PartitionQueue::default(),
+            in_session: AtomicBool::new(true),
             clock: Monotonic::start(),
         }
     }
@@ -103,27 +111,47 @@ impl Services {
         }
     }
 
+    /// Partitions led here that want another ISR: whoever talks to the controllers takes them from here. What each one
+    /// wants is its [`Partition::isr_proposal`].
+    pub fn proposals(&self) -> &PartitionQueue {
+        &self.proposals
+    }
+
+    /// Partitions that may follow somebody else than before: see [`Partition::following`].
+    pub fn roles(&self) -> &PartitionQueue {
+        &self.roles
+    }
+
+    /// Whether the controllers hear this broker. Leaders go by it from the next second on.
+    pub fn set_in_session(&self, in_session: bool) {
+        self.in_session.store(in_session, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_in_session(&self) -> bool {
+        self.in_session.load(Ordering::Relaxed)
+    }
+
     pub(super) fn now(&self) -> Now {
         let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         Now { wall_ms: ms(clock::unix_ms()), steady_ms: ms(self.clock.now_ms()) }
     }
 }
 
-/// Partitions led here that want another ISR: whoever talks to the controllers takes them from here.
+/// Partitions about which something is to be done elsewhere. One that is added twice waits once.
 #[derive(Debug, Default)]
-pub struct IsrProposals {
+pub struct PartitionQueue {
     waiting: Mutex<BTreeMap<(TopicId, PartitionId), Arc<Partition>>>,
     wake: Notify,
 }
 
-impl IsrProposals {
+impl PartitionQueue {
     pub(super) fn add(&self, partition: &Arc<Partition>) {
         let name = partition.name();
         self.lock().insert((name.topic_id, name.partition), Arc::clone(partition));
         self.wake.notify_one();
     }
 
-    /// Waits until there are any, and takes all. What each one wants is its [`Partition::isr_proposal`].
+    /// Waits until there are any, and takes all. Cancel safe.
     pub async fn take(&self) -> Vec<Arc<Partition>> {
         loop {
             let waiting = std::mem::take(&mut *self.lock());

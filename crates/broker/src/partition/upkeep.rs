@@ -21,6 +21,7 @@ impl Partition {
         let Ok(Running { log, replica, .. }) = state.running() else { return };
         let flush = !queued && log.fence().is_none() && log.flush_due(now.steady_ms);
         if let Replica::Leader(leader) = replica {
+            leader.set_in_session(self.services.is_in_session());
             let effects = leader.tick(&View(log), now.steady_ms);
             self.act(&mut state, effects);
         }
