@@ -26,6 +26,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Cut the power of a real file system under a log that is being written, again and again; needs root.
+    PowerCut {
+        /// How often.
+        #[arg(long, default_value_t = 200)]
+        cycles: u32,
+        /// What the moments follow from.
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+    },
     /// Check the rules of the tree: layers, purity, budgets, tasks, wording.
     Tidy,
     /// Make the Rust messages of kafka-wire from the schemas in the kafka-clients jar (needs mvn and unzip).
@@ -41,6 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Args::parse().command {
         Command::Test { cargo_args } => postgres::ensure_installed().and_then(|()| suite::test(&cargo_args)),
+        Command::PowerCut { cycles, seed } => power_cut(cycles, seed),
         Command::Fuzz { args } => suite::run("fuzz", "fuzzing", &args),
         Command::Tidy => run_tidy(),
         Command::KafkaMessages { check } => {
@@ -55,6 +65,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn power_cut(cycles: u32, seed: u32) -> Result<(), String> {
+    let (cycles, seed) = (cycles.to_string(), seed.to_string());
+    let test = ["test", "--quiet", "--package", "commit-log", "--test", "power_cut", "--"];
+    let args = ["--required", "--cycles", &cycles, "--seed", &seed];
+    suite::cargo(&[&test[..], &args].concat())
 }
 
 fn run_tidy() -> Result<(), String> {
