@@ -139,7 +139,10 @@ impl Broker {
 
         let partitions = Partitions::new(settings.partitions());
         Keeper::start(tasks, &partitions, &image);
-        start_replicas(&settings, &data_dir, tasks, &http, &image, &replicas, &partitions).await?;
+        let options = settings.replicas(incarnation_id);
+        let nodes = settings.metadata_nodes.clone();
+        let metadata = MetadataClient::new(http.clone(), nodes, MetadataClientOptions::default());
+        start_replicas(options, &data_dir, tasks, metadata, &image, &replicas, &partitions).await?;
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
         let metrics = Metrics::new(|registry| {
@@ -215,10 +218,10 @@ impl Broker {
 
 /// Reads the data directory and starts the task that owns it.
 async fn start_replicas(
-    settings: &Settings,
+    options: ReplicaManagerOptions,
     data_dir: &DataDir,
     tasks: &Tasks,
-    http: &HttpClient,
+    metadata: MetadataClient,
     image: &SharedImage,
     replicas: &Replicas,
     partitions: &Partitions,
@@ -228,13 +231,6 @@ async fn start_replicas(
         .await
         .map_err(|error| StartError::Failed(format!("reading the data directory: {error}")))?
         .map_err(|error| StartError::Failed(format!("data directory: {error}")))?;
-    let options = ReplicaManagerOptions {
-        broker_id: settings.broker_id,
-        delete_delay: settings.delete_delay,
-        stray_check_interval: settings.metadata_refresh,
-    };
-    let metadata =
-        MetadataClient::new(http.clone(), settings.metadata_nodes.clone(), MetadataClientOptions::default());
     let manager =
         ReplicaManager::new(options, dirs, Arc::clone(image), metadata, replicas.clone(), partitions.clone());
     tasks.spawn(TaskKind::LogFlush, "replicas", move |stop| manager.run(stop));

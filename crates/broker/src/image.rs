@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use common::{BrokerId, ClusterId, MetadataVersion, TopicId, TopicName};
+use common::{BrokerId, ClusterId, MetadataVersion, Partition, PartitionId, TopicId, TopicName};
 use http_api::{ClusterImage, ClusterMetadata, DeltaSet};
 use metadata_core::{Event, State};
 use thiserror::Error;
@@ -55,6 +55,8 @@ pub struct Changes {
     pub brokers: BTreeSet<BrokerId>,
     /// Topics whose deletion was committed: the tombstones, without which no data is removed.
     pub deleted: BTreeSet<(TopicName, TopicId)>,
+    /// Replicas that were committed to be none any more: the end of a move.
+    pub removed: BTreeSet<(TopicId, PartitionId, BrokerId)>,
 }
 
 impl Changes {
@@ -64,6 +66,7 @@ impl Changes {
         self.topics.extend(later.topics);
         self.brokers.extend(later.brokers);
         self.deleted.extend(later.deleted);
+        self.removed.extend(later.removed);
     }
 
     fn add(&mut self, event: &Event) {
@@ -176,12 +179,31 @@ impl MetadataImage {
         }
         let mut changes = Changes::default();
         for delta in deltas.deltas.iter().filter(|delta| delta.version > own) {
+            changes.removed.extend(removed_replicas(&inner.state, &delta.event));
             inner.state.evolve(delta.version, &delta.event);
             changes.add(&delta.event);
         }
         inner.version = own.max(deltas.version);
         Ok(changes)
     }
+}
+
+/// The replicas that are none any more once `event` has happened.
+fn removed_replicas(before: &State, event: &Event) -> BTreeSet<(TopicId, PartitionId, BrokerId)> {
+    let Event::PartitionsChanged { topic_id, partitions, .. } = event else { return BTreeSet::new() };
+    let Some(topic) = before.topic_by_id(*topic_id) else { return BTreeSet::new() };
+    let former = |after: &Partition| {
+        let position = usize::try_from(after.id.0).ok();
+        position
+            .and_then(|position| topic.partitions.get(position))
+            .filter(|it| it.replicas != after.replicas)
+    };
+    let changed = partitions.iter().filter_map(|after| Some((former(after)?, after)));
+    let gone = changed.flat_map(|(former, after)| {
+        let gone = former.replicas.iter().filter(|replica| !after.replicas.contains(replica));
+        gone.map(|replica| (*topic_id, after.id, *replica))
+    });
+    gone.collect()
 }
 
 /// Whether these deltas go forward, and end where they say.

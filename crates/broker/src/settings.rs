@@ -7,7 +7,9 @@ use http_api::RegisterBrokerRequest;
 use runtime::services::{self, LoadError};
 use thiserror::Error;
 
-use crate::{link::LinkConfig, options::Options, partition::PartitionSettings};
+use crate::{
+    link::LinkConfig, options::Options, partition::PartitionSettings, replicas::ReplicaManagerOptions,
+};
 
 /// Everything that one broker is started with.
 #[derive(Debug, Clone)]
@@ -130,6 +132,16 @@ impl Settings {
     /// The data plane's part.
     pub fn partitions(&self) -> PartitionSettings {
         PartitionSettings { session_timeout: self.session_timeout, ..PartitionSettings::new(self.broker_id) }
+    }
+
+    /// How the directories of the replicas are kept.
+    pub fn replicas(&self, incarnation_id: IncarnationId) -> ReplicaManagerOptions {
+        ReplicaManagerOptions {
+            broker_id: self.broker_id,
+            incarnation_id,
+            delete_delay: self.delete_delay,
+            stray_check_interval: self.metadata_refresh,
+        }
     }
 
     /// What the broker says of itself. `port` is what others reach it by.

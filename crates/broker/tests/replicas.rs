@@ -167,3 +167,37 @@ async fn long_names_find_room() {
     eventually("it is removed", async || broker.dirs().is_empty()).await;
     assert!(broker.readiness().await.ready);
 }
+
+#[tokio::test]
+async fn a_replica_that_moved_away_is_put_aside_and_removed_later() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir).await;
+    quorum.register_other(102);
+    quorum.create_topic("orders", 2, &[101]);
+    quorum.create_topic("other", 1, &[102]);
+    eventually("the directories are there", async || broker.dirs().len() == 2).await;
+    // One goes, another comes.
+    quorum.move_to("other", &[101]);
+    quorum.move_to("orders", &[102]);
+    eventually("only the present ones are left", async || broker.dirs() == ["orders-1", "other-0"]).await;
+    // It comes again, empty.
+    quorum.move_to("orders", &[101]);
+    eventually("it is there again", async || broker.dirs() == ["orders-0", "orders-1", "other-0"]).await;
+    assert!(broker.readiness().await.ready);
+}
+
+#[tokio::test]
+async fn a_move_missed_while_away_is_made_up_for_by_an_image_that_knows_this_process() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir).await;
+    quorum.register_other(102);
+    quorum.create_topic("orders", 2, &[101]);
+    eventually("the directories are there", async || broker.dirs().len() == 2).await;
+    // It leaves without a word, so that the controllers take it for ONLINE still.
+    quorum.depose();
+    broker.stop().await.unwrap();
+    quorum.move_to("orders", &[102]);
+    quorum.elect(1);
+    let broker = start(&quorum, &dir).await;
+    eventually("only the present one is left", async || broker.dirs() == ["orders-1"]).await;
+}

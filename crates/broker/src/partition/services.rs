@@ -101,7 +101,7 @@ impl Services {
         assignment: &Assignment,
     ) -> replica::Settings {
         let ms = |time: Duration| i64::try_from(clock::as_ms(time)).unwrap_or(i64::MAX);
-        let replicas = assignment.partition.replicas.len();
+        let replicas = assignment.partition.settled_replicas();
         replica::Settings {
             min_insync_replicas: config.min_insync_replicas(replicas),
             replica_lag_time_max_ms: ms(self.settings.replica_lag_time_max),

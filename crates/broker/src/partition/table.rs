@@ -121,6 +121,20 @@ impl Partitions {
         }
     }
 
+    /// One replica goes: nothing uses its files from here on.
+    pub(crate) fn retire_one(&self, topic_id: TopicId, partition: PartitionId) {
+        let mut table = self.write();
+        let gone = table.by_id.get_mut(&topic_id).and_then(|partitions| partitions.remove(&partition));
+        if table.by_id.get(&topic_id).is_some_and(BTreeMap::is_empty) {
+            table.by_id.remove(&topic_id);
+            table.ids.retain(|_, id| *id != topic_id);
+        }
+        drop(table);
+        if let Some(partition) = gone {
+            partition.abandon();
+        }
+    }
+
     /// Waits until something is pending, and takes it.
     pub(super) async fn take_pending(&self) -> Pending {
         self.shared.wake.notified().await;

@@ -130,6 +130,33 @@ impl ReplicaDirs {
         Ok(())
     }
 
+    /// Takes one replica out of service, since it is none any more: to be removed.
+    pub(super) fn retire_one(
+        &mut self,
+        topic: &TopicName,
+        topic_id: TopicId,
+        partition: PartitionId,
+    ) -> io::Result<()> {
+        let replica = (topic.clone(), partition);
+        if self.replicas.get(&replica) == Some(&topic_id) {
+            self.rename_aside(&replica_dir_name(topic, partition), Aside::Deleted)?;
+            self.replicas.remove(&replica);
+        }
+        Ok(())
+    }
+
+    /// Replicas on disk of which the metadata say that `broker` holds none: their topic and partition are known, and
+    /// others hold it.
+    pub(super) fn not_held(&self, state: &State, broker: BrokerId) -> BTreeSet<(TopicId, PartitionId)> {
+        let held_by_others = |topic_id: TopicId, partition: PartitionId| {
+            let topic = state.topic_by_id(topic_id)?;
+            let partition = topic.partitions.get(usize::try_from(partition.0).ok()?)?;
+            Some(!partition.replicas.contains(&broker))
+        };
+        let replicas = self.replicas.iter().map(|((_, partition), topic_id)| (*topic_id, *partition));
+        replicas.filter(|(id, partition)| held_by_others(*id, *partition) == Some(true)).collect()
+    }
+
     /// Removes a directory that [`ReplicaDirs::retire`] put aside, with all that is in it.
     pub fn remove(&mut self, name: &str) -> io::Result<()> {
         let path = self.root.join(name);
@@ -193,7 +220,7 @@ impl ReplicaDirs {
         }
         match aside {
             Aside::Deleted => {
-                tracing::info!(event = "replica.retired", dir = name, now = %new_name, "its topic was deleted");
+                tracing::info!(event = "replica.retired", dir = name, now = %new_name, "deleted, or moved away");
                 self.deleted.insert(new_name);
             }
             Aside::Stray => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use client::{CallError, MetadataClient, api};
-use common::{BrokerId, MetadataVersion, Topic, TopicId, TopicName};
+use common::{Broker, BrokerId, IncarnationId, MetadataVersion, PartitionId, Topic, TopicId, TopicName};
 use http_api::query::{HISTORY_LIMIT_MAX, HistoryQuery};
 use runtime::Stop;
 use tokio::{sync::Notify, time::Instant};
@@ -27,6 +27,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 pub struct ReplicaManagerOptions {
     /// Whose replicas.
     pub broker_id: BrokerId,
+    /// This process. Metadata that know it are newer than all that its directories were made by.
+    pub incarnation_id: IncarnationId,
     /// How long the data of a deleted topic is kept: Kafka's `file.delete.delay.ms`.
     pub delete_delay: Duration,
     /// How often topics that are on disk, but not in the metadata, are asked about.
@@ -202,6 +204,15 @@ impl ReplicaManager {
                 self.undone.deleted.insert((topic.clone(), *topic_id));
             }
         }
+        for (topic_id, partition) in self.moved_away(changes) {
+            let name = self.image.read(|state| state.topic_by_id(topic_id).map(|it| it.topic_name.clone()));
+            let Some(topic) = name else { continue };
+            self.partitions.retire_one(topic_id, partition);
+            if let Err(error) = self.dirs.retire_one(&topic, topic_id, partition) {
+                *trouble = Some(error.to_string());
+                self.undone.removed.insert((topic_id, partition, self.options.broker_id));
+            }
+        }
         for (topic, topic_id) in std::mem::take(&mut self.displaced) {
             self.partitions.retire(&topic, topic_id);
             if let Err(error) = self.dirs.retire(&topic, topic_id, Aside::Stray) {
@@ -209,6 +220,23 @@ impl ReplicaManager {
                 self.displaced.insert((topic, topic_id));
             }
         }
+    }
+
+    /// Replicas here that moved to other brokers. What counts is a committed statement that others hold the partition: a
+    /// change that took the replica away, or a whole image that is newer than all directories. And it has to be so still.
+    fn moved_away(&self, changes: &Changes) -> BTreeSet<(TopicId, PartitionId)> {
+        let me = self.options.broker_id;
+        self.image.read(|state| {
+            let removed = changes.removed.iter().filter(|(_, _, broker)| *broker == me);
+            let mut gone: BTreeSet<_> = removed.map(|(id, partition, _)| (*id, *partition)).collect();
+            let not_held = self.dirs.not_held(state, me);
+            let registered = |broker: &Broker| broker.incarnation_id == self.options.incarnation_id;
+            if changes.full && state.broker(me).is_some_and(registered) {
+                return not_held;
+            }
+            gone.retain(|replica| not_held.contains(replica));
+            gone
+        })
     }
 
     fn create(&mut self, changes: &Changes, trouble: &mut Option<String>) {

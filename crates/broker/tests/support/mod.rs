@@ -19,10 +19,13 @@ use std::{
     time::Duration,
 };
 
-use common::{BrokerId, ClusterId, MetadataVersion, NodeId, Term, TopicId, TopicName};
+use common::{BrokerId, ClusterId, MetadataVersion, NodeId, PartitionId, Term, TopicId, TopicName};
 pub(crate) use fixture::{BrokerFixture, eventually};
 use http_api::{ErrorCode, HeartbeatRequest, HistoryEntry, MetadataPush, PushAck, UpdateType};
-use metadata_core::{Applied, ChangeLog, Command, Proposal, State};
+use metadata_core::{
+    Applied, ChangeLog, Command, Outcome, Proposal, State,
+    command::{IsrChange, IsrMember, Move},
+};
 use runtime::{Tasks, http::HttpLimits};
 use uuid::Uuid;
 
@@ -155,6 +158,35 @@ impl Quorum {
         });
         applied.result.unwrap();
         topic_id
+    }
+
+    /// Partition 0 of a topic moves to these brokers, and all of them are in sync at once.
+    pub(crate) fn move_to(&self, topic: &str, replicas: &[i32]) {
+        let name = TopicName::new(topic).unwrap();
+        let target: Vec<BrokerId> = replicas.iter().copied().map(BrokerId).collect();
+        let (topic_name, partition) = (name.clone(), PartitionId(0));
+        let wanted = Move { topic_name, partition, replicas: Some(target) };
+        let moving = match self.apply(Command::ReassignPartitions { moves: vec![wanted] }).result.unwrap() {
+            Outcome::Reassignments { mut results } => results.remove(0).result.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let core = self.core();
+        let epoch_of = |id: &BrokerId| core.state.broker(*id).unwrap().broker_epoch;
+        let member = |id| IsrMember { broker_id: id, broker_epoch: epoch_of(&id) };
+        let leader = moving.leader.unwrap();
+        let change = IsrChange {
+            topic_id: core.state.topic(topic).unwrap().topic_id,
+            topic_name: name,
+            partition,
+            leader_epoch: moving.leader_epoch,
+            partition_epoch: moving.partition_epoch,
+            new_isr: moving.replicas.iter().copied().map(member).collect(),
+        };
+        let broker_epoch = epoch_of(&leader);
+        drop(core);
+        self.apply(Command::AlterIsr { broker_id: leader, broker_epoch, changes: vec![change] })
+            .result
+            .unwrap();
     }
 
     pub(crate) fn delete_topic(&self, name: &str) {
