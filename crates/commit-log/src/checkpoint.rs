@@ -176,11 +176,13 @@ pub(crate) fn read_snapshot(files: &Files, path: &Path) -> Result<Option<Derived
     Ok(bytes.and_then(|bytes| decode_derived(unseal(*SNAPSHOT_MAGIC, &bytes)?)))
 }
 
-fn seal(magic: [u8; 8], body: &[u8]) -> Vec<u8> {
+/// A file's bytes: its magic, the CRC-32C of the body, the body.
+pub(crate) fn seal(magic: [u8; 8], body: &[u8]) -> Vec<u8> {
     [&magic[..], &crc32c::crc32c(body).to_be_bytes(), body].concat()
 }
 
-fn unseal(magic: [u8; 8], bytes: &[u8]) -> Option<&[u8]> {
+/// The inverse of [`seal`]; `None` if anything was altered.
+pub(crate) fn unseal(magic: [u8; 8], bytes: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::new(bytes);
     let (found, crc) = (reader.take::<8>()?, reader.u32()?);
     let body = reader.take_slice(reader.len())?;
@@ -191,7 +193,7 @@ fn unseal(magic: [u8; 8], bytes: &[u8]) -> Option<&[u8]> {
 const READ_AT_ONCE_BYTES: usize = 1 << 20;
 
 /// `None`: it is missing, or too large for one that does not even begin with `magic`.
-fn read_small(files: &Files, path: &Path, magic: [u8; 8]) -> Result<Option<Vec<u8>>, DiskError> {
+pub(crate) fn read_small(files: &Files, path: &Path, magic: [u8; 8]) -> Result<Option<Vec<u8>>, DiskError> {
     let read = || {
         let file = files.disk().open(path)?;
         let size = usize::try_from(file.size()?).map_err(io::Error::other)?;

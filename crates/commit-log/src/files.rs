@@ -25,6 +25,8 @@ pub struct Files {
 /// A file stays open if it is used again before as many others as fit were.
 #[derive(Debug, Default)]
 struct Generations {
+    /// Counts the files that were taken away: one that was opened meanwhile may be one of them.
+    changes: u64,
     young: HashMap<PathBuf, Arc<dyn DiskFile>>,
     old: HashMap<PathBuf, Arc<dyn DiskFile>>,
 }
@@ -52,18 +54,23 @@ impl Files {
 
     /// A file that is there.
     pub(crate) fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let known = self.with(|open| {
-            open.young.get(path).cloned().or_else(|| {
+        let (known, changes) = self.with(|open| {
+            let known = open.young.get(path).cloned().or_else(|| {
                 let (path, file) = open.old.remove_entry(path)?;
                 open.insert(path, Arc::clone(&file), self.half);
                 Some(file)
-            })
+            });
+            (known, open.changes)
         });
         if let Some(file) = known {
             return Ok(file);
         }
         let file = self.disk.open(path)?;
-        self.with(|open| open.insert(path.to_owned(), Arc::clone(&file), self.half));
+        self.with(|open| {
+            if open.changes == changes {
+                open.insert(path.to_owned(), Arc::clone(&file), self.half);
+            }
+        });
         Ok(file)
     }
 
@@ -77,8 +84,9 @@ impl Files {
 
     /// Removes a file, if it is there.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        let result = self.disk.remove(path);
         self.forget(path);
-        match self.disk.remove(path) {
+        match result {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
@@ -86,9 +94,10 @@ impl Files {
 
     /// Renames a file over another.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let result = self.disk.rename(from, to);
         self.forget(from);
         self.forget(to);
-        self.disk.rename(from, to)
+        result
     }
 
     /// Replaces a small file whole: after a crash it has its old or its new bytes, durably the new ones once this
@@ -107,7 +116,10 @@ impl Files {
 
     /// Closes a file that nobody uses.
     pub(crate) fn forget(&self, path: &Path) {
-        self.with(|open| (open.young.remove(path), open.old.remove(path)));
+        self.with(|open| {
+            open.changes += 1;
+            (open.young.remove(path), open.old.remove(path))
+        });
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Generations) -> R) -> R {

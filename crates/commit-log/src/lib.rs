@@ -1,7 +1,7 @@
 //! The storage engine of a partition: a directory of segment files that hold Kafka record batches as they came.
 //!
 //! Files only: no network, no async runtime, no clock, and no threads either. A [`Log`] has one owner, who makes all
-//! changes; what takes long is handed out as a job ([`FlushJob`], [`ReadPlan`], [`TimestampQuery`], [`Scrub`]) that
+//! changes; what takes long is handed out as a job ([`FlushJob`], [`ReadPlan`], [`TimestampQuery`], [`Scrub`], [`CompactionJob`]) that
 //! the owner runs wherever it likes.
 //!
 //! - [`batch`]: record batches, magic 2: header view, records, builder, validation, codecs.
@@ -9,6 +9,7 @@
 //! - `segment`: `.log` files, and the `.frames` files that index and protect them.
 //! - `derived`: what follows from the batches: leader epochs, producers, transactions.
 //! - [`inspect`]: looking at a directory without changing it.
+//! - `compact`: which records of a compacted log stay.
 //! - `log`: append, flush, read, truncate, retain, recover.
 //!
 //! `OVERVIEW.md` beside this crate has the model, the crash argument and the limits; `docs/data-files.md` describes
@@ -16,6 +17,7 @@
 
 mod bytes;
 mod checkpoint;
+mod compact;
 mod derived;
 mod error;
 mod files;
@@ -36,8 +38,9 @@ pub use error::{Damage, DiskError, Fence, LogError};
 pub use files::{Files, OPEN_FILES_DEFAULT};
 pub use group_commit::GroupCommit;
 pub use log::{
-    Appended, ClockGuard, Durable, FileRange, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read,
-    ReadPlan, Recovered, Refused, ReplicaError, Retention, Scrub, TimestampQuery, TimestampSpec,
+    Appended, ClockGuard, Compacted, Compaction, CompactionJob, Durable, FileRange, FlushDone, FlushJob,
+    FoundTimestamp, Log, Origin, Read, ReadPlan, Recovered, Refused, ReplicaError, Retention, Scrub,
+    TimestampQuery, TimestampSpec,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};

@@ -90,6 +90,14 @@ impl Attributes {
     pub(crate) fn with_control(self) -> Self {
         Self(self.0 | Self::CONTROL)
     }
+
+    pub(crate) fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
+    pub(crate) fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !Self::DELETE_HORIZON)
+    }
 }
 
 impl fmt::Debug for Attributes {
@@ -214,6 +222,11 @@ impl BatchHeader {
     /// Offset of whatever follows.
     pub fn next_offset(&self) -> Offset {
         self.last_offset() + 1
+    }
+
+    /// When its tombstones and markers may go, in ms, if a compaction has said so (KIP-534).
+    pub(crate) fn delete_horizon_ms(&self) -> Option<i64> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp_ms)
     }
 
     /// Refuses offsets below 0, deltas below 0, and what would leave the range of offsets.

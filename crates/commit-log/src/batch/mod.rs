@@ -12,6 +12,7 @@ mod compression;
 mod control;
 mod error;
 mod header;
+mod rebuild;
 mod record;
 mod validate;
 mod whole;
@@ -26,6 +27,7 @@ pub use validate::{BatchRules, InvalidBatch, RecordCheck, validate};
 pub use whole::Batch;
 
 pub(crate) use header::HEAD_OUTSIDE_CRC_BYTES;
+pub(crate) use rebuild::{Rebuild, placeholder, without_records};
 
 #[cfg(test)]
 mod tests;

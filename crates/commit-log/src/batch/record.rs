@@ -66,6 +66,19 @@ impl<'a> Payload<'a> {
         Ok(Self { header: *header, bytes })
     }
 
+    /// The records, each with its bytes.
+    pub(crate) fn records_with_bytes(&self) -> impl Iterator<Item = Result<(Record<'_>, &[u8]), BatchError>> {
+        let mut records = self.records();
+        std::iter::from_fn(move || {
+            let from = records.rest.len();
+            let record = records.next()?;
+            let until = records.rest.len();
+            let end = self.bytes.len();
+            let bytes = self.bytes.get(end.saturating_sub(from)..end.saturating_sub(until));
+            Some(record.map(|record| (record, bytes.unwrap_or_default())))
+        })
+    }
+
     /// The records. There are as many as the header says, in rising order of offset and inside the batch's
     /// range of offsets, or the last item is an error.
     pub fn records(&self) -> Records<'_> {

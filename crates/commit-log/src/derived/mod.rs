@@ -13,7 +13,7 @@ pub use epochs::EpochEnd;
 pub use producers::{OpenTransaction, ProducerBatch, ProducerError, ProducerState};
 pub use transactions::AbortedTransaction;
 
-pub(crate) use producers::Admission;
+pub(crate) use producers::{Admission, LastOfProducer};
 
 use epochs::Epochs;
 use producers::Producers;
@@ -69,7 +69,11 @@ impl Derived {
                     self.transactions.end(producer.id, first, header.last_offset(), control.end);
                 }
             }
-            None if header.attributes.is_control() => {}
+            None if header.attributes.is_control() => {
+                if header.record_count == 0 {
+                    self.producers.note_epoch(header, producer);
+                }
+            }
             None => {
                 if self.producers.append(header, producer) {
                     self.transactions.begin(header.base_offset, producer.id);

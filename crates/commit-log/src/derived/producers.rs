@@ -100,6 +100,14 @@ pub struct ProducerBatch {
     pub timestamp_ms: i64,
 }
 
+/// What compaction leaves of a producer: its numbering goes on from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastOfProducer {
+    /// Of its last batch in this epoch, if there is one.
+    pub(crate) last_offset: Option<Offset>,
+    pub(crate) epoch: i16,
+}
+
 /// What to do with a batch of a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -225,6 +233,21 @@ impl Producers {
 
     pub(super) fn expire(&mut self, before_ms: i64) {
         self.entries.retain(|_, entry| entry.open.is_some() || entry.last_timestamp_ms >= before_ms);
+    }
+
+    /// Takes note of a marker of which compaction left the header alone: it says the producer's epoch.
+    pub(super) fn note_epoch(&mut self, header: &BatchHeader, stamp: ProducerStamp) {
+        let entry = self.entry(stamp);
+        entry.last_timestamp_ms = entry.last_timestamp_ms.max(header.max_timestamp_ms);
+    }
+
+    /// The last batch of each producer.
+    pub(crate) fn last_of_each(&self) -> BTreeMap<ProducerId, LastOfProducer> {
+        let last = |entry: &Entry| LastOfProducer {
+            last_offset: entry.batches.back().map(|batch| batch.last_offset),
+            epoch: entry.epoch,
+        };
+        self.entries.iter().map(|(id, entry)| (*id, last(entry))).collect()
     }
 
     pub(crate) fn len(&self) -> usize {

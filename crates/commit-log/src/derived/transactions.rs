@@ -72,6 +72,11 @@ impl Transactions {
         found
     }
 
+    /// Forgets aborted transactions of which no batch is left, by their markers' offsets.
+    pub(crate) fn forget_aborted(&mut self, markers: &[Offset]) {
+        self.aborted.retain(|aborted| !markers.contains(&aborted.last));
+    }
+
     pub(super) fn start_at(&mut self, start: Offset) {
         self.aborted.retain(|aborted| aborted.last >= start);
         self.ended.retain(|_, last| *last >= start);

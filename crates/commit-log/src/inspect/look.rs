@@ -163,7 +163,11 @@ fn purpose(name: &str) -> &'static str {
     match parse_file_name(name).map_or("", |(_, suffix)| suffix) {
         "snapshot" => "what the log knew at this offset",
         "damaged" => "the original of a segment that had rot; for people, may be deleted",
-        "salvaged" => "the good batches of a damaged segment; the next start finishes or removes it",
+        "log.new" | "frames.new" => {
+            "a segment that was being written anew; the next start finishes or removes it"
+        }
+        _ if name == "swap" => "which segments take the place of which; the next start finishes it",
+        _ if name == "cleaned" => "how far the log was compacted",
         _ if name == "fenced" => "a write or sync failed; the next start copies what was not durable",
         _ if name == "partition.metadata" => "the broker's: which topic the partition belongs to",
         _ if name.ends_with(".tmp") => "left by a crash; the next start removes it",

@@ -80,8 +80,10 @@ impl Inspector {
                 Some("snapshot") if read_snapshot(&self.files, &path)?.is_none() => {
                     Some((FindingKind::Snapshot, "it is not what was written"))
                 }
-                Some("damaged" | "salvaged") => Some((FindingKind::Leftover, file.purpose)),
-                _ if file.name.ends_with(".tmp") => Some((FindingKind::Leftover, file.purpose)),
+                Some("damaged" | "log.new" | "frames.new") => Some((FindingKind::Leftover, file.purpose)),
+                _ if file.name.ends_with(".tmp") || file.name == "swap" => {
+                    Some((FindingKind::Leftover, file.purpose))
+                }
                 _ if file.name == "fenced" => Some((FindingKind::Fenced, file.purpose)),
                 _ => None,
             };

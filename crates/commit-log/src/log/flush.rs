@@ -184,7 +184,8 @@ impl Log {
             if let Ok(index) = self.segments.binary_search_by_key(&base, |segment| segment.base)
                 && let Some(segment) = self.segments.get_mut(index)
             {
-                segment.synced = size;
+                // A segment that was replaced meanwhile is durable already.
+                segment.synced = segment.synced.max(size.min(segment.size));
             }
         }
         self.flush.waiting_since_ms = None;

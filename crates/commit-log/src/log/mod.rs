@@ -2,6 +2,7 @@
 //! borrow of the log: [`ReadPlan`], [`TimestampQuery`], [`FlushJob`].
 
 mod append;
+mod compaction;
 mod flush;
 mod open;
 mod owned;
@@ -10,10 +11,12 @@ mod read;
 mod retention;
 mod salvage;
 mod scrub;
+mod swap;
 mod tail;
 mod truncate;
 
 pub use append::{Appended, Origin, Refused, ReplicaError};
+pub use compaction::{Compacted, Compaction, CompactionJob};
 pub use flush::{FlushDone, FlushJob};
 pub use open::Recovered;
 pub use owned::Log;

@@ -14,10 +14,12 @@ use std::{
 
 use super::{
     Log,
+    compaction::{CLEANED_NAME, CompactionState, read_cleaned},
     flush::FlushState,
     owned::{FENCED_NAME, Shared, mark_fenced},
     positions::Positions,
     salvage,
+    swap::{SWAP_NAME, Swap},
     tail::Tail,
 };
 use crate::{
@@ -27,7 +29,7 @@ use crate::{
     files::Files,
     offset::Offset,
     options::LogOptions,
-    segment::{ScanEnd, Segment, file_name, parse_file_name},
+    segment::{NEW_SUFFIX, ScanEnd, Segment, file_name, parse_file_name},
 };
 
 /// What opening found and did.
@@ -62,6 +64,8 @@ struct Opening {
     report: Recovered,
     /// The log was fenced: what was not known to be durable may be in the page cache only, and called clean there.
     was_fenced: bool,
+    /// How far the log was compacted.
+    cleaned: Offset,
     /// There was no checkpoint: what the log knew where the scan begins is not known either.
     checkpoint_lost: bool,
 }
@@ -79,6 +83,7 @@ impl Log {
             snapshots: Vec::new(),
             report: Recovered::default(),
             was_fenced: false,
+            cleaned: Offset(0),
             checkpoint_lost: false,
         };
         let files = Arc::clone(&opening.files);
@@ -107,30 +112,32 @@ impl Opening {
     fn list(&mut self) -> Result<BTreeMap<Offset, Sizes>, LogError> {
         let (files, dir) = (&self.files, &self.dir);
         let mut found: BTreeMap<Offset, Sizes> = BTreeMap::new();
-        let mut salvaged = Vec::new();
-        let mut was_fenced = false;
-        let entries = files.disk().list(dir).map_err(DiskError::during("list", dir))?;
+        let (mut was_fenced, mut cleaned) = (false, Offset(0));
+        let list = || files.disk().list(dir).map_err(DiskError::during("list", dir));
+        let mut entries = list()?;
+        if entries.iter().any(|entry| entry.name == SWAP_NAME) {
+            Swap::recover(files, dir)?;
+            entries = list()?;
+        }
         for entry in &entries {
             match parse_file_name(&entry.name) {
                 Some((base, "log")) => found.entry(base).or_default().log = Some(entry.size),
                 Some((base, "frames")) => found.entry(base).or_default().frames = entry.size,
                 Some((base, "snapshot")) => self.snapshots.push(base),
-                Some((base, "salvaged")) => salvaged.push((base, entry.size)),
                 _ if entry.name == FENCED_NAME => was_fenced = true,
-                _ if entry.name.ends_with(".tmp") => self.remove(&entry.name)?,
+                _ if entry.name == CLEANED_NAME => cleaned = read_cleaned(files, dir)?,
+                _ if entry.name.ends_with(".tmp") || entry.name.ends_with(NEW_SUFFIX) => {
+                    self.remove(&entry.name)?;
+                }
                 _ => {}
             }
-        }
-        for (base, size) in salvaged {
-            salvage::finish_install(files, dir, base, found.entry(base).or_default().log.is_some())?;
-            found.entry(base).or_default().log.get_or_insert(size);
         }
         // The index of a segment that is gone.
         for base in found.iter().filter(|(_, sizes)| sizes.log.is_none()).map(|(base, _)| *base) {
             self.remove(&file_name(base, "frames"))?;
         }
         found.retain(|_, sizes| sizes.log.is_some());
-        self.was_fenced = was_fenced;
+        (self.was_fenced, self.cleaned) = (was_fenced, cleaned);
         Ok(found)
     }
 
@@ -431,6 +438,7 @@ impl Opening {
             missing,
             snapshots: Vec::new(),
             flush: FlushState::new(self.snapshots),
+            compaction: CompactionState::new(self.cleaned.min(end)),
             clean: self.report.clean,
             files: self.files,
             shared: Arc::new(shared),

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use super::{Durable, Scrub, flush::FlushState, positions::Positions, tail::Tail};
+use super::{
+    Durable, Scrub, compaction::CompactionState, flush::FlushState, positions::Positions, tail::Tail,
+};
 use common::LeaderEpoch;
 
 use crate::{
@@ -42,6 +44,7 @@ pub struct Log {
     /// [`Derived`] as of the base of segments that were begun since the last flush.
     pub(super) snapshots: Vec<(Offset, Vec<u8>)>,
     pub(super) flush: FlushState,
+    pub(super) compaction: CompactionState,
     /// Nothing was changed since a clean shutdown: the mark of it is still on disk.
     pub(super) clean: bool,
     pub(super) shared: Arc<Shared>,

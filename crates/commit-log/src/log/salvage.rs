@@ -1,19 +1,19 @@
 //! Saving what is good of a damaged segment.
 //!
-//! The good batches go to a new file, the damaged one is kept beside it under the name `.damaged`, for people. The
+//! The good batches go to new files, and the damaged one is kept beside them under the name `.damaged`, for people. The
 //! index says where batches begin even where the log itself no longer does, so one bad batch costs only itself.
 
-use std::{io::IoSlice, ops::Range, path::Path, sync::Arc};
+use std::{io::IoSlice, ops::Range};
 
-use super::open::push_range;
+use super::{open::push_range, swap::Swap};
 use crate::{
-    batch::{Batch, HEADER_BYTES},
+    batch::Batch,
     derived::Applied,
-    disk::{DiskFile, read_exact_at},
+    disk::read_exact_at,
     error::{DiskError, IndexError, LogError},
     files::Files,
     offset::Offset,
-    segment::{Segment, file_name},
+    segment::{Segment, SegmentWriter, file_name},
 };
 
 /// Bytes copied at once.
@@ -37,15 +37,8 @@ pub(super) fn copy_good(
     known: &Segment,
     log_bytes: u64,
 ) -> Result<Salvaged, LogError> {
-    let dir: Arc<Path> = good.dir().into();
-    let path = dir.join(file_name(good.base, "salvaged"));
-    files.remove(&path).map_err(DiskError::during("remove", &path))?;
-    let target = files.create(&path).map_err(DiskError::during("create", &path))?;
-    let mut saved = Salvaged {
-        segment: Segment::empty(Arc::clone(&dir), good.base),
-        missing: Vec::new(),
-        applied: Vec::new(),
-    };
+    let mut writer = SegmentWriter::create(files, good.dir().into(), good.base)?;
+    let (mut missing, mut applied) = (Vec::new(), Vec::new());
     let mut from = good.base;
     for index in 0..known.frame_count().max(good.frame_count()) {
         let view = if index < good.frame_count() { good } else { known };
@@ -57,23 +50,30 @@ pub(super) fn copy_good(
         let end = good.base + i64::from(frame.last_delta) + 1;
         let batch = if frame.end_position() <= log_bytes { view.read_one(files, index) } else { break };
         match batch {
-            Ok(Ok(bytes)) => keep(&mut saved, &*target, &bytes, index >= good.frame_count())
-                .map_err(DiskError::during("write", &path))?,
-            Ok(Err(LogError::Damaged(_))) => push_range(&mut saved.missing, from..end),
+            Ok(Ok(bytes)) => {
+                let Ok((batch, _)) = Batch::split_first(&bytes) else { break };
+                writer.push(&batch)?;
+                applied.extend(Applied::of(&batch).ok().filter(|_| index >= good.frame_count()));
+            }
+            Ok(Err(LogError::Damaged(_))) => push_range(&mut missing, from..end),
             Ok(Err(error)) => return Err(error),
             Err(IndexError::Disk(error)) => return Err(error.into()),
             Err(IndexError::Damaged(_)) => break,
         }
         from = end;
     }
-    target.sync().map_err(DiskError::during("sync", &path))?;
-    Ok(saved)
+    Ok(Salvaged { segment: writer.finish()?, missing, applied })
+}
+
+/// Puts the copy in the place of the damaged segment.
+pub(super) fn install(files: &Files, damaged: &Segment) -> Result<(), DiskError> {
+    Swap { gone: vec![damaged.base], new: vec![damaged.base], keep_damaged: true }.run(files, damaged.dir())
 }
 
 /// Replaces a good segment by a copy of itself: pages that a failed sync left behind as clean are not written by the
 /// next sync, those of a new file are.
 pub(super) fn rewrite(files: &Files, segment: &Segment) -> Result<(), LogError> {
-    let path = segment.dir().join(file_name(segment.base, "salvaged"));
+    let path = segment.dir().join(file_name(segment.base, "log.new"));
     files.remove(&path).map_err(DiskError::during("remove", &path))?;
     let target = files.create(&path).map_err(DiskError::during("create", &path))?;
     let source = segment.open_log(files)?;
@@ -87,40 +87,5 @@ pub(super) fn rewrite(files: &Files, segment: &Segment) -> Result<(), LogError> 
     }
     target.sync().map_err(DiskError::during("sync", &path))?;
     files.rename(&path, &segment.log_path()).map_err(DiskError::during("rename", &path))?;
-    Ok(())
-}
-
-/// Puts the copy in the place of the damaged file.
-pub(super) fn install(files: &Files, damaged: &Segment) -> Result<(), DiskError> {
-    let (dir, log) = (damaged.dir(), damaged.log_path());
-    let aside = dir.join(file_name(damaged.base, "damaged"));
-    files.rename(&log, &aside).map_err(DiskError::during("rename", &log))?;
-    finish_install(files, dir, damaged.base, false)
-}
-
-/// After a crash: a copy beside the segment is not known to be complete, a copy without the segment is.
-pub(super) fn finish_install(
-    files: &Files,
-    dir: &Path,
-    base: Offset,
-    segment_is_there: bool,
-) -> Result<(), DiskError> {
-    let path = dir.join(file_name(base, "salvaged"));
-    if segment_is_there {
-        return files.remove(&path).map_err(DiskError::during("remove", &path));
-    }
-    let log = dir.join(file_name(base, "log"));
-    files.rename(&path, &log).map_err(DiskError::during("rename", &path))?;
-    files.disk().sync_dir(dir).map_err(DiskError::during("sync", dir))
-}
-
-fn keep(saved: &mut Salvaged, target: &dyn DiskFile, bytes: &[u8], behind: bool) -> std::io::Result<()> {
-    let Ok((batch, _)) = Batch::split_first(bytes) else { return Ok(()) };
-    let Some(head) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(()) };
-    target.append(&mut [IoSlice::new(bytes)])?;
-    saved.segment.push(head, batch.header());
-    if behind && let Ok(applied) = Applied::of(&batch) {
-        saved.applied.push(applied);
-    }
     Ok(())
 }

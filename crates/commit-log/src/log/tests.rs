@@ -1,6 +1,8 @@
 //! The log against a naive one, and against everything a disk can do to it.
 
 mod basics;
+mod compacted;
+mod compaction;
 mod crash;
 mod damage;
 mod golden;

@@ -42,6 +42,7 @@ impl Log {
         let end = kept.end;
         let derived = self.derived_at(end)?;
         let since = kept.first_timestamp_ms(&self.files)?;
+        self.truncate_cleaned(end)?;
         self.set_back(end, &derived)?;
         self.remove_behind(index, end)?;
         self.segments.truncate(index);
@@ -90,6 +91,7 @@ impl Log {
     pub fn reset(&mut self, start: Offset) -> Result<(), LogError> {
         self.begin_changes()?;
         let derived = Derived::default();
+        self.truncate_cleaned(start)?;
         self.shared.checkpoint().invalidate_flushes();
         self.flush.forget_job();
         self.change(|| {
@@ -106,6 +108,7 @@ impl Log {
         self.snapshots.clear();
         self.change(|| {
             for segment in segments.iter().rev() {
+                segment.retire(&self.files)?;
                 segment.remove_files(&self.files)?;
             }
             self.remove_snapshots(&snapshots)
@@ -128,12 +131,13 @@ impl Log {
         let bases = self.segments.iter().skip(1).map(|next| next.base);
         let count = bases.take_while(|next| *next <= start).take(segments_max).count();
         let gone: Vec<Segment> = self.segments.drain(..count).collect();
-        let (old, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flush.snapshots)
-            .into_iter()
-            .partition(|base| gone.iter().any(|segment| segment.base == *base));
+        let first = self.segments.first().map_or(start, |segment| segment.base);
+        let (old, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.flush.snapshots).into_iter().partition(|base| *base < first);
         self.flush.snapshots = kept;
         self.change(|| {
             for segment in &gone {
+                segment.retire(&self.files)?;
                 segment.remove_files(&self.files)?;
             }
             self.remove_snapshots(&old)
@@ -221,6 +225,7 @@ impl Log {
         self.change(|| {
             self.remove_snapshots(&gone)?;
             for segment in self.segments.iter().skip(index + 1).rev() {
+                segment.retire(&self.files)?;
                 segment.remove_files(&self.files)?;
             }
             self.sync_dir()
@@ -256,7 +261,7 @@ impl Log {
         })
     }
 
-    fn remove_snapshots(&self, bases: &[Offset]) -> Result<(), DiskError> {
+    pub(super) fn remove_snapshots(&self, bases: &[Offset]) -> Result<(), DiskError> {
         for base in bases {
             let path = self.dir.join(file_name(*base, "snapshot"));
             self.files.remove(&path).map_err(DiskError::during("remove", &path))?;

@@ -165,8 +165,8 @@ impl Segment {
         if !stored.is_empty() {
             let path = self.frames_path();
             let len = stored.len() * FRAME_BYTES;
-            let bytes = files
-                .open(&path)
+            let bytes = self
+                .open_frames(files)
                 .and_then(|file| read_exact_at(&*file, u64::from(from) * FRAME_BYTES as u64, len));
             let bytes = match bytes {
                 Ok(bytes) => bytes,
@@ -251,6 +251,7 @@ impl Segment {
     /// memory. Also gives what ended the walk.
     pub(crate) fn rebuilt(&self, files: &Files) -> Result<(Self, ScanEnd), DiskError> {
         let mut segment = Self::empty(Arc::clone(&self.dir), self.base);
+        segment.retired = Arc::clone(&self.retired);
         let file = self.open_log(files)?;
         let end = segment.extend_from_log(file, u64::from(self.size), |_, _| Ok(Ok(())))?;
         segment.synced = segment.size.min(self.synced);

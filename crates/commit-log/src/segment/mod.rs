@@ -10,8 +10,10 @@ mod index;
 mod read;
 mod scan;
 mod view;
+mod writer;
 
 pub(crate) use frame::Frame;
 pub(crate) use read::Located;
 pub(crate) use scan::{ScanEnd, Scanner};
 pub(crate) use view::{Segment, file_name, parse_file_name};
+pub(crate) use writer::{NEW_SUFFIX, SegmentWriter};

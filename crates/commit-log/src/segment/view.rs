@@ -1,9 +1,9 @@
 //! A segment as a value, and the changes to its files.
 
 use std::{
-    io::IoSlice,
+    io::{self, IoSlice},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::frame::{FRAME_BYTES, Frame};
@@ -49,6 +49,15 @@ pub(crate) struct Segment {
     pub(super) tail: Arc<Vec<Frame>>,
     /// Chain value of the last frame.
     pub(super) header_check: u32,
+    /// The same for all views of the same files; see [`Segment::retire`].
+    pub(super) retired: Arc<OnceLock<Retired>>,
+}
+
+/// The files of a segment that has been replaced or deleted, for the views of it that are still out.
+#[derive(Debug)]
+pub(super) struct Retired {
+    log: Arc<dyn DiskFile>,
+    frames: Option<Arc<dyn DiskFile>>,
 }
 
 impl Segment {
@@ -64,6 +73,7 @@ impl Segment {
             stored: 0,
             tail: Arc::default(),
             header_check: 0,
+            retired: Arc::default(),
         }
     }
 
@@ -132,7 +142,7 @@ impl Segment {
     }
 
     /// The first `count` frames that are not stored, as they are stored.
-    fn encode_tail(&self, count: usize) -> Vec<u8> {
+    pub(super) fn encode_tail(&self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count * FRAME_BYTES);
         for (index, frame) in (self.stored..).zip(self.tail.iter().take(count)) {
             bytes.extend_from_slice(&frame.encode(self.base, index));
@@ -141,7 +151,7 @@ impl Segment {
     }
 
     /// The first `count` frames of the tail are stored now.
-    fn forget_tail(&mut self, count: usize) {
+    pub(super) fn forget_tail(&mut self, count: usize) {
         self.stored += u32::try_from(count).unwrap_or(u32::MAX);
         Arc::make_mut(&mut self.tail).drain(..count);
     }
@@ -184,7 +194,44 @@ impl Segment {
 
     pub(crate) fn open_log(&self, files: &Files) -> Result<Arc<dyn DiskFile>, DiskError> {
         let path = self.log_path();
-        files.open(&path).map_err(DiskError::during("open", &path))
+        self.open_file(files, &path, |retired| Some(Arc::clone(&retired.log)))
+            .map_err(DiskError::during("open", &path))
+    }
+
+    /// The `.frames` file; `NotFound` where there is none.
+    pub(super) fn open_frames(&self, files: &Files) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_file(files, &self.frames_path(), |retired| retired.frames.clone())
+    }
+
+    /// Asks for retired files last: if there are none after a file was opened, it was not another segment's yet.
+    fn open_file(
+        &self,
+        files: &Files,
+        path: &Path,
+        retired: impl Fn(&Retired) -> Option<Arc<dyn DiskFile>>,
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        let file =
+            if self.retired.get().is_none() { files.open(path) } else { Err(io::ErrorKind::NotFound.into()) };
+        match self.retired.get() {
+            Some(files) => retired(files).ok_or_else(|| io::ErrorKind::NotFound.into()),
+            None => file,
+        }
+    }
+
+    /// Before the files of a segment are replaced or deleted: views that are out keep the old ones open, so that a
+    /// read that was planned goes on as if nothing had happened.
+    pub(crate) fn retire(&self, files: &Files) -> Result<(), DiskError> {
+        if Arc::strong_count(&self.retired) > 1 {
+            let retired = Retired { log: self.open_log(files)?, frames: self.open_frames(files).ok() };
+            // Whoever was first has the same files.
+            let _ = self.retired.set(retired);
+        }
+        Ok(())
+    }
+
+    /// Whether both are views of the same files, so that what was made of one can take the place of the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.retired, &other.retired)
     }
 
     /// Makes the batches durable.
@@ -198,7 +245,7 @@ impl Segment {
             return Ok(());
         }
         let path = self.frames_path();
-        files.open(&path).and_then(|file| file.sync()).map_err(DiskError::during("sync", &path))
+        self.open_frames(files).and_then(|file| file.sync()).map_err(DiskError::during("sync", &path))
     }
 
     /// Removes both files.

@@ -73,7 +73,7 @@ pub(super) const DIRECTORY: Target = Target {
         let mut files = unpack(bytes);
         for (name, bytes) in &mut files {
             match name.rsplit_once('.') {
-                Some((_, "log" | "salvaged")) => seal_batches(bytes),
+                Some((_, "log" | "new")) => seal_batches(bytes),
                 Some((_, "frames")) => {}
                 _ => seal_small_file(bytes),
             }
@@ -309,7 +309,8 @@ fn pack(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-const SUFFIXES: [&str; 7] = ["checkpoint", "log", "frames", "snapshot", "salvaged", "fenced", "tmp"];
+const SUFFIXES: [&str; 9] =
+    ["checkpoint", "log", "frames", "snapshot", "log.new", "fenced", "tmp", "swap", "cleaned"];
 
 fn unpack(mut rest: &[u8]) -> Image {
     let mut files = Image::new();
@@ -318,7 +319,9 @@ fn unpack(mut rest: &[u8]) -> Image {
         let len = usize::from(u16::from_be_bytes([*len_high, *len_low])).min(behind.len());
         let (bytes, behind) = behind.split_at(len);
         let name = match SUFFIXES.get(usize::from(*kind) % SUFFIXES.len()).copied() {
-            Some(suffix) if suffix != "checkpoint" && suffix != "fenced" => format!("{base:020}.{suffix}"),
+            Some(suffix) if !["checkpoint", "fenced", "swap", "cleaned"].contains(&suffix) => {
+                format!("{base:020}.{suffix}")
+            }
             whole => whole.unwrap_or_default().to_owned(),
         };
         files.push((name, bytes.to_vec()));

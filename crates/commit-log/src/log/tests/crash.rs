@@ -4,9 +4,12 @@ use std::{path::Path, sync::Arc};
 
 use common::LeaderEpoch;
 
-use super::support::{DIR, Model, append, batch, check_recovered, open, options};
+use super::{
+    compacted::compact,
+    support::{DIR, Model, append, batch, check_recovered, commits, keyed_batch, open, options},
+};
 use crate::{
-    Log, LogError, Offset,
+    Compaction, Log, LogError, Offset,
     disk::sim::{Fault, SimDisk},
     inspect::Inspector,
 };
@@ -20,7 +23,7 @@ struct Known {
     cut: Option<Offset>,
 }
 
-/// Appends, rolls, flushes, truncates, moves the start, closes, opens again. Ends with the first error.
+/// Appends, rolls, flushes, truncates, moves the start, closes, opens again, compacts. Ends with the first error.
 fn live(disk: &SimDisk, known: &mut Known) -> Result<(), LogError> {
     let (mut log, _) = open(disk, options())?;
     let epoch = LeaderEpoch(1);
@@ -52,7 +55,17 @@ fn live(disk: &SimDisk, known: &mut Known) -> Result<(), LogError> {
     known.durable = log.log_end();
     log.close().inspect_err(|_| known.durable = Offset(0))?;
     let (mut log, _) = open(disk, options())?;
-    write(&mut log, known, 40..44)
+    write(&mut log, known, 40..44)?;
+    for now_ms in [0, 1_000] {
+        for batch in commits().into_iter().chain((44..56).map(keyed_batch)) {
+            known.model.append(&batch, epoch);
+            append(&mut log, &[batch], epoch)?;
+        }
+        known.durable = log.flush()?.offset();
+        let settings = Compaction { min_dirty_ratio: 0.0, delete_retention_ms: 500, ..Compaction::default() };
+        assert!(compact(&mut log, &mut known.model, &settings, now_ms)?);
+    }
+    write(&mut log, known, 56..58)
 }
 
 fn survive(call: u64, fault: Fault, seed: Option<u64>) -> bool {

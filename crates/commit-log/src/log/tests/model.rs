@@ -3,9 +3,12 @@
 use common::LeaderEpoch;
 use proptest::prelude::*;
 
-use super::support::{Model, append, batch, check, check_recovered, open, options};
+use super::{
+    compacted::compact,
+    support::{Model, append, batch, check, check_recovered, keyed_batch, open, options},
+};
 use crate::{
-    Log, Offset,
+    Compaction, Log, Offset,
     disk::sim::{Fault, SimDisk},
 };
 
@@ -15,12 +18,22 @@ enum Step {
         seed: u64,
         batches: usize,
     },
+    /// Records with keys.
+    AppendKeyed {
+        seed: u64,
+        batches: usize,
+    },
     NextEpoch,
     Flush,
     Checkpoint,
     /// In percent of the log.
     Truncate(u8),
     StartAt(u8),
+    /// With room for so many keys at a time.
+    Compact {
+        now_ms: i64,
+        keys: usize,
+    },
     RestoreIndexes,
     ReleaseMemory,
     Close,
@@ -39,6 +52,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (any::<u64>(), 1..6_usize).prop_map(|(seed, batches)| Step::Append { seed, batches }),
+        4 => (any::<u64>(), 1..6_usize).prop_map(|(seed, batches)| Step::AppendKeyed { seed, batches }),
+        2 => (0..4_000_i64, 5..30_usize).prop_map(|(now_ms, keys)| Step::Compact { now_ms, keys }),
         1 => Just(Step::NextEpoch),
         3 => Just(Step::Flush),
         2 => Just(Step::Checkpoint),
@@ -82,6 +97,23 @@ impl World {
                 }
                 append(&mut self.log, &batches, self.epoch)?;
             }
+            Step::AppendKeyed { seed, batches } => {
+                let batches: Vec<_> =
+                    (0..*batches as u64).map(|n| keyed_batch(seed.wrapping_add(n))).collect();
+                for batch in &batches {
+                    self.model.append(batch, self.epoch);
+                }
+                append(&mut self.log, &batches, self.epoch)?;
+            }
+            Step::Compact { now_ms, keys } => {
+                let settings = Compaction {
+                    delete_retention_ms: 500,
+                    min_dirty_ratio: 0.0,
+                    buffer_bytes: keys * 24 * 10 / 9 + 48,
+                    ..Compaction::default()
+                };
+                compact(&mut self.log, &mut self.model, &settings, *now_ms)?;
+            }
             Step::NextEpoch => self.epoch = self.epoch.next(),
             Step::Flush => {
                 if let Some(job) = self.log.start_flush()? {
@@ -92,10 +124,12 @@ impl World {
             Step::Truncate(percent) => {
                 let to = self.at(*percent);
                 self.durable = self.durable.min(self.batch_end_below(to));
+                self.model.lost_track = self.batch_end_below(to) < self.model.known.0;
                 let end = self.log.truncate(to)?;
                 self.model.truncate(to);
                 assert_eq!(self.model.end, end);
                 self.model.start = self.model.start.min(end);
+                self.model.trust_below_compaction(&self.log);
             }
             Step::StartAt(percent) => {
                 self.model.start = self.at(*percent);

@@ -5,10 +5,11 @@ use std::{ops::Range, path::Path, sync::Arc};
 use bytes::Bytes;
 use common::LeaderEpoch;
 
+use super::compacted::{self, Attempt};
 use crate::{
     Files, Log, LogError, LogOptions, Offset, Origin, ProducerId, ProducerStamp, Recovered,
-    batch::{Batch, BatchBuilder, ControlRecord, EndTransaction},
-    derived::{Applied, Derived},
+    batch::{Batch, BatchBuilder, Compression, ControlRecord, EndTransaction},
+    derived::Derived,
     disk::sim::{Random, SimDisk},
 };
 
@@ -61,12 +62,52 @@ pub(super) fn batch(seed: u64) -> Bytes {
     builder.build(Offset(0)).unwrap().into()
 }
 
+/// A batch whose records have one of a few keys, and sometimes no value, made from a number alone.
+pub(super) fn keyed_batch(seed: u64) -> Bytes {
+    let mut random = Random::new(seed);
+    let id = ProducerId(i64::try_from(random.below(3)).unwrap());
+    let stamp = ProducerStamp { id, epoch: 0, base_sequence: i32::try_from(random.below(1_000)).unwrap() };
+    let codecs = [Compression::None, Compression::None, Compression::Lz4, Compression::Zstd];
+    let mut builder = BatchBuilder::new(codecs[random.below(codecs.len())]);
+    let kind = random.below(6);
+    if kind > 1 {
+        builder = builder.producer(stamp);
+    }
+    if kind > 3 {
+        builder = builder.transactional();
+    }
+    for record in 0..=random.below(4) {
+        let key = [b'a' + u8::try_from(random.below(6)).unwrap()];
+        let value = vec![u8::try_from(record).unwrap() ^ 0x5a; random.below(300)];
+        let value = Some(&value[..]).filter(|_| random.below(4) > 0);
+        let timestamp_ms = i64::try_from(1_000 + random.below(5_000)).unwrap();
+        builder.record(timestamp_ms, Some(&key), value);
+    }
+    builder.build(Offset(0)).unwrap().into()
+}
+
+/// Ends whatever transactions the batches of the two above may have begun.
+pub(super) fn commits() -> Vec<Bytes> {
+    let commit = |id| {
+        let stamp = ProducerStamp { id: ProducerId(id), epoch: 0, base_sequence: -1 };
+        let control = ControlRecord { end: EndTransaction::Commit, coordinator_epoch: 0 };
+        BatchBuilder::end_transaction(stamp, control, 0).build(Offset(0)).unwrap().into()
+    };
+    (0..3).map(commit).collect()
+}
+
 /// The naive log: what was appended, in order, as it must be stored.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     pub(super) batches: Vec<(Range<Offset>, Bytes)>,
     pub(super) start: Offset,
     pub(super) end: Offset,
+    /// What the log knew at this offset: what is in front of it may have been compacted since.
+    pub(super) known: (Offset, Derived),
+    /// A truncation went into what was compacted, and was not seen to end.
+    pub(super) lost_track: bool,
+    /// A compaction that was not seen to end.
+    pub(super) compacting: Option<Attempt>,
 }
 
 impl Model {
@@ -91,12 +132,14 @@ impl Model {
     }
 
     pub(super) fn derived(&self) -> Derived {
-        let mut derived = Derived::default();
-        for (_, bytes) in &self.batches {
-            derived.apply(&Applied::of(&Batch::split_first(bytes).unwrap().0).unwrap());
+        self.derived_until(self.end)
+    }
+
+    /// Where compacted batches were cut off, the naive log cannot tell what the other one should know.
+    pub(super) fn trust_below_compaction(&mut self, log: &Log) {
+        if std::mem::take(&mut self.lost_track) || self.end < self.known.0 {
+            self.known = (self.end, log.derived.clone());
         }
-        derived.start_at(self.start);
-        derived
     }
 }
 
@@ -129,9 +172,12 @@ pub(super) fn check(log: &Log, model: &Model) {
             "reads of {max_bytes} bytes differ from what was appended"
         );
     }
-    let mut known = log.derived.clone();
+    let (mut known, mut expected) = (log.derived.clone(), model.derived());
     known.start_at(model.start);
-    assert_eq!(known, model.derived());
+    let first = log.segments[0].base;
+    model.forget_traces(&mut known, first);
+    model.forget_traces(&mut expected, first);
+    assert_eq!(known, expected);
     for segment in &log.segments {
         assert_eq!(segment.check_all(&log.files).unwrap(), []);
     }
@@ -149,5 +195,7 @@ pub(super) fn check_recovered(log: &Log, recovered: &Recovered, model: &mut Mode
     );
     model.truncate(log.log_end());
     assert_eq!(model.end, log.log_end(), "the log ends inside a batch");
+    model.trust_below_compaction(log);
+    compacted::settle(log, model);
     check(log, model);
 }
