@@ -17,6 +17,7 @@ use crate::{
     checkpoint::{CHECKPOINT_NAME, CheckpointFile, State},
     disk::{Disk, FileEntry, Overlay, ReadOnlyDisk},
     error::{Damage, DiskError, IndexError},
+    log::{SWAP_NAME, Swap},
     segment::{Segment, file_name, parse_file_name},
 };
 
@@ -83,6 +84,13 @@ impl Inspector {
         let overlay = Overlay::new(Arc::clone(&self.disk));
         let files = Arc::new(Files::new(Arc::new(overlay), OPEN_FILES_DEFAULT));
         Log::open(&self.dir, files, LogOptions::default())
+    }
+
+    /// The directory as it is once segments that were being replaced are, where a crash came in between.
+    pub(super) fn settled(&self) -> Result<Self, LogError> {
+        let overlay: Arc<dyn Disk> = Arc::new(Overlay::new(Arc::clone(&self.disk)));
+        Swap::recover(&Files::new(Arc::clone(&overlay), OPEN_FILES_DEFAULT), &self.dir)?;
+        Ok(Self::on(overlay, &self.dir))
     }
 
     pub(super) fn list(&self) -> Result<Listing, LogError> {
@@ -166,7 +174,7 @@ fn purpose(name: &str) -> &'static str {
         "log.new" | "frames.new" => {
             "a segment that was being written anew; the next start finishes or removes it"
         }
-        _ if name == "swap" => "which segments take the place of which; the next start finishes it",
+        _ if name == SWAP_NAME => "which segments take the place of which; the next start finishes it",
         _ if name == "cleaned" => "how far the log was compacted",
         _ if name == "fenced" => "a write or sync failed; the next start copies what was not durable",
         _ if name == "partition.metadata" => "the broker's: which topic the partition belongs to",

@@ -12,6 +12,7 @@ use crate::{
     batch::Batch,
     checkpoint::{CHECKPOINT_NAME, read_snapshot},
     error::{Damage, IndexError},
+    log::SWAP_NAME,
     segment::{ScanEnd, Segment, file_name, parse_file_name},
 };
 
@@ -40,7 +41,11 @@ impl Inspector {
             listing.segments.values().all(|sizes| sizes.log.unwrap_or(0) == 0) && !listing.has_checkpoint;
         if !holds_nothing {
             self.small_files(&listing, &mut verification)?;
-            self.indexes(&listing, &mut verification)?;
+            if listing.others.iter().all(|file| file.name != SWAP_NAME) {
+                self.indexes(&listing, &mut verification)?;
+            } else if let Ok(settled) = self.settled() {
+                settled.indexes(&settled.list()?, &mut verification)?;
+            }
             match self.open() {
                 Ok((log, recovered)) => verification.log(&log, &recovered)?,
                 Err(LogError::Disk(error)) => return Err(error.into()),
@@ -81,7 +86,7 @@ impl Inspector {
                     Some((FindingKind::Snapshot, "it is not what was written"))
                 }
                 Some("damaged" | "log.new" | "frames.new") => Some((FindingKind::Leftover, file.purpose)),
-                _ if file.name.ends_with(".tmp") || file.name == "swap" => {
+                _ if file.name.ends_with(".tmp") || file.name == SWAP_NAME => {
                     Some((FindingKind::Leftover, file.purpose))
                 }
                 _ if file.name == "fenced" => Some((FindingKind::Fenced, file.purpose)),

@@ -25,5 +25,7 @@ pub use read::{FileRange, FoundTimestamp, Read, ReadPlan, TimestampQuery, Timest
 pub use retention::{ClockGuard, Retention};
 pub use scrub::Scrub;
 
+pub(crate) use swap::{SWAP_NAME, Swap};
+
 #[cfg(test)]
 mod tests;

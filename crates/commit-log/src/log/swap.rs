@@ -16,31 +16,31 @@ use crate::{
 };
 
 /// Name of the file.
-pub(super) const SWAP_NAME: &str = "swap";
+pub(crate) const SWAP_NAME: &str = "swap";
 
 const MAGIC: &[u8; 8] = b"dmqswp\0\x01";
 
 /// What goes and what comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Swap {
+pub(crate) struct Swap {
     /// Base offsets of the segments that go.
-    pub(super) gone: Vec<Offset>,
+    pub(crate) gone: Vec<Offset>,
     /// Base offsets of those that come; some may be the same.
-    pub(super) new: Vec<Offset>,
+    pub(crate) new: Vec<Offset>,
     /// Whether a `.log` that is replaced is kept, for people, as `.damaged`.
-    pub(super) keep_damaged: bool,
+    pub(crate) keep_damaged: bool,
 }
 
 impl Swap {
     /// Makes it happen. An error after this has begun leaves it to the next open.
-    pub(super) fn run(&self, files: &Files, dir: &Path) -> Result<(), DiskError> {
+    pub(crate) fn run(&self, files: &Files, dir: &Path) -> Result<(), DiskError> {
         let path = dir.join(SWAP_NAME);
         files.replace(&path, &self.encode()).map_err(DiskError::during("replace", &path))?;
         self.finish(files, dir)
     }
 
     /// Finishes what a crash interrupted, once the file is there.
-    pub(super) fn recover(files: &Files, dir: &Path) -> Result<(), LogError> {
+    pub(crate) fn recover(files: &Files, dir: &Path) -> Result<(), LogError> {
         let path = dir.join(SWAP_NAME);
         let bytes = read_small(files, &path, *MAGIC)?;
         let swap = bytes.and_then(|bytes| Self::decode(&bytes)).ok_or_else(|| LogError::Format {
