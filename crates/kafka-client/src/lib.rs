@@ -5,16 +5,31 @@
 //! |---|---|
 //! | [`Connection`] | one broker: pipelined requests, deadlines, bounds, the version that both sides have |
 //! | [`Cluster`] | who leads what, refreshed when a broker says that it is not the leader (KIP-951), and connections |
+//! | [`Producer`] | batches, idempotent, in order across retries and changes of leaders |
+//! | [`Consumer`] | reads assigned partitions, the next fetch under way while records are looked at |
+//!
+//! [`Cluster`] lists offsets, creates and deletes topics as well.
 //!
 //! Every failure says whether the broker may have carried the request out: a history that is to be checked for lost and
 //! repeated records needs to know.
 
 pub mod address;
+pub mod admin;
 pub mod cluster;
 pub mod connection;
+pub mod consumer;
+pub mod offsets;
+pub mod producer;
 pub mod versions;
 
 pub use address::{Address, InvalidAddress};
+pub use admin::NewTopic;
 pub use cluster::{Cluster, ClusterError, ClusterOptions, Leader, LeaderHint};
 pub use connection::{CallError, Connection, ConnectionOptions, Pending};
+pub use consumer::{ConsumeError, Consumer, ConsumerOptions, Fetched, StartAt};
+pub use offsets::{OffsetSpec, TopicPartition};
+pub use producer::{Ack, Acks, Delivery, ProduceError, Producer, ProducerOptions};
 pub use versions::Versions;
+
+pub use commit_log::batch::{Compression, NewRecord, Record, RecordHeader};
+pub use kafka_wire::ErrorCode;

@@ -1,6 +1,7 @@
 //! A whole batch, header and records.
 
 use super::{BatchError, BatchHeader, HEAD_OUTSIDE_CRC_BYTES, HEADER_BYTES, Payload};
+use crate::offset::ProducerStamp;
 
 /// One whole batch in borrowed bytes.
 ///
@@ -59,6 +60,20 @@ impl<'a> Batch<'a> {
         } else {
             Err(BatchError::Crc { stored: self.header.crc, computed })
         }
+    }
+
+    /// A copy in which someone else wrote the batch, or the same producer under other numbers.
+    pub fn stamped(&self, stamp: ProducerStamp) -> Vec<u8> {
+        let payload = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
+        let mut header = self.header;
+        header.producer_id = stamp.id.0;
+        header.producer_epoch = stamp.epoch;
+        header.base_sequence = stamp.base_sequence;
+        header.crc = header.compute_crc(payload);
+        let mut out = Vec::with_capacity(self.bytes.len());
+        out.extend_from_slice(&header.encode());
+        out.extend_from_slice(payload);
+        out
     }
 
     /// The records' bytes, decompressed if need be to at most `limit` bytes.

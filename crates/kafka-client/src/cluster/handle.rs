@@ -49,6 +49,27 @@ struct Anyone {
     turn: usize,
 }
 
+/// Lasts for `max.block.ms`.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    deadline: Instant,
+    backoff: Duration,
+}
+
+impl Patience {
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// The one given, if no attempt can help or the time is over.
+    pub(crate) async fn after(&mut self, error: ClusterError) -> Result<(), ClusterError> {
+        if !error.is_retriable() || Instant::now() >= self.deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(self.backoff).await;
+        Ok(())
+    }
+}
+
 impl Cluster {
     /// A cluster that some of its brokers are known of. Connects to nothing yet.
     pub fn new(bootstrap: impl IntoIterator<Item = Address>, options: ClusterOptions) -> Self {
@@ -92,24 +113,31 @@ impl Cluster {
         self.lock().apply_hint(topic, partition, hint)
     }
 
-    /// A topic; asks for it, and waits while it does not exist yet or has no leaders, up to `max.block.ms`.
+    /// A topic; asks for it, and waits while it does not exist yet, up to `max.block.ms`.
     ///
     /// # Errors
     /// If it cannot be used.
     pub async fn topic(&self, topic: &str) -> Result<Arc<TopicMetadata>, ClusterError> {
-        self.patiently(async || {
-            let seen = self.generation();
-            if let Some(known) = self.known_topic(topic) {
-                return Ok(known);
+        let mut patience = self.patience();
+        loop {
+            match self.look_up(topic).await {
+                Err(error) => patience.after(error).await?,
+                found => return found,
             }
-            self.refresh([topic], seen).await?;
-            self.known_topic(topic).ok_or_else(|| {
-                let code = self.lock().errors.get(topic).copied();
-                let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-                ClusterError::Topic { topic: topic.to_owned(), code }
-            })
+        }
+    }
+
+    async fn look_up(&self, topic: &str) -> Result<Arc<TopicMetadata>, ClusterError> {
+        let seen = self.generation();
+        if let Some(known) = self.known_topic(topic) {
+            return Ok(known);
+        }
+        self.refresh([topic], seen).await?;
+        self.known_topic(topic).ok_or_else(|| {
+            let code = self.lock().errors.get(topic).copied();
+            let code = code.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+            ClusterError::Topic { topic: topic.to_owned(), code }
         })
-        .await
     }
 
     /// Who leads a partition; asks, and waits while nobody does, up to `max.block.ms`.
@@ -117,7 +145,9 @@ impl Cluster {
     /// # Errors
     /// If there is no such partition, or no leader in time.
     pub async fn await_leader(&self, topic: &str, partition: PartitionId) -> Result<Leader, ClusterError> {
-        self.patiently(async || {
+        let mut patience = self.patience();
+        loop {
+            let seen = self.generation();
             let known = self.topic(topic).await?;
             let Some(PartitionMetadata { leader, error_code, .. }) = known.partition(partition) else {
                 let partitions = known.partitions.len();
@@ -130,14 +160,13 @@ impl Cluster {
             if let Some(leader) = leader {
                 return Ok(*leader);
             }
-            self.refresh([topic], self.generation()).await?;
-            self.leader(topic, partition).ok_or_else(|| ClusterError::NoLeader {
-                topic: topic.to_owned(),
-                partition,
-                code: *error_code,
-            })
-        })
-        .await
+            let (topic, code) = (topic.to_owned(), *error_code);
+            let error = match self.refresh([topic.as_str()], seen).await {
+                Ok(()) => ClusterError::NoLeader { topic, partition, code },
+                Err(error) => error,
+            };
+            patience.after(error).await?;
+        }
     }
 
     /// Asks for these topics and all that are known already. Who has seen generation `seen` and finds a newer one
@@ -239,20 +268,10 @@ impl Cluster {
         self.inner.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Repeats what may succeed later, up to `max.block.ms`.
-    pub(crate) async fn patiently<T>(
-        &self,
-        mut attempt: impl AsyncFnMut() -> Result<T, ClusterError>,
-    ) -> Result<T, ClusterError> {
-        let deadline = Instant::now() + self.inner.options.max_block;
-        loop {
-            match attempt().await {
-                Err(error) if error.is_retriable() && Instant::now() < deadline => {
-                    tokio::time::sleep(self.inner.options.retry_backoff).await;
-                }
-                result => return result,
-            }
-        }
+    /// For repeating what may succeed later.
+    pub(crate) fn patience(&self) -> Patience {
+        let options = &self.inner.options;
+        Patience { deadline: Instant::now() + options.max_block, backoff: options.retry_backoff }
     }
 
     /// All brokers that are known, each attempt beginning with another; the one that is connected first.

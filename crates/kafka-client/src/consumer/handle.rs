@@ -1,0 +1,400 @@
+//! The handle of a consumer: one fetch at a time with each leader, the next one under way while records are looked at.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::pending,
+    sync::Arc,
+};
+
+use common::{BrokerId, Offset, PartitionId};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use kafka_wire::{
+    ErrorCode,
+    messages::{FetchResponse, fetch::PartitionData},
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    ConsumeError, ConsumerOptions, Fetched, StartAt,
+    fetch::{self, Wanted},
+    fetched::whole_batches,
+};
+use crate::{
+    cluster::{Cluster, ClusterError},
+    connection::{CallError, Connection},
+    offsets::TopicPartition,
+};
+
+/// Reads partitions.
+pub struct Consumer {
+    cluster: Cluster,
+    options: ConsumerOptions,
+    partitions: Vec<Assigned>,
+    links: BTreeMap<BrokerId, Link>,
+    ready: VecDeque<Fetched>,
+    ready_bytes: usize,
+    failed: VecDeque<ConsumeError>,
+    refreshing: bool,
+    stale: bool,
+    refresh_not_before: Instant,
+    /// Counts fetches, so that each begins with another partition.
+    turn: usize,
+    events: FuturesUnordered<BoxFuture<'static, Event>>,
+}
+
+/// A partition that is read.
+#[derive(Debug)]
+struct Assigned {
+    topic: Arc<str>,
+    partition: PartitionId,
+    position: Offset,
+    under_way: bool,
+    /// Not to be read until it is sought.
+    stopped: bool,
+    not_before: Option<Instant>,
+    /// Since when it fails.
+    failing_since: Option<Instant>,
+}
+
+/// The connection to a broker.
+enum Link {
+    Connecting,
+    Up { connection: Arc<Connection>, busy: bool },
+    Down { until: Instant },
+}
+
+enum Event {
+    Connected(BrokerId, Result<Connection, ClusterError>),
+    Refreshed(Result<(), ClusterError>),
+    Fetched(BrokerId, Vec<Wanted>, Result<FetchResponse, CallError>),
+}
+
+impl Consumer {
+    /// A consumer of nothing yet.
+    pub fn new(cluster: Cluster, options: ConsumerOptions) -> Self {
+        Self {
+            cluster,
+            options,
+            partitions: Vec::new(),
+            links: BTreeMap::new(),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            failed: VecDeque::new(),
+            refreshing: false,
+            stale: false,
+            refresh_not_before: Instant::now(),
+            turn: 0,
+            events: FuturesUnordered::new(),
+        }
+    }
+
+    /// Reads these partitions too.
+    ///
+    /// # Errors
+    /// If a start is an offset that a leader must be asked for, and it cannot be had.
+    pub async fn assign(
+        &mut self,
+        starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
+    ) -> Result<(), ConsumeError> {
+        for (place, position) in self.positions(starts).await? {
+            self.partitions.push(Assigned {
+                topic: place.topic.into(),
+                partition: place.partition,
+                position,
+                under_way: false,
+                stopped: false,
+                not_before: None,
+                failing_since: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads a partition from another offset on. What was fetched already and not yet handed out is dropped.
+    pub fn seek(&mut self, topic: &str, partition: PartitionId, position: Offset) {
+        let same = |other: &str, id: PartitionId| other == topic && id == partition;
+        self.ready.retain(|fetched| !same(&fetched.topic, fetched.partition));
+        self.ready_bytes = self.ready.iter().map(Fetched::bytes).sum();
+        for assigned in self.partitions.iter_mut().filter(|one| same(&one.topic, one.partition)) {
+            (assigned.position, assigned.stopped, assigned.failing_since) = (position, false, None);
+        }
+    }
+
+    /// Where reading of each partition goes on.
+    pub fn position(&self, topic: &str, partition: PartitionId) -> Option<Offset> {
+        // What lies ready has moved the position, but has not been handed out.
+        let ready = self.ready.iter().find(|one| &*one.topic == topic && one.partition == partition);
+        let assigned = self.partitions.iter().find(|one| &*one.topic == topic && one.partition == partition);
+        ready.map(|ready| ready.from).or_else(|| assigned.map(|assigned| assigned.position))
+    }
+
+    /// The next records, of any partition; waits until there are some. Cancel safe.
+    ///
+    /// # Errors
+    /// If a partition cannot be read; the others can.
+    pub async fn next(&mut self) -> Result<Fetched, ConsumeError> {
+        loop {
+            let wake = self.begin();
+            if let Some(fetched) = self.ready.pop_front() {
+                self.ready_bytes -= fetched.bytes();
+                return Ok(fetched);
+            }
+            if let Some(error) = self.failed.pop_front() {
+                return Err(error);
+            }
+            tokio::select! {
+                Some(event) = self.events.next() => self.handle(event),
+                () = async {
+                    match wake {
+                        Some(at) => sleep_until(at).await,
+                        None => pending().await,
+                    }
+                } => {}
+            }
+        }
+    }
+
+    async fn positions(
+        &self,
+        starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
+    ) -> Result<Vec<(TopicPartition, Offset)>, ConsumeError> {
+        let mut positions = Vec::new();
+        let mut listed = Vec::new();
+        for (place, start) in starts {
+            match start {
+                StartAt::Offset(offset) => {
+                    // Also to find out that there is no such partition.
+                    self.cluster.await_leader(&place.topic, place.partition).await?;
+                    positions.push((place, offset));
+                }
+                StartAt::Listed(spec) => listed.push((place, spec)),
+            }
+        }
+        let mut at_end = Vec::new();
+        for (place, offset) in self.cluster.offsets(listed).await? {
+            match offset {
+                Some(offset) => positions.push((place, offset)),
+                None => at_end.push((place, crate::offsets::OffsetSpec::Latest)),
+            }
+        }
+        let ends = self.cluster.offsets(at_end).await?;
+        positions.extend(ends.into_iter().map(|(place, end)| (place, end.unwrap_or_default())));
+        Ok(positions)
+    }
+
+    /// Begins fetches with every leader that is idle, and whatever they need first. Tells when to look again.
+    fn begin(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut wake: Option<Instant> = None;
+        let mut wake_at = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
+        let mut by_leader: BTreeMap<BrokerId, Vec<Wanted>> = BTreeMap::new();
+        let mut leaderless = false;
+        if self.ready_bytes < self.options.fetch_max_bytes {
+            for (index, assigned) in self.partitions.iter().enumerate() {
+                if assigned.under_way || assigned.stopped {
+                    continue;
+                }
+                if let Some(at) = assigned.not_before.filter(|at| *at > now) {
+                    wake_at(at);
+                    continue;
+                }
+                match wanted(&self.cluster, index, assigned) {
+                    Some((broker, want)) => by_leader.entry(broker).or_default().push(want),
+                    None => leaderless = true,
+                }
+            }
+        }
+        for (broker, wanted) in by_leader {
+            if let Some(at) = self.begin_with(broker, wanted, now) {
+                wake_at(at);
+            }
+        }
+        if (leaderless || self.stale) && !self.refreshing {
+            if self.refresh_not_before > now {
+                wake_at(self.refresh_not_before);
+            } else {
+                self.refresh(now);
+            }
+        }
+        wake
+    }
+
+    fn begin_with(&mut self, broker: BrokerId, mut wanted: Vec<Wanted>, now: Instant) -> Option<Instant> {
+        match self.links.get_mut(&broker) {
+            Some(Link::Connecting | Link::Up { busy: true, .. }) => None,
+            Some(Link::Up { connection, busy }) => {
+                *busy = true;
+                let connection = connection.clone();
+                self.turn = self.turn.wrapping_add(1);
+                let turn = self.turn % wanted.len().max(1);
+                wanted.rotate_left(turn);
+                for want in &wanted {
+                    if let Some(assigned) = self.partitions.get_mut(want.index) {
+                        assigned.under_way = true;
+                    }
+                }
+                let (request, version_max) = fetch::request(&wanted, &self.options);
+                let patience = self.options.fetch_max_wait;
+                let fetching = async move {
+                    let answered =
+                        async { connection.start(&request, version_max, patience).await?.answer().await };
+                    Event::Fetched(broker, wanted, answered.await)
+                };
+                self.events.push(fetching.boxed());
+                None
+            }
+            Some(Link::Down { until }) if *until > now => Some(*until),
+            Some(Link::Down { .. }) | None => {
+                self.links.insert(broker, Link::Connecting);
+                let cluster = self.cluster.clone();
+                self.events.push(async move { Event::Connected(broker, cluster.open(broker).await) }.boxed());
+                None
+            }
+        }
+    }
+
+    fn refresh(&mut self, now: Instant) {
+        (self.refreshing, self.stale) = (true, false);
+        self.refresh_not_before = now + self.cluster.options().retry_backoff;
+        let cluster = self.cluster.clone();
+        let mut names: Vec<Arc<str>> = self.partitions.iter().map(|one| one.topic.clone()).collect();
+        names.dedup();
+        let seen = cluster.generation();
+        let refresh = async move { cluster.refresh(names.iter().map(|name| &**name), seen).await };
+        self.events.push(refresh.map(Event::Refreshed).boxed());
+    }
+
+    fn handle(&mut self, event: Event) {
+        let rested = Instant::now() + self.cluster.options().retry_backoff;
+        match event {
+            Event::Connected(broker, Ok(connection)) => {
+                let connection = Arc::new(connection);
+                self.links.insert(broker, Link::Up { connection, busy: false });
+            }
+            Event::Connected(broker, Err(_)) => {
+                self.links.insert(broker, Link::Down { until: rested });
+                self.stale = true;
+            }
+            Event::Refreshed(result) => {
+                self.refreshing = false;
+                self.stale |= result.is_err();
+            }
+            Event::Fetched(broker, wanted, Ok(response)) => {
+                if let Some(Link::Up { busy, .. }) = self.links.get_mut(&broker) {
+                    *busy = false;
+                }
+                let failed = response.error_code;
+                for want in wanted {
+                    match fetch::told(&response, &want) {
+                        _ if !failed.is_none() => self.rest(&want, failed),
+                        Some(told) => self.take(&want, &response, told),
+                        None => self.rest(&want, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                    }
+                }
+            }
+            Event::Fetched(broker, wanted, Err(_)) => {
+                self.links.insert(broker, Link::Down { until: rested });
+                for want in wanted {
+                    self.rest(&want, ErrorCode::NETWORK_EXCEPTION);
+                }
+            }
+        }
+    }
+
+    /// Takes in what a broker sent of a partition.
+    fn take(&mut self, want: &Wanted, response: &FetchResponse, told: &PartitionData) {
+        let (topic, partition, offset) = (want.topic.clone(), want.partition, want.offset);
+        match told.error_code {
+            ErrorCode::NONE => {}
+            ErrorCode::OFFSET_OUT_OF_RANGE => {
+                return self.stop(want, ConsumeError::OffsetOutOfRange { topic, partition, offset });
+            }
+            code => {
+                let hint = fetch::hint(response, told);
+                if hint.is_some_and(|hint| self.cluster.learn(&want.topic, want.partition, &hint)) {
+                    return self.free(want);
+                }
+                return self.rest(want, code);
+            }
+        }
+        let Some(assigned) = self.partitions.get_mut(want.index) else { return };
+        (assigned.under_way, assigned.failing_since) = (false, None);
+        if assigned.position != want.offset {
+            // It was sought meanwhile.
+            return;
+        }
+        let batches = match told.records.bytes().map(whole_batches) {
+            Some(Ok(Some(batches))) => batches,
+            Some(Ok(None)) | None => return,
+            Some(Err(source)) => {
+                return self.stop(want, ConsumeError::Unreadable { topic, partition, offset, source });
+            }
+        };
+        let (batches, next) = batches;
+        if next <= offset {
+            // Nothing but what was there before the offset: the same would come again for ever.
+            let source = commit_log::batch::BatchError::Offsets { base: next, delta: 0 };
+            return self.stop(want, ConsumeError::Unreadable { topic, partition, offset, source });
+        }
+        assigned.position = next;
+        self.ready_bytes += batches.len();
+        self.ready.push_back(Fetched {
+            topic,
+            partition,
+            from: offset,
+            next,
+            high_watermark: Offset(told.high_watermark),
+            batches,
+            check_crcs: self.options.check_crcs,
+            batch_bytes_max: self.options.batch_bytes_max,
+        });
+    }
+
+    /// A partition can be fetched again.
+    fn free(&mut self, want: &Wanted) {
+        if let Some(assigned) = self.partitions.get_mut(want.index) {
+            assigned.under_way = false;
+        }
+    }
+
+    /// A partition cannot be read for now; or at all, if it has been so for long.
+    fn rest(&mut self, want: &Wanted, code: ErrorCode) {
+        let now = Instant::now();
+        let options = self.cluster.options();
+        let (backoff, max_block) = (options.retry_backoff, options.max_block);
+        self.free(want);
+        self.stale = true;
+        let Some(assigned) = self.partitions.get_mut(want.index) else { return };
+        assigned.not_before = Some(now + backoff);
+        let since = *assigned.failing_since.get_or_insert(now);
+        if !fetch::passes(code) || now.duration_since(since) > max_block {
+            let (topic, partition, offset) = (want.topic.clone(), want.partition, want.offset);
+            self.stop(want, ConsumeError::Refused { topic, partition, offset, code });
+        }
+    }
+
+    fn stop(&mut self, want: &Wanted, error: ConsumeError) {
+        let Some(assigned) = self.partitions.get_mut(want.index) else { return };
+        assigned.under_way = false;
+        // If it was sought meanwhile, what happened before is of no interest.
+        if assigned.position == want.offset {
+            assigned.stopped = true;
+            self.failed.push_back(error);
+        }
+    }
+}
+
+/// What to fetch of a partition, and from whom, if that is known.
+fn wanted(cluster: &Cluster, index: usize, assigned: &Assigned) -> Option<(BrokerId, Wanted)> {
+    let topic = cluster.known_topic(&assigned.topic)?;
+    let leader = topic.partition(assigned.partition)?.leader?;
+    let want = Wanted {
+        index,
+        topic: assigned.topic.clone(),
+        topic_id: topic.id,
+        partition: assigned.partition,
+        epoch: leader.epoch,
+        offset: assigned.position,
+    };
+    Some((leader.broker, want))
+}
