@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use client::{ControllerDiscovery, HttpClient, HttpOptions, MetadataClient, MetadataClientOptions};
-use common::IncarnationId;
+use common::{BrokerId, IncarnationId};
 use http_api::{Livez, ProcessRole};
 use runtime::{
     TaskKind, Tasks,
@@ -24,6 +24,7 @@ use crate::{
     options::Options,
     partition::{Keeper, Partitions},
     replicas::{ReplicaDirs, ReplicaManager, ReplicaManagerOptions, Replicas},
+    replication::{self, Replication, ReplicationFigures},
     settings::{InvalidSettings, Settings},
 };
 
@@ -142,19 +143,16 @@ impl Broker {
         let options = settings.replicas(incarnation_id);
         let nodes = settings.metadata_nodes.clone();
         let metadata = MetadataClient::new(http.clone(), nodes, MetadataClientOptions::default());
-        start_replicas(options, &data_dir, tasks, metadata, &image, &replicas, &partitions).await?;
+        start_replicas(options, &data_dir, tasks, metadata.clone(), &image, &replicas, &partitions).await?;
+        let replication = start_replication(&settings, tasks, metadata, &image, &follower, &partitions);
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
         let metrics = Metrics::new(|registry| {
             link_metrics.register(registry);
+            replication.register(registry);
             registry.register_collector(Box::new(collector));
         });
-        let livez = Livez {
-            alive: true,
-            role: ProcessRole::Broker,
-            id: u64::try_from(settings.broker_id.0).unwrap_or_default(),
-            incarnation_id,
-        };
+        let livez = livez(settings.broker_id, incarnation_id);
         let context = Context {
             broker_id: settings.broker_id,
             incarnation_id,
@@ -235,6 +233,31 @@ async fn start_replicas(
         ReplicaManager::new(options, dirs, Arc::clone(image), metadata, replicas.clone(), partitions.clone());
     tasks.spawn(TaskKind::LogFlush, "replicas", move |stop| manager.run(stop));
     Ok(())
+}
+
+/// What `/livez` says of this process.
+fn livez(broker_id: BrokerId, incarnation_id: IncarnationId) -> Livez {
+    let id = u64::try_from(broker_id.0).unwrap_or_default();
+    Livez { alive: true, role: ProcessRole::Broker, id, incarnation_id }
+}
+
+/// Starts to fetch from leaders, and to propose ISRs.
+fn start_replication(
+    settings: &Settings,
+    tasks: &Tasks,
+    metadata: MetadataClient,
+    image: &SharedImage,
+    link: &Follower,
+    partitions: &Partitions,
+) -> ReplicationFigures {
+    let replication = Replication {
+        options: settings.replication(),
+        partitions: partitions.clone(),
+        image: Arc::clone(image),
+        link: link.clone(),
+        metadata,
+    };
+    replication::start(replication, tasks)
 }
 
 /// Starts the link's task. Gives what it ended with; anything but leaving ends the process.

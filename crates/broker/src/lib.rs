@@ -19,6 +19,7 @@ pub mod options;
 pub mod partition;
 pub mod producer_ids;
 pub mod replicas;
+pub mod replication;
 pub mod settings;
 
 pub use broker::{Broker, StartError, run};

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::{
     link::LinkConfig, options::Options, partition::PartitionSettings, replicas::ReplicaManagerOptions,
+    replication::ReplicationOptions,
 };
 
 /// Everything that one broker is started with.
@@ -142,6 +143,11 @@ impl Settings {
             delete_delay: self.delete_delay,
             stray_check_interval: self.metadata_refresh,
         }
+    }
+
+    /// Replication's part.
+    pub fn replication(&self) -> ReplicationOptions {
+        ReplicationOptions::new(self.broker_id, self.session_timeout)
     }
 
     /// What the broker says of itself. `port` is what others reach it by.

@@ -1,0 +1,246 @@
+//! One leader's followers on this broker, and the one connection that they fetch over.
+
+use std::{sync::Arc, time::Duration};
+
+use common::{BrokerId, PartitionId, TopicId};
+use kafka_client::{Address, CallError, Connection, ConnectionOptions};
+use kafka_wire::{ErrorCode, messages::FetchRequest};
+use replica::{FetchAnswer, FetchPosition};
+use runtime::Stop;
+use tokio::time::Instant;
+
+use super::{
+    ReplicationFigures, ReplicationOptions,
+    exchange::{self, Heard},
+    followed::{Followed, Round, backoff},
+    throttle::Throttle,
+};
+use crate::{
+    follower::{Follower, SuspicionReporter},
+    image::SharedImage,
+    partition::{Partition, PartitionError, Taken},
+};
+
+/// Answers with more records than this are appended on a thread that may block.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// What every fetcher of a broker uses.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) options: ReplicationOptions,
+    pub(super) image: SharedImage,
+    pub(super) link: Follower,
+    pub(super) suspicions: SuspicionReporter,
+    pub(super) figures: ReplicationFigures,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    pub(super) leader: BrokerId,
+    pub(super) shared: Shared,
+    pub(super) followed: Arc<Followed>,
+    pub(super) throttle: Throttle,
+}
+
+/// Why a fetch brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    /// The metadata do not say where the leader listens, or this broker is not registered.
+    #[error("broker {0} has no address yet, or this broker no registration")]
+    Unknown(BrokerId),
+    /// No answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// An answer for all partitions at once.
+    #[error("the leader refuses the fetch: {0:?}")]
+    Refused(ErrorCode),
+}
+
+/// What a leader said of a partition that was asked for.
+struct Answer {
+    key: (TopicId, PartitionId),
+    partition: Arc<Partition>,
+    position: FetchPosition,
+    in_isr: bool,
+    heard: Heard,
+}
+
+impl Fetcher {
+    /// Fetches until it is told to stop. Each pass asks for everything that may be asked for, then waits until all that
+    /// came is on disk: the next fetch tells the leader so.
+    pub(super) async fn run(mut self, stop: Stop) {
+        let mut connection = None;
+        let (mut failures, mut turn) = (0, 0_usize);
+        while !stop.is_requested() {
+            turn = turn.wrapping_add(1);
+            let now = Instant::now();
+            let round = self.followed.round(self.leader, &self.shared.options, &mut self.throttle, turn, now);
+            if round.not_safe_yet || round.wanted.is_empty() {
+                let due = async {
+                    match round.due_at {
+                        Some(at) => tokio::time::sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = stop.requested() => return,
+                    () = self.followed.news() => {}
+                    () = due => {}
+                }
+                continue;
+            }
+            let Some(fetched) = stop.or(self.fetch(&mut connection, &round)).await else { return };
+            match fetched {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    self.report(&error, connection.take().is_some(), failures);
+                    let pause = tokio::time::sleep(backoff(failures));
+                    failures = failures.saturating_add(1);
+                    tokio::select! {
+                        () = stop.requested() => return,
+                        () = self.followed.newcomer(self.leader, &round.partitions) => failures = 0,
+                        () = pause => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// One request and its answer.
+    async fn fetch(&mut self, connection: &mut Option<Connection>, round: &Round) -> Result<(), FetchError> {
+        let unknown = || FetchError::Unknown(self.leader);
+        let broker_epoch = self.shared.link.status().broker_epoch.ok_or_else(unknown)?;
+        let open = match connection.take().filter(|connection| !connection.is_closed()) {
+            Some(open) => open,
+            None => self.connect(self.address().ok_or_else(unknown)?).await?,
+        };
+        let open = connection.insert(open);
+        let due_in = round.due_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = due_in.map_or(round.wait, |due| due.min(round.wait).max(Duration::from_millis(1)));
+        let request = exchange::request(&self.shared.options, broker_epoch, &round.wanted, wait);
+        let pending = open.start::<FetchRequest>(&request, i16::MAX, wait).await?;
+        let response = tokio::select! {
+            response = pending.answer() => response?,
+            () = self.followed.newcomer(self.leader, &round.partitions) => {
+                // The leader would keep this fetch while the newcomer waits: begin anew with it.
+                *connection = None;
+                return Ok(());
+            }
+        };
+        self.shared.figures.fetched();
+        if !response.error_code.is_none() {
+            return Err(FetchError::Refused(response.error_code));
+        }
+        let answers = exchange::heard(response.responses).filter_map(|(key, heard)| {
+            let (partition, position, in_isr) = round.partitions.get(&key)?;
+            let (partition, position, in_isr) = (Arc::clone(partition), *position, *in_isr);
+            Some(Answer { key, partition, position, in_isr, heard })
+        });
+        let answers: Vec<_> = answers.collect();
+        self.take_in(answers).await;
+        Ok(())
+    }
+
+    async fn connect(&self, address: Address) -> Result<Connection, FetchError> {
+        let options = ConnectionOptions {
+            client_id: format!("dmq-broker-{}-fetcher", self.shared.options.broker_id),
+            connection_setup_timeout: self.shared.options.session_timeout,
+            request_timeout: self.shared.options.socket_timeout,
+            max_in_flight: 1,
+            ..ConnectionOptions::default()
+        };
+        let connection = Connection::open(&address, &options).await?;
+        if connection.versions().best::<FetchRequest>(i16::MAX) < Some(exchange::VERSION_MIN) {
+            let api = kafka_wire::ApiKey::Fetch;
+            return Err(CallError::Version { address, api }.into());
+        }
+        tracing::debug!(event = "replication.connected", leader = %self.leader, %address, "fetching from it");
+        Ok(connection)
+    }
+
+    fn address(&self) -> Option<Address> {
+        self.shared.image.read(|state| {
+            let broker = state.broker(self.leader)?;
+            Some(Address::new(broker.host.clone(), broker.kafka_port?))
+        })
+    }
+
+    /// Appends what came.
+    async fn take_in(&mut self, answers: Vec<Answer>) {
+        let records = |answer: &Answer| match &answer.heard {
+            Heard::Answer(_, records) => records.len(),
+            Heard::Refused(_) => 0,
+        };
+        let bytes: usize = answers.iter().map(records).sum();
+        let catching_up = answers.iter().filter(|answer| !answer.in_isr).map(records).sum();
+        self.throttle.spend(catching_up, Instant::now());
+        self.shared.figures.received(bytes);
+        let cuts = |answer: &Answer| {
+            !matches!(&answer.heard, Heard::Answer(FetchAnswer::Records { .. }, _) | Heard::Refused(_))
+        };
+        let (followed, figures) = (Arc::clone(&self.followed), self.shared.figures.clone());
+        if bytes <= INLINE_BYTES_MAX && !answers.iter().any(cuts) {
+            answers.into_iter().for_each(|answer| take_in_one(&followed, &figures, answer));
+            return;
+        }
+        let work = move || answers.into_iter().for_each(|answer| take_in_one(&followed, &figures, answer));
+        match tokio::task::spawn_blocking(work).await {
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The process is ending: blocking work is cancelled then, and only then.
+            _ => {}
+        }
+    }
+
+    /// Tells of an error: to the log the first time, to the controller if a connection broke, so that a leader that died
+    /// is not waited for.
+    fn report(&self, error: &FetchError, was_connected: bool, failures: u32) {
+        self.shared.figures.failed();
+        if failures == 0 {
+            tracing::warn!(event = "replication.fetch_failed", leader = %self.leader, %error, "cannot fetch");
+        }
+        if was_connected
+            && matches!(error, FetchError::Call(CallError::NoAnswer { .. } | CallError::NotSent { .. }))
+        {
+            self.shared.suspicions.report(self.leader, format!("replication: {error}"));
+        }
+    }
+}
+
+fn take_in_one(followed: &Followed, figures: &ReplicationFigures, answer: Answer) {
+    let Answer { key, partition, position, heard, .. } = answer;
+    let (name, leader) = (partition.name(), position.leader);
+    let failed = || followed.failed(&key, Instant::now());
+    let taken = match heard {
+        Heard::Answer(answer, records) => partition.fetched(&position, &answer, &records),
+        Heard::Refused(error) => {
+            if failed() {
+                tracing::debug!(event = "replication.refused", partition = %name, %leader, ?error, "asking again");
+            }
+            return;
+        }
+    };
+    match taken {
+        Ok(Taken::Progress) => followed.went_on(&key),
+        Ok(Taken::Nothing) => {
+            failed();
+        }
+        Ok(Taken::CommittedLost { to }) => {
+            figures.committed_lost();
+            if failed() {
+                tracing::error!(
+                    event = "replication.committed_lost", partition = %name, %leader,
+                    leader_end = %to, log_end = %position.fetch_offset,
+                    "the leader lacks committed records that this replica has: it cuts nothing, and stands still",
+                );
+            }
+        }
+        Err(PartitionError::Storage(error)) => {
+            if failed() {
+                tracing::warn!(event = "replication.not_appended", partition = %name, %leader, "{error}");
+            }
+        }
+        // It is another's by now: its role was told to the router.
+        Err(_) => {}
+    }
+}

@@ -1,0 +1,212 @@
+//! The partitions that one fetcher fetches, and when it may ask for each again.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use common::{BrokerId, PartitionId, TopicId};
+use replica::FetchPosition;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{ReplicationOptions, exchange::Wanted, throttle::Throttle};
+use crate::partition::{News, NextFetch, Partition, Watch};
+
+/// Pauses before a partition is asked for again whose last answer was of no use (`replica.fetch.backoff.ms`). Metadata
+/// that change its leader or epoch end the pause.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Partitions in one request.
+const PARTITIONS_MAX: usize = 2_000;
+
+/// Partitions outside of the ISR in one request, if others are in it: producers wait for those.
+const CATCHING_UP_MAX: usize = 4;
+
+/// How long a leader may keep a fetch if not every partition fitted into it.
+const SHORT_WAIT: Duration = Duration::from_millis(10);
+
+pub(super) type Key = (TopicId, PartitionId);
+
+/// What was asked for each partition, and whether it was in the ISR then.
+pub(super) type Asked = BTreeMap<Key, (Arc<Partition>, FetchPosition, bool)>;
+
+/// See the [module](self). The router adds and removes, the fetcher asks.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    partitions: Mutex<BTreeMap<Key, Entry>>,
+    /// Rung when a partition may have something new to ask.
+    news: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    partition: Arc<Partition>,
+    failures: u32,
+    retry_at: Option<Instant>,
+    _watch: Watch,
+}
+
+/// What to ask for now.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// Those in the ISR first.
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) partitions: Asked,
+    /// Some wait for the disk. They are asked for together with the others, so that none waits for a fetch that was
+    /// begun without it.
+    pub(super) not_safe_yet: bool,
+    /// When one may be asked for that may not now.
+    pub(super) due_at: Option<Instant>,
+    /// How long the leader may keep the fetch.
+    pub(super) wait: Duration,
+}
+
+impl Followed {
+    /// It follows this fetcher's leader from now on, maybe in another epoch than before.
+    pub(super) fn add(&self, partition: &Arc<Partition>) {
+        let watch = partition.watch(News::Appended, &self.news);
+        let entry = Entry { partition: Arc::clone(partition), failures: 0, retry_at: None, _watch: watch };
+        self.lock().insert(key(partition), entry);
+        self.news.notify_one();
+    }
+
+    pub(super) fn remove(&self, partition: &Arc<Partition>) {
+        self.lock().remove(&key(partition));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Waits until there may be something new to ask.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Waits until there is a partition to ask `leader` for that is not one of these, or is it in another epoch.
+    pub(super) async fn newcomer(&self, leader: BrokerId, asked: &Asked) {
+        let is_new = |(key, entry): (&Key, &Entry)| match entry.partition.next_fetch() {
+            NextFetch::Ask { position, .. } if position.leader == leader && entry.retry_at.is_none() => {
+                asked.get(key).is_none_or(|(_, known, _)| known.leader_epoch != position.leader_epoch)
+            }
+            _ => false,
+        };
+        while !self.lock().iter().any(is_new) {
+            self.news().await;
+        }
+    }
+
+    /// What to ask `leader` for. `turn` is another number each time: what does not fit has its turn later.
+    pub(super) fn round(
+        &self,
+        leader: BrokerId,
+        options: &ReplicationOptions,
+        throttle: &mut Throttle,
+        turn: usize,
+        now: Instant,
+    ) -> Round {
+        let mut round = Round { wait: options.fetch_wait_max, ..Round::default() };
+        let mut catching_up = Vec::new();
+        let entries = self.lock();
+        for (key, entry) in turned(&entries, turn) {
+            if entry.retry_at.is_some_and(|at| at > now) {
+                round.due(entry.retry_at);
+                continue;
+            }
+            match entry.partition.next_fetch() {
+                NextFetch::Ask { position, in_isr } if position.leader == leader => {
+                    let name = entry.partition.name().clone();
+                    let wanted = Wanted { name, position, bytes_max: options.partition_bytes_max };
+                    let listed = if in_isr { &mut round.wanted } else { &mut catching_up };
+                    listed.push(wanted);
+                    round.partitions.insert(*key, (Arc::clone(&entry.partition), position, in_isr));
+                }
+                NextFetch::NotSafeYet => round.not_safe_yet = true,
+                NextFetch::Ask { .. } | NextFetch::Nothing => {}
+            }
+        }
+        drop(entries);
+        // What was there when this round was made is known to it.
+        round.add_catching_up(catching_up, throttle, now);
+        round
+    }
+
+    /// The answer about this partition was taken in.
+    pub(super) fn went_on(&self, key: &Key) {
+        if let Some(entry) = self.lock().get_mut(key) {
+            (entry.failures, entry.retry_at) = (0, None);
+        }
+    }
+
+    /// The answer about this partition was of no use. Whether the one before was.
+    pub(super) fn failed(&self, key: &Key, now: Instant) -> bool {
+        let mut entries = self.lock();
+        let Some(entry) = entries.get_mut(key) else { return false };
+        entry.retry_at = Some(now + backoff(entry.failures));
+        entry.failures = entry.failures.saturating_add(1);
+        entry.failures == 1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Round {
+    fn due(&mut self, at: Option<Instant>) {
+        self.due_at = [self.due_at, at].into_iter().flatten().min();
+    }
+
+    /// Adds those outside of the ISR: behind the others, not too many, and no more bytes than they may fetch.
+    fn add_catching_up(&mut self, mut others: Vec<Wanted>, throttle: &mut Throttle, now: Instant) {
+        if self.wanted.len() > PARTITIONS_MAX {
+            self.wanted.truncate(PARTITIONS_MAX);
+            self.wait = SHORT_WAIT;
+        }
+        if others.is_empty() {
+            return;
+        }
+        let most = if self.wanted.is_empty() { PARTITIONS_MAX } else { CATCHING_UP_MAX };
+        if others.len() > most {
+            others.truncate(most);
+            self.wait = SHORT_WAIT;
+        }
+        match throttle.allowance(now) {
+            Ok(allowance) => {
+                let bytes_max = i32::try_from(allowance.unwrap_or(u64::MAX)).unwrap_or(i32::MAX);
+                others.iter_mut().for_each(|wanted| wanted.bytes_max = wanted.bytes_max.min(bytes_max));
+                self.wanted.append(&mut others);
+            }
+            Err(at) => self.due(Some(at)),
+        }
+    }
+}
+
+/// All entries, beginning with another one each turn.
+fn turned(entries: &BTreeMap<Key, Entry>, turn: usize) -> impl Iterator<Item = (&Key, &Entry)> {
+    let first = turn.checked_rem(entries.len()).unwrap_or_default();
+    entries.iter().skip(first).chain(entries.iter().take(first))
+}
+
+/// The pause after so many failures in a row.
+pub(super) fn backoff(failures: u32) -> Duration {
+    BACKOFF_MIN.saturating_mul(1 << failures.min(8)).min(BACKOFF_MAX)
+}
+
+fn key(partition: &Partition) -> Key {
+    let name = partition.name();
+    (name.topic_id, name.partition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_second() {
+        let pauses: Vec<_> = [0, 1, 5, 6, 40].map(|failures| backoff(failures).as_millis()).into();
+        assert_eq!(pauses, [20, 40, 640, 1_000, 1_000]);
+    }
+}
