@@ -111,6 +111,8 @@ pub struct Settings {
     pub timings: Timings,
     /// A broker that is silent for so long is OFFLINE.
     pub session_timeout: Duration,
+    /// How often partitions are given back to their preferred leaders; zero: never.
+    pub leader_rebalance: Duration,
 }
 
 impl Settings {
@@ -143,6 +145,7 @@ impl Settings {
             founders: founders(&config),
             timings: timings(&config),
             session_timeout: config.broker.session_timeout,
+            leader_rebalance: config.broker.leader_rebalance,
         })
     }
 }
@@ -202,7 +205,10 @@ impl Node {
             timings: settings.timings,
         };
         let consensus = Consensus::start(options, store.clone(), &opened, tasks).await?;
-        let options = ControllerOptions { session_timeout: settings.session_timeout };
+        let options = ControllerOptions {
+            session_timeout: settings.session_timeout,
+            leader_rebalance: settings.leader_rebalance,
+        };
         let controller = Controller::start(consensus.clone(), Arc::clone(&metrics), options, tasks);
         let livez = Livez {
             alive: true,

@@ -248,6 +248,12 @@ pub static BROKER_TIMINGS: Section = Section {
             Presence::Default("120000"),
             "A broker pulls the metadata at least this often, whatever it was told.",
         ),
+        field(
+            "leaderRebalanceMs",
+            Kind::Integer(0..=TIMING_MS_MAX, "ms"),
+            Presence::Default("30000"),
+            "How often the controller gives partitions back to their preferred leaders where these are in sync and ONLINE; 0: never (Kafka: auto.leader.rebalance.enable, leader.imbalance.check.interval.seconds).",
+        ),
     ],
 };
 

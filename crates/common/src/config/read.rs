@@ -106,6 +106,7 @@ fn broker_timings(object: &Object<'_>, errors: &mut Errors) -> BrokerTimings {
             request_timeout
         },
         metadata_refresh: ms("metadataRefreshMs", default.metadata_refresh),
+        leader_rebalance: ms("leaderRebalanceMs", default.leader_rebalance),
     }
 }
 

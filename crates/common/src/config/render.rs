@@ -22,6 +22,7 @@ pub(super) fn cluster(config: &ClusterConfig) -> String {
             "sessionTimeoutMs": ms(config.broker.session_timeout),
             "requestTimeoutMs": ms(config.broker.request_timeout),
             "metadataRefreshMs": ms(config.broker.metadata_refresh),
+            "leaderRebalanceMs": ms(config.broker.leader_rebalance),
         },
     });
     format!("{value:#}\n")

@@ -72,6 +72,8 @@ pub struct BrokerTimings {
     pub request_timeout: Duration,
     /// A broker pulls the metadata at least this often, whatever it was told.
     pub metadata_refresh: Duration,
+    /// How often partitions are given back to their preferred leaders; zero: never.
+    pub leader_rebalance: Duration,
 }
 
 impl Default for BrokerTimings {
@@ -81,6 +83,7 @@ impl Default for BrokerTimings {
             session_timeout: Duration::from_secs(3),
             request_timeout: Duration::from_secs(1),
             metadata_refresh: Duration::from_secs(120),
+            leader_rebalance: Duration::from_secs(30),
         }
     }
 }

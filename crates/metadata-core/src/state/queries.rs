@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use common::{Broker, BrokerId, ClusterId, MetadataVersion, Topic, TopicId};
+use common::{Broker, BrokerId, ClusterId, MetadataVersion, PartitionId, Topic, TopicId, TopicName};
 
 use super::State;
-use crate::{command::FEATURE_LEVEL_MAX, digest::Digest};
+use crate::{
+    command::FEATURE_LEVEL_MAX,
+    digest::Digest,
+    election::{Candidates, Rules, prefer},
+};
 
 impl State {
     /// Which cluster.
@@ -114,9 +118,18 @@ impl State {
         self.partitions.moving_topics().filter_map(|name| self.topic(name.as_str()))
     }
 
-    /// The topics with partitions that another than their preferred leader leads, or nobody, by name.
-    pub fn non_preferred_topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
-        self.partitions.non_preferred_topics().filter_map(|name| self.topic(name.as_str()))
+    /// Partitions that their preferred leader could lead but does not, since it was away: at most so many. Costs as much
+    /// as there are partitions led by others.
+    pub fn returnable_leaders(&self, most: usize) -> Vec<(TopicName, PartitionId)> {
+        let is_online = |id| self.brokers.is_online(id);
+        let of = Candidates { brokers: &self.brokers, is_online: &is_online };
+        let topics = self.partitions.non_preferred_topics().filter_map(|name| self.topic(name.as_str()));
+        let returnable = topics.flat_map(|topic| {
+            let rules = Rules::of(topic);
+            let returns = topic.partitions.iter().filter(move |it| prefer(it, rules, of).is_some());
+            returns.map(|partition| (topic.topic_name.clone(), partition.id))
+        });
+        returnable.take(most).collect()
     }
 
     /// Requests remembered for their idempotency keys.

@@ -28,11 +28,13 @@ const SUSPICION_PAUSE: Duration = Duration::from_millis(200);
 /// How long a broker may take to answer a direct question, at most.
 const PROBE_TIMEOUT_MAX: Duration = Duration::from_millis(500);
 
-/// How the leader treats brokers.
+/// How the leader treats brokers and what they lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControllerOptions {
     /// A broker that is silent for so long is OFFLINE.
     pub session_timeout: Duration,
+    /// Partitions are given back to their preferred leaders so often; zero: never.
+    pub leader_rebalance: Duration,
 }
 
 /// The leader's side of liveness and pushes. Cheap to clone; all clones are one. On a node that does not lead it

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `handle` | [`Controller`]: what REST handlers tell and ask; never waits for the quorum |
 //! | `contacts` | who was heard of when, bound to the term it was noted in |
-//! | `reign` | one term of office: fences, unfences, pushes; dropped as a whole when it ends |
+//! | `reign` | one term of office: fences, unfences, gives leaderships back, pushes; dropped as a whole when it ends |
 //! | `vigil` | watches one broker's process and resolves when it is proven to be gone |
 //! | `probe` | asks a broker directly which process it is |
 //! | `push` | CONTROLLER_CHANGED and METADATA_CHANGED |

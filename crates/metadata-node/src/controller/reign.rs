@@ -32,6 +32,9 @@ const PROPOSE_PAUSE: Duration = Duration::from_millis(100);
 /// A registration: a later one of the same broker is another.
 type Registration = (BrokerId, BrokerEpoch);
 
+/// Partitions that are given back in one go; the rest follows at once.
+const GIVEN_BACK_MAX: usize = 1_000;
+
 /// One term of office.
 pub(super) struct Reign {
     shared: Arc<Shared>,
@@ -49,6 +52,9 @@ pub(super) struct Reign {
     /// A quorum has confirmed this term after it began; before that nothing is pushed (F10: a deposed controller that
     /// does not know it yet must not tell brokers to follow it).
     confirmed: bool,
+    /// When to look for partitions that their preferred leaders could lead again; `None` while some are given back, and
+    /// if it is never done.
+    next_balance: Option<Instant>,
     /// The metadata may have changed since it was last looked at.
     stale: bool,
     /// It is not looked at again before this.
@@ -69,6 +75,7 @@ struct Watched {
 enum Proposed {
     Fenced { done: bool },
     Unfenced { who: Registration },
+    Balanced { all: bool },
 }
 
 impl Reign {
@@ -77,7 +84,9 @@ impl Reign {
         shared.contacts.begin(hint.term, &shared.consensus);
         shared.metrics.controller.reigns.inc();
         tracing::info!(event = "controller.elected", term = %hint.term, "this node leads");
+        let interval = shared.options.leader_rebalance;
         Self {
+            next_balance: (!interval.is_zero()).then(|| Instant::now() + interval),
             shared,
             term: hint.term,
             watched: BTreeMap::new(),
@@ -136,13 +145,19 @@ impl Reign {
             self.look();
         }
         self.fence();
+        if self.next_balance.is_some_and(|at| at <= now) {
+            self.balance(now);
+        }
         let next_push = if self.confirmed { self.pushes.step(&self.shared) } else { None };
         let next_look = self.stale.then_some(self.next_look);
         let next_deadline =
             self.shared.contacts.next_deadline().map(|deadline| self.shared.contacts.instant(deadline));
         // In time to notice that this task was held up.
         let idle = now + session_timeout / 4;
-        [next_push, next_look, next_deadline].into_iter().flatten().fold(idle, Instant::min)
+        [next_push, next_look, next_deadline, self.next_balance]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min)
     }
 
     /// Follows the applied metadata: whose session is over, whom to watch.
@@ -212,6 +227,28 @@ impl Reign {
         }));
     }
 
+    /// Gives partitions back to their preferred leaders where these are in sync and ONLINE again, so that a broker that
+    /// was away does not stay idle.
+    fn balance(&mut self, now: Instant) {
+        let partitions = self.shared.consensus.read(|state| state.returnable_leaders(GIVEN_BACK_MAX));
+        if partitions.is_empty() {
+            self.next_balance = Some(now + self.shared.options.leader_rebalance);
+            return;
+        }
+        self.next_balance = None;
+        let all = partitions.len() < GIVEN_BACK_MAX;
+        tracing::info!(
+            event = "leaders.given_back",
+            partitions = partitions.len(),
+            "preferred leaders lead again"
+        );
+        let shared = Arc::clone(&self.shared);
+        self.proposals.push(Box::pin(async move {
+            let done = shared.propose(Command::ElectPreferredLeaders { partitions }).await;
+            Proposed::Balanced { all: all || !done }
+        }));
+    }
+
     fn proposed(&mut self, proposed: Proposed) {
         match proposed {
             Proposed::Fenced { done: true } => self.fencing.clear(),
@@ -219,6 +256,10 @@ impl Reign {
             Proposed::Fenced { done: false } => self.to_fence.append(&mut self.fencing),
             Proposed::Unfenced { who } => {
                 self.unfencing.remove(&who);
+            }
+            Proposed::Balanced { all } => {
+                let pause = if all { self.shared.options.leader_rebalance } else { Duration::ZERO };
+                self.next_balance = Some(Instant::now() + pause);
             }
         }
     }

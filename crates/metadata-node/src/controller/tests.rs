@@ -275,3 +275,37 @@ async fn pushes_say_who_leads_and_then_what_is_new() {
     assert!(pushes[1..].iter().all(|push| push.update_type == UpdateType::MetadataChanged), "{pushes:?}");
     assert!(pushes.is_sorted_by(|a, b| a.version <= b.version), "{pushes:?}");
 }
+
+#[tokio::test]
+async fn partitions_return_to_a_broker_that_is_in_sync_again() {
+    let node = TestNode::leading_with(LONG).await;
+    let mut brokers = Vec::new();
+    for id in [101, 102] {
+        brokers.push(FakeBroker::start(id, 0).await);
+        brokers.last().unwrap().register(&node).await;
+    }
+    for broker in &mut brokers {
+        broker.watched().await;
+    }
+    let topic = json!({"topicName": "t", "assignments": [[101, 102]]});
+    let topic = node.post("/api/v1/metadata/topics", &topic).await.expect(201);
+    brokers[0].kill().await;
+    becomes(&node, 101, BrokerStatus::Offline).await;
+    let successor = FakeBroker::start(101, brokers[0].port).await;
+    successor.register(&node).await;
+    let (partition, epochs) = node.consensus.read(|state| {
+        let partition = state.topic("t").unwrap().partitions[0].clone();
+        (partition, [101, 102].map(|id| state.broker(BrokerId(id)).unwrap().broker_epoch))
+    });
+    assert_eq!(partition.leader, Some(BrokerId(102)));
+    let change = json!({
+        "topicName": "t", "topicId": topic["topicId"], "partition": 0, "leaderEpoch": partition.leader_epoch,
+        "partitionEpoch": partition.partition_epoch,
+        "newIsr": [{"brokerId": 101, "brokerEpoch": epochs[0]}, {"brokerId": 102, "brokerEpoch": epochs[1]}],
+    });
+    let body = json!({"brokerId": 102, "brokerEpoch": epochs[1], "changes": [change]});
+    let answer = node.post("/api/v1/metadata/isr", &body).await.expect(200);
+    assert_eq!(answer["results"][0]["state"]["isr"], json!([101, 102]));
+    let leader = || node.consensus.read(|state| state.topic("t").unwrap().partitions[0].leader);
+    node.eventually("101 to lead again", || (leader() == Some(BrokerId(101))).then_some(())).await;
+}

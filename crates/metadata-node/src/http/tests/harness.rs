@@ -130,7 +130,7 @@ impl TestNode {
             timings: Timings::new(200, (1_000, 1_500)),
         };
         let consensus = Consensus::start(options, store.clone(), &opened, &tasks).await.unwrap();
-        let options = ControllerOptions { session_timeout };
+        let options = ControllerOptions { session_timeout, leader_rebalance: Duration::from_millis(50) };
         let controller = Controller::start(consensus.clone(), Arc::clone(&metrics), options, &tasks);
         let router = router(Api::new(consensus.clone(), store, controller, metrics));
         let url = founders[&NodeId(id)].clone();
