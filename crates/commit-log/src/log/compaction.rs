@@ -18,7 +18,7 @@ use crate::{
     checkpoint::{read_small, seal, unseal},
     compact::{Cleaner, DECOMPRESSED_BYTES_MAX, OffsetMap, Outcome, TransactionCleaner},
     derived::{AbortedTransaction, Applied, LastOfProducer},
-    error::{Damage, DiskError, IndexError, LogError},
+    error::{Damage, DiskError, LogError},
     offset::{Offset, ProducerId},
     segment::{Segment, SegmentWriter},
 };
@@ -112,7 +112,8 @@ pub struct Compacted {
 }
 
 impl CompactionJob {
-    /// The next step; `None` after the last one. An error ends the job, and changes nothing in the log.
+    /// The next step; `None` after the last one. An error ends the job, and changes nothing in the log; damage should be
+    /// shown to [`Log::quarantine`], which makes a damaged index anew.
     pub fn next_step(&mut self) -> Option<Result<Compacted, LogError>> {
         if std::mem::replace(&mut self.done, true) {
             return None;
@@ -254,14 +255,8 @@ impl CompactionJob {
     /// Batches from `from` on, checked, and where they end.
     fn read(&self, segment: &Segment, from: Offset) -> Result<Option<(Vec<u8>, Offset)>, LogError> {
         let files = &self.shared.files;
-        let located = match segment.locate(files, from, segment.end, READ_BYTES) {
-            Err(IndexError::Damaged(_)) => {
-                let (rebuilt, _) = segment.rebuilt(files)?;
-                rebuilt.locate(files, from, segment.end, READ_BYTES)
-            }
-            located => located,
-        };
-        match located.map_err(|error| segment.index_error(error))? {
+        let located = segment.locate(files, from, segment.end, READ_BYTES);
+        match located.map_err(|error| segment.damaged_index(error))? {
             Some(located) => Ok(Some((segment.read(files, &located)?, located.end()))),
             None => Ok(None),
         }

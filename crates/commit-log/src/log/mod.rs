@@ -8,6 +8,7 @@ mod open;
 mod owned;
 mod positions;
 mod read;
+mod repair;
 mod retention;
 mod salvage;
 mod scrub;
@@ -22,6 +23,7 @@ pub use open::Recovered;
 pub use owned::Log;
 pub use positions::Durable;
 pub use read::{FileRange, FoundTimestamp, Read, ReadPlan, TimestampQuery, TimestampSpec};
+pub use repair::{FillError, FillJob, Filled};
 pub use retention::{ClockGuard, Retention};
 pub use scrub::Scrub;
 

@@ -86,7 +86,8 @@ impl Log {
             bytes = bytes.saturating_sub(u64::from(segment.size));
             let replicated = segment.end <= high_watermark && !segment.is_empty();
             let old = match (retention.max_age_ms, now_ms) {
-                (Some(max_age_ms), Some(now_ms)) => {
+                // Records of clients without a clock say -1: nobody knows how old they are, so only size counts.
+                (Some(max_age_ms), Some(now_ms)) if segment.max_timestamp_ms >= 0 => {
                     now_ms.saturating_sub(segment.max_timestamp_ms) > max_age_ms
                 }
                 _ => false,

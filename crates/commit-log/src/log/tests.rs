@@ -8,4 +8,5 @@ mod damage;
 mod golden;
 mod inspect;
 mod model;
+mod repair;
 mod support;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     batch::{Batch, HEADER_BYTES},
     disk::{DiskFile, read_exact_at},
-    error::{DiskError, IndexError, LogError},
+    error::{Damage, DiskError, IndexError, LogError},
     files::Files,
     offset::Offset,
 };
@@ -75,6 +75,17 @@ impl Segment {
             IndexError::Disk(error) => error.into(),
             IndexError::Damaged(_) => {
                 LogError::Format { path: self.frames_path(), reason: error.to_string() }
+            }
+        }
+    }
+
+    /// An error of the index as damage of all batches that need it, for whoever leaves it to the owner to look again.
+    pub(crate) fn damaged_index(&self, error: IndexError) -> LogError {
+        match error {
+            IndexError::Disk(error) => error.into(),
+            IndexError::Damaged(_) => {
+                let (segment, range, reason) = (self.base, self.base..self.end, error.to_string());
+                LogError::Damaged(Damage { segment, range, reason })
             }
         }
     }

@@ -167,19 +167,35 @@ impl Segment {
 
     /// Reads and checks everything, before a segment is trusted as a source of others.
     pub(crate) fn check_all(&self, files: &Files) -> Result<Vec<Damage>, LogError> {
-        self.check_each(files, |_| {})
+        self.check_between(files, self.base, self.end)
+    }
+
+    /// As [`Segment::check_all`], for some of its offsets.
+    pub(crate) fn check_between(
+        &self,
+        files: &Files,
+        from: Offset,
+        until: Offset,
+    ) -> Result<Vec<Damage>, LogError> {
+        self.check_range(files, from, until, |_| {})
     }
 
     /// Reads and checks everything, and shows whole batches that are good. Goes on behind damage, so that it finds all
     /// of it.
-    pub(crate) fn check_each(
+    pub(crate) fn check_each(&self, files: &Files, good: impl FnMut(&[u8])) -> Result<Vec<Damage>, LogError> {
+        self.check_range(files, self.base, self.end, good)
+    }
+
+    fn check_range(
         &self,
         files: &Files,
+        from: Offset,
+        until: Offset,
         mut good: impl FnMut(&[u8]),
     ) -> Result<Vec<Damage>, LogError> {
         let mut damages = Vec::new();
-        let mut next = self.base;
-        while next < self.end {
+        let mut next = from;
+        while next < until {
             let located = match self.locate(files, next, self.end, CHECK_BYTES) {
                 Ok(Some(located)) => located,
                 Ok(None) => break,
@@ -212,6 +228,11 @@ impl Segment {
             }
         }
         Ok(damages)
+    }
+
+    /// Whether every frame is what was written.
+    pub(crate) fn has_good_index(&self, files: &Files) -> bool {
+        self.frames(files, 0, self.frame_count()).is_ok()
     }
 
     /// The bytes of the batch with this number, checked.

@@ -252,6 +252,19 @@ fn retention_deletes_what_is_old_or_too_much_and_replicated() {
 }
 
 #[test]
+fn records_without_a_time_do_not_expire() {
+    let (mut log, _) = open(&SimDisk::new(), options()).unwrap();
+    for _ in 0..20 {
+        let mut builder = BatchBuilder::default();
+        let batch = builder.record(-1, None, Some(&[1; 900])).build(Offset(0)).unwrap();
+        append(&mut log, &[batch.into()], EPOCH).unwrap();
+    }
+    let by_age = Retention { max_age_ms: Some(1), max_bytes: None, segments_per_pass: 9 };
+    let end = log.log_end();
+    assert_eq!(log.retain(&by_age, Some(1 << 40), end).unwrap(), 0);
+}
+
+#[test]
 fn a_reset_log_begins_where_it_is_told() {
     let disk = SimDisk::new();
     let (mut log, _) = filled(&disk, 40);

@@ -8,7 +8,7 @@ use super::{
     support::{Model, append, check, commits, keyed_batch, open, options, read_all},
 };
 use crate::{
-    Compaction, Log, Offset, Origin, ProducerId, ProducerStamp, Refused,
+    Compaction, Log, LogError, Offset, Origin, ProducerId, ProducerStamp, Refused,
     batch::{Batch, BatchBuilder, BatchRules, ControlRecord, EndTransaction, InvalidBatch, RecordCheck},
     disk::sim::SimDisk,
 };
@@ -263,4 +263,33 @@ fn records_without_a_key_never_reach_a_compacted_log() {
     let batch = builder.record(0, Some(b"k"), None).record(0, None, None).record(0, None, Some(b"v"));
     let answers = log.append(&[batch.build(Offset(0)).unwrap().into()], EPOCH, Origin::Client, 0).unwrap();
     assert_eq!(answers, [Err(Refused::Invalid(InvalidBatch::NullKeys(vec![1, 2])))]);
+}
+
+#[test]
+fn rot_ends_a_compaction_and_a_damaged_index_is_made_anew_for_the_next() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    let mut model = Model::default();
+    (0..12).for_each(|_| write(&mut log, &mut model, &record(b"a", Some(&[1; 900]))));
+    roll(&mut log, &mut model);
+    let path = |suffix| std::path::Path::new("log").join(crate::segment::file_name(Offset(0), suffix));
+    let fail = |log: &mut Log| {
+        let end = log.log_end();
+        let mut job = log.plan_compaction(&ALWAYS, 0, end).unwrap().unwrap();
+        let Some(Err(LogError::Damaged(damage))) = job.next_step() else { panic!("the damage was not seen") };
+        assert!(job.next_step().is_none());
+        damage
+    };
+    disk.damage(&path("frames"), |bytes| bytes[40] ^= 1).unwrap();
+    let damage = fail(&mut log);
+    assert_eq!(log.quarantine(&damage).unwrap(), [], "no batch is lost");
+    disk.damage(&path("log"), |bytes| bytes[100] ^= 1).unwrap();
+    let damage = fail(&mut log);
+    assert_eq!(log.quarantine(&damage).unwrap(), [Offset(0)..Offset(1)]);
+    let end = log.log_end();
+    assert!(log.plan_compaction(&ALWAYS, 0, end).unwrap().is_none(), "not while records are missing");
+    let job = log.plan_fill(Offset(0)..Offset(1), model.batches[0].1.clone()).unwrap();
+    assert!(log.install_filled(job.run().unwrap()).unwrap());
+    assert!(compact(&mut log, &mut model, &ALWAYS, 0).unwrap());
+    check(&log, &model);
 }
