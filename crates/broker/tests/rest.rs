@@ -150,7 +150,12 @@ async fn metrics_have_the_names_that_dashboards_know() {
     let broker = BrokerFixture::following(BrokerFixture::settings(quorum.urls(), dir.path())).await;
     quorum.create_topic("orders", 2, &[101]);
     send_push(&broker, &quorum.push(UpdateType::MetadataChanged)).await;
-    support::eventually("the replicas are there", async || broker.dirs().len() == 2).await;
+    // The directories are there before they are counted.
+    support::eventually("the replicas are counted", async || {
+        let reply = broker.get(paths::METRICS).await;
+        std::str::from_utf8(&reply.body).unwrap().contains("dmq_broker_replica_directories 2")
+    })
+    .await;
     let reply = broker.get(paths::METRICS).await;
     let text = std::str::from_utf8(&reply.body).unwrap();
     for line in [

@@ -17,6 +17,8 @@ pub struct FetchPosition {
     pub last_fetched_epoch: Option<LeaderEpoch>,
     /// The log's start.
     pub log_start: Offset,
+    /// The high watermark, as far as it is known here.
+    pub high_watermark: Offset,
 }
 
 /// What a leader answers to a follower's fetch, errors apart.
@@ -132,7 +134,8 @@ impl Follower {
     /// at the same offset with a record of the same epoch are the same.
     pub fn is_current(&self, asked: &FetchPosition, log: &impl ReplicaLog) -> bool {
         let position = self.position(log);
-        position.is_some_and(|now| FetchPosition { log_start: asked.log_start, ..now } == *asked)
+        let FetchPosition { log_start, high_watermark, .. } = *asked;
+        position.is_some_and(|now| FetchPosition { log_start, high_watermark, ..now } == *asked)
     }
 
     /// The leader answered. What comes back is to be done before the lock is let go.
@@ -203,6 +206,7 @@ impl Follower {
             fetch_offset,
             last_fetched_epoch: latest.filter(|_| log_start < fetch_offset),
             log_start,
+            high_watermark: self.high_watermark,
         })
     }
 

@@ -51,6 +51,7 @@ fn fetch(broker: i32, offset: i64, last: i32) -> FollowerFetch {
         fetch_offset: Offset(offset),
         last_fetched_epoch: Some(LeaderEpoch(last)).filter(|epoch| epoch.0 >= 0),
         log_start: Offset(0),
+        high_watermark: Offset(0),
     }
 }
 
@@ -417,11 +418,27 @@ fn only_whoever_is_behind_or_has_nothing_begins_anew() {
 fn followers_are_told_what_is_committed() {
     let log = MemoryLog::of(&[0]);
     let (mut leader, _) = leader(&[1, 2], &log, 0);
-    assert!(!leader.has_news_for(BrokerId(2)));
-    let _ = read(&mut leader, &fetch(3, 1, 0), &log, 0);
-    let _ = read(&mut leader, &fetch(2, 1, 0), &log, 0);
-    assert!(leader.has_news_for(BrokerId(3)), "it asked before");
-    assert!(!leader.has_news_for(BrokerId(2)), "its fetch made it so");
+    let is_news = |leader: &mut Leader, fetch| match leader.follower_fetched(&fetch, &log, 0) {
+        Ok(Fetched::Read { is_news, .. }) => is_news,
+        other => panic!("{other:?}"),
+    };
+    assert!(!is_news(&mut leader, fetch(3, 1, 0)), "nothing is committed yet");
+    assert!(is_news(&mut leader, fetch(2, 1, 0)), "its fetch made it so, and it does not know");
+    assert!(is_news(&mut leader, fetch(3, 1, 0)));
+    let knows = FollowerFetch { high_watermark: Offset(1), ..fetch(3, 1, 0) };
+    assert!(!is_news(&mut leader, knows));
+}
+
+#[test]
+fn an_older_claim_that_took_longer_takes_nothing_back() {
+    let log = MemoryLog::of(&[0, 0]);
+    let (mut leader, _) = leader(&[1, 2], &log, 0);
+    assert_eq!(read(&mut leader, &fetch(2, 2, 0), &log, 0).high_watermark, Some(Offset(2)));
+    assert_eq!(read(&mut leader, &fetch(2, 0, -1), &log, 0), Effects::default());
+    assert_eq!(leader.followers().next().unwrap().1.log_end, Some(Offset(2)));
+    // Another registration is another process: it has what it asks from.
+    let reborn = FollowerFetch { broker_epoch: BrokerEpoch(40), ..fetch(2, 0, -1) };
+    assert_eq!(wanted(&read(&mut leader, &reborn, &log, 0)), Some(vec![1]));
 }
 
 #[test]

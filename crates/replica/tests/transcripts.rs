@@ -293,10 +293,11 @@ impl Story {
             fetch_offset: asked.fetch_offset,
             last_fetched_epoch: asked.last_fetched_epoch,
             log_start: asked.log_start,
+            high_watermark: asked.high_watermark,
         };
         let log_start = node.log.log_start();
         match leader.follower_fetched(&fetch, &node.log, self.now_ms) {
-            Ok(Fetched::Read { high_watermark, effects }) => {
+            Ok(Fetched::Read { high_watermark, effects, .. }) => {
                 let records = node.log.read(asked.fetch_offset, usize::MAX);
                 let count = records.len();
                 self.carry_out(leader_id, &effects);

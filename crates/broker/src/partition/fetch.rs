@@ -135,7 +135,6 @@ impl Partition {
             return Err(PartitionError::NotLeader);
         };
         let from = fetch.fetch_offset;
-        let is_news = leader.has_news_for(fetch.broker_id);
         let fetched = leader.follower_fetched(fetch, &View(log), now.steady_ms)?;
         let positions = leader.positions(&View(log));
         let mut marks = Marks {
@@ -143,14 +142,17 @@ impl Partition {
             last_stable: positions.last_stable(),
             high_watermark: positions.high_watermark(),
             diverged: None,
-            is_news,
+            is_news: false,
         };
         let effects = match fetched {
             Fetched::Diverged(end) => {
                 marks.diverged = Some(end);
                 return Ok(PlannedRead { plan: None, from, aborted: None, marks });
             }
-            Fetched::Read { effects, .. } => effects,
+            Fetched::Read { effects, is_news, .. } => {
+                marks.is_news = is_news;
+                effects
+            }
         };
         let plan = log.plan_read(from, log.log_end(), max_bytes)?;
         self.act(&mut state, effects);

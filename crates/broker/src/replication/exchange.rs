@@ -53,6 +53,7 @@ pub(super) fn request(
             fetch_offset: position.fetch_offset.0,
             last_fetched_epoch: position.last_fetched_epoch.map_or(-1, |epoch| epoch.0),
             log_start_offset: position.log_start.0,
+            high_watermark: position.high_watermark.0,
             partition_max_bytes: *bytes_max,
             ..FetchPartition::default()
         };
@@ -133,6 +134,7 @@ mod tests {
                 fetch_offset: Offset(70),
                 last_fetched_epoch: last.map(LeaderEpoch),
                 log_start: Offset(7),
+                high_watermark: Offset(60),
             },
             bytes_max: 100,
         }
@@ -150,6 +152,7 @@ mod tests {
         let partition = &request.topics[0].partitions[0];
         assert_eq!((partition.current_leader_epoch, partition.last_fetched_epoch), (4, 3));
         assert_eq!((partition.fetch_offset, partition.log_start_offset), (70, 7));
+        assert_eq!(partition.high_watermark, 60);
         assert_eq!(request.topics[0].partitions[1].last_fetched_epoch, -1);
     }
 

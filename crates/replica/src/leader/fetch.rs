@@ -20,6 +20,8 @@ pub struct FollowerFetch {
     pub last_fetched_epoch: Option<LeaderEpoch>,
     /// Its log's start.
     pub log_start: Offset,
+    /// The high watermark that it knows (Fetch v18, KIP-1166).
+    pub high_watermark: Offset,
 }
 
 /// What a follower is answered.
@@ -29,6 +31,8 @@ pub enum Fetched {
     Read {
         /// To be told in the answer.
         high_watermark: Offset,
+        /// Whether that is more than it knows: an answer without records tells it something.
+        is_news: bool,
         /// What else follows.
         effects: Effects,
     },
@@ -122,15 +126,8 @@ impl Leader {
         self.record(fetch, follower, log_end, now_ms);
         let effects = self.settle(log, now_ms);
         let high_watermark = self.high_watermark;
-        if let Some(follower) = self.followers.get_mut(&id) {
-            follower.told_high_watermark = high_watermark;
-        }
-        Ok(Fetched::Read { high_watermark, effects })
-    }
-
-    /// Whether an answer without records would still tell the follower something: a higher high watermark.
-    pub fn has_news_for(&self, follower: BrokerId) -> bool {
-        self.followers.get(&follower).is_some_and(|known| known.told_high_watermark < self.high_watermark)
+        let is_news = fetch.high_watermark < high_watermark;
+        Ok(Fetched::Read { high_watermark, is_news, effects })
     }
 
     /// Where an epoch ends in this leader's log (OffsetForLeaderEpoch, and the check of each fetch). An epoch that wrote
@@ -153,6 +150,8 @@ impl Leader {
         WrongEpoch::check(asked, self.leader_epoch)
     }
 
+    /// Notes what a follower claims. A process loses nothing that it vouched for, so a lower claim of the same
+    /// registration is an older one that took longer.
     fn record(&mut self, fetch: &FollowerFetch, known: FollowerState, log_end: Offset, now_ms: i64) {
         let same = known.broker_epoch == Some(fetch.broker_epoch);
         let caught_up_now = (fetch.fetch_offset >= log_end).then_some(now_ms);
@@ -161,12 +160,11 @@ impl Leader {
         let caught_up_before = known.caught_up_ms.filter(|_| same || known.broker_epoch.is_none());
         let state = FollowerState {
             broker_epoch: Some(fetch.broker_epoch),
-            log_end: Some(fetch.fetch_offset),
+            log_end: Some(fetch.fetch_offset).max(known.log_end.filter(|_| same)),
             log_start: fetch.log_start,
             caught_up_ms: caught_up_now.or(caught_up_then).max(caught_up_before),
             fetched_ms: Some(now_ms),
             end_at_fetch: log_end,
-            told_high_watermark: known.told_high_watermark,
         };
         self.followers.insert(fetch.broker_id, state);
     }

@@ -143,7 +143,8 @@ impl Leader {
         Some(proposal)
     }
 
-    /// A member stays unless it lags for too long, or asked for something that is committed: then it has lost it.
+    /// A member stays unless it lags for too long, or has lost something that is committed: then a new registration of
+    /// it asks for that.
     fn stays(
         &self,
         id: BrokerId,

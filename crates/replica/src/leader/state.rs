@@ -26,8 +26,7 @@ pub struct Effects {
 pub struct FollowerState {
     /// Of the registration that fetched last. `None`: it never did.
     pub broker_epoch: Option<BrokerEpoch>,
-    /// It has, and vouches for, everything below. `None`: it never fetched. May go back: a follower that asks for what
-    /// it had has lost it.
+    /// It has, and vouches for, everything below. `None`: it never fetched. Goes back only if it registers again.
     pub log_end: Option<Offset>,
     /// Where its log starts.
     pub log_start: Offset,
@@ -37,8 +36,6 @@ pub struct FollowerState {
     pub fetched_ms: Option<i64>,
     /// The leader's log end at that time.
     pub(super) end_at_fetch: Offset,
-    /// The high watermark that it was told.
-    pub(super) told_high_watermark: Offset,
 }
 
 impl FollowerState {
@@ -50,7 +47,6 @@ impl FollowerState {
             caught_up_ms: None,
             fetched_ms: None,
             end_at_fetch: Offset(0),
-            told_high_watermark: Offset(0),
         }
     }
 }

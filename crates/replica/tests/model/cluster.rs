@@ -406,10 +406,11 @@ impl Cluster {
             fetch_offset: asked.fetch_offset,
             last_fetched_epoch: asked.last_fetched_epoch,
             log_start: asked.log_start,
+            high_watermark: asked.high_watermark,
         };
         let log_start = node.log.log_start();
         let (answer, records, effects) = match leader.follower_fetched(&fetch, &node.log, self.now_ms) {
-            Ok(Fetched::Read { high_watermark, effects }) => {
+            Ok(Fetched::Read { high_watermark, effects, .. }) => {
                 let records = node.log.read(asked.fetch_offset, 4);
                 (FetchAnswer::Records { high_watermark, log_start }, records, effects)
             }
