@@ -24,6 +24,7 @@ pub mod producer_ids;
 pub mod query;
 pub mod raft;
 pub mod reassignments;
+pub mod records;
 mod rejection;
 pub mod storage;
 pub mod suspicions;

@@ -59,6 +59,13 @@ pub const STORAGE_METADATA: &str = "/api/v1/storage/metadata";
 /// Brokers: what the broker knows and holds.
 pub const STORAGE_STATUS: &str = "/api/v1/storage/status";
 
+/// Brokers: writing records.
+pub const RECORDS: &str = "/api/v1/topics/{topic}/records";
+/// Brokers: reading the records of one partition.
+pub const PARTITION_RECORDS: &str = "/api/v1/topics/{topic}/partitions/{partition}/records";
+/// Brokers: records as they come.
+pub const STREAM: &str = "/api/v1/topics/{topic}/stream";
+
 /// Is the process alive? `?watch=true` keeps the answer open for as long as it lives.
 pub const LIVEZ: &str = "/livez";
 /// Can the process do its work? `?verbose` says in words what is wrong.
@@ -91,6 +98,11 @@ pub fn heartbeat(id: BrokerId) -> String {
 /// [`RAFT_MEMBER`] of a node.
 pub fn raft_member(id: NodeId) -> String {
     format!("{RAFT_MEMBERS}/{id}")
+}
+
+/// [`PARTITION_RECORDS`] of a partition.
+pub fn partition_records(topic_name: &str, partition: PartitionId) -> String {
+    format!("/api/v1/topics/{}/partitions/{partition}/records", segment(topic_name))
 }
 
 /// One path segment, percent-encoded but for RFC 3986's unreserved characters.

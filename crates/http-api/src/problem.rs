@@ -90,6 +90,8 @@ error_codes! {
     InvalidFeatureLevel = 400, "Invalid feature level", Never;
     /// A change of the quorum that cannot be made.
     InvalidMembership = 400, "Invalid change of membership", Never;
+    /// A record that cannot be written as it is.
+    InvalidRecord = 400, "Invalid record", Never;
     /// The topic belongs to the system.
     InternalTopic = 403, "Internal topic", Never;
     /// No such path.
@@ -128,6 +130,8 @@ error_codes! {
     MembershipChangeInProgress = 409, "Membership change in progress", Later;
     /// The body is larger than allowed.
     PayloadTooLarge = 413, "Request body too large", Never;
+    /// The record is larger than the topic allows.
+    RecordTooLarge = 413, "Record too large", Never;
     /// The body is declared to be something other than JSON.
     UnsupportedMediaType = 415, "Unsupported media type", Never;
     /// The offset lies outside the partition's log.
@@ -148,6 +152,10 @@ error_codes! {
     QuorumUnavailable = 503, "No quorum", Later;
     /// The node's queue of proposals is full; nothing was proposed.
     Overloaded = 503, "Overloaded", Later;
+    /// Fewer replicas are in sync than `min.insync.replicas`: nothing was written.
+    NotEnoughReplicas = 503, "Not enough in-sync replicas", Later;
+    /// The broker that leads the partition does not answer: nothing was written.
+    LeaderUnreachable = 503, "Partition leader does not answer", Later;
     /// The node's database does not answer.
     StorageUnavailable = 503, "Storage unavailable", Later;
     /// The process is about to end.
