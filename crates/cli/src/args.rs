@@ -8,8 +8,9 @@ use runtime::telemetry::LogOptions;
 use crate::{
     commands::{
         bench::BenchCommand, broker::BrokerCommand, broker_node, cluster::ClusterCommand,
-        drill::DrillCommand, log::LogCommand, metadata::MetadataCommand, metadata_node::MetadataNodeCommand,
-        raft::RaftCommand, topic::TopicCommand, up::UpCommand,
+        consume::ConsumeCommand, drill::DrillCommand, log::LogCommand, metadata::MetadataCommand,
+        metadata_node::MetadataNodeCommand, produce::ProduceCommand, raft::RaftCommand, topic::TopicCommand,
+        up::UpCommand,
     },
     connection::ConnectionArgs,
     exit::Failure,
@@ -38,6 +39,10 @@ enum Command {
     /// Topics
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// Write each line of stdin as a record
+    Produce(ProduceCommand),
+    /// Read the records of a topic
+    Consume(ConsumeCommand),
     /// Brokers: run one (`dmq broker --id 101`), or look at those of the cluster
     Broker(BrokerArgs),
     /// Run one metadata node
@@ -99,6 +104,8 @@ impl Command {
             Self::Up(command) => command.run(connection).await,
             Self::Cluster(command) => command.run(connection).await,
             Self::Topic(command) => command.run(connection).await,
+            Self::Produce(command) => command.run(connection).await,
+            Self::Consume(command) => command.run(connection).await,
             Self::Broker(BrokerArgs { command: Some(command), .. }) => command.run(connection).await,
             Self::Raft(command) => command.run(connection).await,
             Self::Metadata(command) => command.run(connection).await,

@@ -5,6 +5,7 @@ mod commands;
 mod connection;
 mod drill;
 mod exit;
+mod kafka;
 mod output;
 
 use std::process::ExitCode;

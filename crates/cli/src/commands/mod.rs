@@ -8,10 +8,12 @@ pub(crate) mod bench;
 pub(crate) mod broker;
 pub(crate) mod broker_node;
 pub(crate) mod cluster;
+pub(crate) mod consume;
 pub(crate) mod drill;
 pub(crate) mod log;
 pub(crate) mod metadata;
 pub(crate) mod metadata_node;
+pub(crate) mod produce;
 pub(crate) mod raft;
 pub(crate) mod replicas;
 pub(crate) mod topic;
@@ -26,6 +28,12 @@ fn name_of<T: Serialize>(value: &T) -> String {
         Ok(serde_json::Value::String(name)) => name,
         _ => "?".to_owned(),
     }
+}
+
+/// The time, in Unix milliseconds.
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// How long ago a time in Unix milliseconds was.
@@ -70,6 +78,16 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
+/// Days from 1970-01-01 to a date (the inverse, of the same source).
+fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +97,14 @@ mod tests {
         assert_eq!(utc(0), "1970-01-01 00:00:00.000");
         assert_eq!(utc(951_827_696_789), "2000-02-29 12:34:56.789");
         assert_eq!(utc(1_795_233_600_000), "2026-11-21 04:00:00.000");
+    }
+
+    #[test]
+    fn dates_and_days_are_inverse() {
+        for days in [0, 59, 60, 365, 11_016, 20_778, 100_000] {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
     }
 
     #[test]

@@ -91,9 +91,10 @@ impl Sent {
         self.batches.sort_by_key(|(place, _)| (place.topic, place.partition));
         let timeout_ms = shared.cluster.options().connection.request_timeout.as_millis();
         let mut produce = ProduceRequest {
+            transactional_id: None,
             acks: shared.options.acks.code(),
             timeout_ms: i32::try_from(timeout_ms).unwrap_or(i32::MAX),
-            ..ProduceRequest::default()
+            topic_data: Vec::new(),
         };
         let mut version_max = i16::MAX;
         let mut last = None;
@@ -181,10 +182,10 @@ pub(super) async fn send(
 /// Asks for an identity until there is one, or none can be had.
 pub(super) async fn identify(cluster: &Cluster) -> Result<Identity, ClusterError> {
     let request = InitProducerIdRequest {
+        transactional_id: None,
         transaction_timeout_ms: i32::MAX,
         producer_id: -1,
         producer_epoch: -1,
-        ..InitProducerIdRequest::default()
     };
     let mut patience = cluster.patience();
     loop {

@@ -1,0 +1,188 @@
+//! How commands reach the brokers over Kafka's protocol, and what its failures mean for the exit code.
+
+use std::{path::Path, time::Duration};
+
+use clap::{Args, ValueEnum};
+use kafka_client::{
+    Acks, Address, Cluster, ClusterError, ClusterOptions, Compression, ConnectionOptions, ConsumeError,
+    ProduceError,
+};
+
+use crate::{
+    connection::{ConnectionArgs, DEFAULT_FILE},
+    exit::{Exit, Failure},
+};
+
+/// Where brokers listen by default.
+const DEFAULT_BROKERS: [u16; 3] = [19092, 29092, 39092];
+
+/// How long to wait for a topic that is not there: it may have been created a moment ago.
+const TOPIC_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Which brokers a command talks to: ours, or any that speak Kafka's protocol.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BootstrapArgs {
+    /// Brokers to begin with; without it those of services.json, or localhost:19092, 29092 and 39092
+    #[arg(long, short, value_name = "HOST:PORT[,...]", env = "DMQ_BOOTSTRAP")]
+    bootstrap: Option<String>,
+}
+
+impl BootstrapArgs {
+    /// The brokers to begin with.
+    ///
+    /// # Errors
+    /// If an address or the services file cannot be used.
+    pub(crate) fn addresses(&self, connection: &ConnectionArgs) -> Result<Vec<Address>, Failure> {
+        if let Some(list) = &self.bootstrap {
+            return Address::list(list).map_err(|error| Failure::usage(format!("--bootstrap: {error}")));
+        }
+        let file = match &connection.services {
+            Some(file) => file.as_path(),
+            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+            None => return Ok(DEFAULT_BROKERS.map(|port| Address::new("localhost", port)).to_vec()),
+        };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+        kafka_addresses(&text).ok_or_else(|| {
+            Failure::usage(format!("{}: names no broker with a kafkaPort; give --bootstrap", file.display()))
+        })
+    }
+
+    /// A client of the cluster.
+    ///
+    /// # Errors
+    /// As [`BootstrapArgs::addresses`].
+    pub(crate) fn cluster(&self, connection: &ConnectionArgs) -> Result<Cluster, Failure> {
+        let timeout = Duration::from_secs(connection.timeout);
+        let options = ClusterOptions {
+            connection: ConnectionOptions {
+                connection_setup_timeout: timeout.min(Duration::from_secs(5)),
+                ..ConnectionOptions::default()
+            },
+            max_block: timeout.min(TOPIC_WAIT_MAX),
+            ..ClusterOptions::default()
+        };
+        Ok(Cluster::new(self.addresses(connection)?, options))
+    }
+}
+
+/// Host and `kafkaPort` of the storage services. Only these are read: see `connection.rs`.
+fn kafka_addresses(text: &str) -> Option<Vec<Address>> {
+    let file: serde_json::Value = serde_json::from_str(text).ok()?;
+    let brokers = file.pointer("/services/storage-services")?.as_array()?;
+    let addresses = brokers.iter().filter_map(|broker| {
+        let port = u16::try_from(broker.get("kafkaPort")?.as_u64()?).ok()?;
+        let host = broker.get("host").and_then(serde_json::Value::as_str).unwrap_or("localhost");
+        Some(Address::new(host, port))
+    });
+    let addresses: Vec<Address> = addresses.collect();
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+/// When a record counts as written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AcksArg {
+    /// When all replicas in sync have it
+    #[default]
+    #[value(alias = "-1")]
+    All,
+    /// When the leader has it
+    #[value(name = "1", alias = "leader")]
+    Leader,
+    /// When it was sent
+    #[value(name = "0", alias = "none")]
+    None,
+}
+
+impl From<AcksArg> for Acks {
+    fn from(acks: AcksArg) -> Self {
+        match acks {
+            AcksArg::All => Self::All,
+            AcksArg::Leader => Self::Leader,
+            AcksArg::None => Self::None,
+        }
+    }
+}
+
+/// How batches are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it all, and would stand twice in the help")]
+pub(crate) enum CompressionArg {
+    #[default]
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+impl From<CompressionArg> for Compression {
+    fn from(compression: CompressionArg) -> Self {
+        match compression {
+            CompressionArg::None => Self::None,
+            CompressionArg::Gzip => Self::Gzip,
+            CompressionArg::Snappy => Self::Snappy,
+            CompressionArg::Lz4 => Self::Lz4,
+            CompressionArg::Zstd => Self::Zstd,
+        }
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        let exit = match &error {
+            ClusterError::NoBroker { .. }
+            | ClusterError::NoLeader { .. }
+            | ClusterError::UnknownBroker(_) => Exit::Unavailable,
+            ClusterError::Call(call) if call.surely_not_received() => Exit::Unavailable,
+            ClusterError::Call(_) => Exit::Unknown,
+            ClusterError::Topic { .. }
+            | ClusterError::UnknownPartition { .. }
+            | ClusterError::Refused { .. } => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<ProduceError> for Failure {
+    fn from(error: ProduceError) -> Self {
+        let exit = match error {
+            ProduceError::Cluster(error) => return error.into(),
+            ProduceError::Unknown { .. } => Exit::Unknown,
+            ProduceError::NotWritten { .. } => Exit::Unavailable,
+            ProduceError::Refused { .. } | ProduceError::TooLarge { .. } => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<ConsumeError> for Failure {
+    fn from(error: ConsumeError) -> Self {
+        match error {
+            ConsumeError::Cluster(error) => error.into(),
+            error => Self::failed(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_file_names_the_brokers() {
+        let text = r#"{"services": {"storage-services": [
+            {"id": 101, "host": "h", "port": 8081, "kafkaPort": 19092}, {"id": 102, "port": 8082}]}}"#;
+        assert_eq!(kafka_addresses(text), Some(vec![Address::new("h", 19092)]));
+        assert_eq!(kafka_addresses(r#"{"services": {"storage-services": []}}"#), None);
+    }
+
+    #[test]
+    fn an_unknown_outcome_has_an_exit_code_of_its_own() {
+        let why = || "x".into();
+        let unknown = ProduceError::Unknown { topic: why(), partition: Default::default(), why: why() };
+        assert_eq!(Failure::from(unknown).exit, Exit::Unknown);
+        let not = ProduceError::NotWritten { topic: why(), partition: Default::default(), why: why() };
+        assert_eq!(Failure::from(not).exit, Exit::Unavailable);
+    }
+}
