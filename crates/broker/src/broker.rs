@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use client::{ControllerDiscovery, HttpClient, HttpOptions, MetadataClient, MetadataClientOptions};
+use client::{ControllerDiscovery, HttpClient, HttpOptions};
 use common::{BrokerId, IncarnationId};
 use http_api::{Livez, ProcessRole};
 use runtime::{
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
+    data_plane::DataPlane,
     follower::{Follower, FollowerTask},
     http::{self, Context},
     identity::{DataDir, DataDirError},
@@ -22,14 +23,11 @@ use crate::{
     link::End,
     metrics::{LinkMetrics, StateCollector},
     options::Options,
-    partition::{Keeper, Partitions},
-    replicas::{ReplicaDirs, ReplicaManager, ReplicaManagerOptions, Replicas},
-    replication::{self, Replication, ReplicationFigures},
     settings::{InvalidSettings, Settings},
 };
 
-/// How long tasks may take to end once the broker has left.
-const DRAIN_GRACE: Duration = Duration::from_secs(5);
+/// How long tasks may take to end once the broker has left: every log is synced and closed in it.
+const DRAIN_GRACE: Duration = Duration::from_secs(30);
 
 /// Why a broker did not start, or stopped by itself.
 #[derive(Debug, Error)]
@@ -127,29 +125,21 @@ impl Broker {
         };
         let incarnation_id = IncarnationId(Uuid::new_v4());
 
-        let http = HttpClient::new(HttpOptions {
-            connect_timeout: settings.request_timeout,
-            cluster_id: Some(settings.cluster_id.clone()),
-            ..HttpOptions::default()
-        });
+        let http = http_client(&settings);
         let image: SharedImage = Arc::new(MetadataImage::new(settings.cluster_id.clone()));
-        let replicas = Replicas::default();
         let link_metrics = LinkMetrics::default();
         let config = settings.link();
         let follower = Follower::new(config, seed(incarnation_id), link_metrics.clone());
 
-        let partitions = Partitions::new(settings.partitions());
-        Keeper::start(tasks, &partitions, &image);
-        let options = settings.replicas(incarnation_id);
-        let nodes = settings.metadata_nodes.clone();
-        let metadata = MetadataClient::new(http.clone(), nodes, MetadataClientOptions::default());
-        start_replicas(options, &data_dir, tasks, metadata.clone(), &image, &replicas, &partitions).await?;
-        let replication = start_replication(&settings, tasks, metadata, &image, &follower, &partitions);
+        let mut data_plane =
+            DataPlane::start(&settings, &data_dir, incarnation_id, tasks, &http, &image, &follower).await?;
+        let (partitions, replicas) = (data_plane.partitions.clone(), data_plane.replicas.clone());
+        let kafka_port = data_plane.kafka_port();
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
         let metrics = Metrics::new(|registry| {
             link_metrics.register(registry);
-            replication.register(registry);
+            data_plane.register_metrics(registry);
             registry.register_collector(Box::new(collector));
         });
         let livez = livez(settings.broker_id, incarnation_id);
@@ -165,13 +155,19 @@ impl Broker {
         };
         let routes = http::router(context, runtime::http::livez(tasks, livez));
         runtime::http::serve(tasks, listener, routes, HttpLimits::default());
+        data_plane.serve(tasks);
 
         let task = FollowerTask {
             follower: follower.clone(),
             discovery: ControllerDiscovery::new(http.clone(), settings.metadata_nodes.clone()),
             http,
             config,
-            registration: settings.registration(port, incarnation_id, data_dir.identity().directory_id),
+            registration: settings.registration(
+                port,
+                kafka_port,
+                incarnation_id,
+                data_dir.identity().directory_id,
+            ),
             image,
             replicas,
             partitions,
@@ -214,50 +210,19 @@ impl Broker {
     }
 }
 
-/// Reads the data directory and starts the task that owns it.
-async fn start_replicas(
-    options: ReplicaManagerOptions,
-    data_dir: &DataDir,
-    tasks: &Tasks,
-    metadata: MetadataClient,
-    image: &SharedImage,
-    replicas: &Replicas,
-    partitions: &Partitions,
-) -> Result<(), StartError> {
-    let path = data_dir.path().to_owned();
-    let dirs = tokio::task::spawn_blocking(move || ReplicaDirs::open(&path))
-        .await
-        .map_err(|error| StartError::Failed(format!("reading the data directory: {error}")))?
-        .map_err(|error| StartError::Failed(format!("data directory: {error}")))?;
-    let manager =
-        ReplicaManager::new(options, dirs, Arc::clone(image), metadata, replicas.clone(), partitions.clone());
-    tasks.spawn(TaskKind::LogFlush, "replicas", move |stop| manager.run(stop));
-    Ok(())
+/// Connections to metadata nodes and other brokers.
+fn http_client(settings: &Settings) -> HttpClient {
+    HttpClient::new(HttpOptions {
+        connect_timeout: settings.request_timeout,
+        cluster_id: Some(settings.cluster_id.clone()),
+        ..HttpOptions::default()
+    })
 }
 
 /// What `/livez` says of this process.
 fn livez(broker_id: BrokerId, incarnation_id: IncarnationId) -> Livez {
     let id = u64::try_from(broker_id.0).unwrap_or_default();
     Livez { alive: true, role: ProcessRole::Broker, id, incarnation_id }
-}
-
-/// Starts to fetch from leaders, and to propose ISRs.
-fn start_replication(
-    settings: &Settings,
-    tasks: &Tasks,
-    metadata: MetadataClient,
-    image: &SharedImage,
-    link: &Follower,
-    partitions: &Partitions,
-) -> ReplicationFigures {
-    let replication = Replication {
-        options: settings.replication(),
-        partitions: partitions.clone(),
-        image: Arc::clone(image),
-        link: link.clone(),
-        metadata,
-    };
-    replication::start(replication, tasks)
 }
 
 /// Starts the link's task. Gives what it ended with; anything but leaving ends the process.

@@ -5,14 +5,17 @@
 //! - [`image`]: the broker's copy of the metadata.
 //! - [`identity`]: whose data directory this is; [`replicas`]: what is in it.
 //! - [`partition`]: the replicas at work; [`producer_ids`]: ids for producers.
+//! - [`kafka`]: the listener for Kafka clients.
 //! - [`http`]: the REST API; [`metrics`]: the figures.
-//! - [`broker`]: start, wiring, controlled shutdown; [`options`] and [`settings`]: what it is started with.
+//! - [`broker`]: start, wiring (`data_plane` for what handles records), controlled shutdown; [`options`] and [`settings`]: what it is started with.
 
 pub mod broker;
+mod data_plane;
 pub mod follower;
 pub mod http;
 pub mod identity;
 pub mod image;
+pub mod kafka;
 pub mod link;
 pub mod metrics;
 pub mod options;

@@ -8,8 +8,8 @@ use runtime::services::{self, LoadError};
 use thiserror::Error;
 
 use crate::{
-    link::LinkConfig, options::Options, partition::PartitionSettings, replicas::ReplicaManagerOptions,
-    replication::ReplicationOptions,
+    kafka::KafkaSettings, link::LinkConfig, options::Options, partition::PartitionSettings,
+    replicas::ReplicaManagerOptions, replication::ReplicationOptions,
 };
 
 /// Everything that one broker is started with.
@@ -27,7 +27,7 @@ pub struct Settings {
     pub advertised_host: String,
     /// What others reach it by; 0: the port it listens on.
     pub advertised_port: u16,
-    /// Port of the Kafka listener.
+    /// Port of the Kafka listener; 0: any free one. `None`: it has none.
     pub kafka_port: Option<u16>,
     /// Failure domain.
     pub rack: Option<String>,
@@ -150,10 +150,22 @@ impl Settings {
         ReplicationOptions::new(self.broker_id, self.session_timeout)
     }
 
-    /// What the broker says of itself. `port` is what others reach it by.
+    /// How Kafka clients are answered.
+    pub fn kafka(&self) -> KafkaSettings {
+        KafkaSettings {
+            broker_id: self.broker_id,
+            cluster_id: self.cluster_id.clone(),
+            auto_create_topics: true,
+            num_partitions: 1,
+            default_replication_factor: 3,
+        }
+    }
+
+    /// What the broker says of itself. The ports are what others reach it by.
     pub fn registration(
         &self,
         port: u16,
+        kafka_port: Option<u16>,
         incarnation_id: IncarnationId,
         directory_id: DirectoryId,
     ) -> RegisterBrokerRequest {
@@ -161,7 +173,7 @@ impl Settings {
             broker_id: self.broker_id,
             host: self.advertised_host.clone(),
             port,
-            kafka_port: self.kafka_port,
+            kafka_port,
             rack: self.rack.clone(),
             incarnation_id,
             directory_id: Some(directory_id),

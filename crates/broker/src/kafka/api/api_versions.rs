@@ -1,0 +1,69 @@
+//! ApiVersions (18): what this broker serves. The first request of every connection.
+//!
+//! The answer has header version 0 in all versions, and an unknown version is answered in version 0 with
+//! UNSUPPORTED_VERSION and the whole list (KIP-511): a newer client then asks again in a version that both know.
+
+use std::sync::Arc;
+
+use kafka_wire::{
+    ErrorCode,
+    messages::{ApiVersionsRequest, ApiVersionsResponse, api_versions::ApiVersion},
+    registry,
+};
+
+use super::Call;
+
+/// Since this version a client says what software it is.
+const SOFTWARE_SINCE: i16 = 3;
+
+pub(super) async fn handle(call: Arc<Call>, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    let named = [&request.client_software_name, &request.client_software_version];
+    if call.version() >= SOFTWARE_SINCE && !named.into_iter().all(|name| is_software_name(name)) {
+        return ApiVersionsResponse {
+            error_code: ErrorCode::INVALID_REQUEST,
+            ..ApiVersionsResponse::default()
+        };
+    }
+    let epoch = call.server.image.read(|state| i64::from(state.feature_level()));
+    tracing::debug!(
+        event = "kafka.client", peer = %call.client.peer, client_id = call.header.client_id,
+        software = request.client_software_name, version = request.client_software_version, "a client",
+    );
+    ApiVersionsResponse { finalized_features_epoch: epoch, ..served() }
+}
+
+/// For a version that is not served.
+pub(super) fn unsupported() -> ApiVersionsResponse {
+    ApiVersionsResponse { error_code: ErrorCode::UNSUPPORTED_VERSION, ..served() }
+}
+
+fn served() -> ApiVersionsResponse {
+    let row = |served: &registry::Served| ApiVersion {
+        api_key: served.key as i16,
+        min_version: *served.advertised.start(),
+        max_version: *served.advertised.end(),
+    };
+    ApiVersionsResponse {
+        api_keys: registry::all().iter().map(row).collect(),
+        ..ApiVersionsResponse::default()
+    }
+}
+
+/// Kafka's rule: letters and digits, with `-` and `.` inside.
+fn is_software_name(name: &str) -> bool {
+    let (Some(first), Some(last)) = (name.chars().next(), name.chars().next_back()) else { return false };
+    first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_are_checked_as_in_kafka() {
+        assert!(["librdkafka", "apache-kafka-java", "4.0.0", "a"].into_iter().all(is_software_name));
+        assert!(["", "-a", "a-", "a b", "ä", "v1.0."].into_iter().all(|name| !is_software_name(name)));
+    }
+}

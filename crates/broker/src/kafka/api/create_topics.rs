@@ -1,0 +1,232 @@
+//! CreateTopics (19), versions 2 to 7: asks the controllers for topics, and answers when this broker knows them.
+//!
+//! `validate_only` makes all checks that need no controller: name, settings, whether the topic is there, whether there
+//! are enough brokers. Numbers of -1 are the broker's defaults.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use client::api;
+use common::{BrokerId, BrokerStatus, TopicName, topic_config};
+use http_api::{CreateTopicRequest, TopicInfo};
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        CreateTopicsRequest, CreateTopicsResponse,
+        create_topics::{CreatableTopic, CreatableTopicConfigs, CreatableTopicResult},
+    },
+};
+use tokio::time::timeout_at;
+
+use super::{Call, configs::Source};
+use crate::kafka::{Server, errors};
+
+/// A topic that somebody wants.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wish {
+    pub(super) name: String,
+    /// `None`: the broker's default.
+    pub(super) partitions: Option<i32>,
+    /// `None`: the broker's default.
+    pub(super) replication_factor: Option<i16>,
+    /// Replicas of each partition, instead of the two above.
+    pub(super) assignments: Option<Vec<Vec<BrokerId>>>,
+    pub(super) configs: BTreeMap<String, String>,
+}
+
+/// Why there is no such topic now.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+pub(super) async fn handle(call: Arc<Call>, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    let deadline = call.arrived + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<&str> =
+        request.topics.iter().map(|topic| topic.name.as_str()).filter(|name| !seen.insert(*name)).collect();
+    let mut response = CreateTopicsResponse::default();
+    for topic in &request.topics {
+        let made = async {
+            if twice.contains(topic.name.as_str()) {
+                let message = "the request names this topic more than once";
+                return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+            }
+            let wish = wish(topic)?;
+            if request.validate_only {
+                return validate(&call.server, &wish).map(|(partitions, replicas)| Made {
+                    info: None,
+                    partitions,
+                    replicas,
+                    wish,
+                });
+            }
+            let late =
+                Refusal::new(ErrorCode::REQUEST_TIMED_OUT, "the topic is not known everywhere in time");
+            let info = timeout_at(deadline, create(&call.server, &wish)).await.map_err(|_| late)??;
+            let partitions = i32::try_from(info.num_partitions).unwrap_or(i32::MAX);
+            Ok(Made { partitions, replicas: info.replication_factor, info: Some(info), wish })
+        };
+        response.topics.push(match made.await {
+            Ok(made) => made.result(),
+            Err(refusal) => refused(&topic.name, refusal),
+        });
+    }
+    response
+}
+
+/// A topic that was made, or could be.
+struct Made {
+    info: Option<TopicInfo>,
+    partitions: i32,
+    replicas: i16,
+    wish: Wish,
+}
+
+impl Made {
+    fn result(self) -> CreatableTopicResult {
+        let configs = topic_config::SETTINGS.iter().map(|setting| {
+            let own = self.wish.configs.get(setting.name);
+            CreatableTopicConfigs {
+                name: setting.name.to_owned(),
+                value: Some(own.map_or(setting.default, String::as_str).to_owned()),
+                read_only: false,
+                config_source: if own.is_some() { Source::Topic } else { Source::Default }.code(),
+                is_sensitive: false,
+            }
+        });
+        CreatableTopicResult {
+            topic_id: self.info.map(|info| info.topic_id.0).unwrap_or_default(),
+            num_partitions: self.partitions,
+            replication_factor: self.replicas,
+            configs: Some(configs.collect()),
+            name: self.wish.name,
+            ..CreatableTopicResult::default()
+        }
+    }
+}
+
+fn refused(name: &str, refusal: Refusal) -> CreatableTopicResult {
+    CreatableTopicResult {
+        name: name.to_owned(),
+        error_code: refusal.code,
+        error_message: Some(refusal.message),
+        num_partitions: -1,
+        replication_factor: -1,
+        configs: None,
+        ..CreatableTopicResult::default()
+    }
+}
+
+/// What the request says, as far as it makes sense.
+fn wish(topic: &CreatableTopic) -> Result<Wish, Refusal> {
+    let number = |value: i32| (value != -1).then_some(value);
+    let mut configs = BTreeMap::new();
+    for config in &topic.configs {
+        let Some(value) = &config.value else {
+            let message = format!("`{}` has no value", config.name);
+            return Err(Refusal::new(ErrorCode::INVALID_CONFIG, message));
+        };
+        configs.insert(config.name.clone(), value.clone());
+    }
+    let mut wish = Wish {
+        name: topic.name.clone(),
+        partitions: number(topic.num_partitions),
+        replication_factor: (topic.replication_factor != -1).then_some(topic.replication_factor),
+        assignments: None,
+        configs,
+    };
+    if !topic.assignments.is_empty() {
+        if wish.partitions.is_some() || wish.replication_factor.is_some() {
+            let message = "with assignments, partitions and replication factor must both be -1";
+            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+        }
+        let mut by_index: BTreeMap<i32, Vec<BrokerId>> = BTreeMap::new();
+        for assigned in &topic.assignments {
+            by_index.insert(
+                assigned.partition_index,
+                assigned.broker_ids.iter().map(|id| BrokerId(*id)).collect(),
+            );
+        }
+        if by_index.len() != topic.assignments.len() || !by_index.keys().copied().eq(0..) {
+            let message = "assignments must name each partition from 0 on once";
+            return Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+        }
+        wish.assignments = Some(by_index.into_values().collect());
+    }
+    Ok(wish)
+}
+
+/// The checks of a topic that is not to be made. Gives partitions and replicas.
+fn validate(server: &Server, wish: &Wish) -> Result<(i32, i16), Refusal> {
+    let name = TopicName::new(&wish.name)
+        .map_err(|error| Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+    topic_config::validate(&wish.configs)
+        .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string()))?;
+    let (exists, brokers) = server.image.read(|state| {
+        let online = state.brokers().filter(|broker| broker.status == BrokerStatus::Online).count();
+        (state.topic(name.as_str()).is_some(), online)
+    });
+    if exists {
+        return Err(Refusal::new(ErrorCode::TOPIC_ALREADY_EXISTS, format!("topic `{name}` exists")));
+    }
+    if let Some(assignments) = &wish.assignments {
+        let replicas = assignments.first().map_or(0, Vec::len);
+        return Ok((count(assignments.len()), i16::try_from(replicas).unwrap_or(i16::MAX)));
+    }
+    let (partitions, replicas) = numbers(server, wish);
+    if partitions < 1 {
+        let message = format!("{partitions} partitions; at least 1 is needed");
+        return Err(Refusal::new(ErrorCode::INVALID_PARTITIONS, message));
+    }
+    if replicas < 1 || usize::try_from(replicas).unwrap_or(usize::MAX) > brokers {
+        let message = format!("{replicas} replicas; there are {brokers} brokers");
+        return Err(Refusal::new(ErrorCode::INVALID_REPLICATION_FACTOR, message));
+    }
+    Ok((partitions, replicas))
+}
+
+fn count(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+/// How many partitions and replicas are wanted, with the broker's defaults.
+fn numbers(server: &Server, wish: &Wish) -> (i32, i16) {
+    let default_replicas = || {
+        let is_online = |broker: &&common::Broker| broker.status == BrokerStatus::Online;
+        let brokers = server.image.read(|state| state.brokers().filter(is_online).count());
+        let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
+        server.settings.default_replication_factor.min(brokers)
+    };
+    (
+        wish.partitions.unwrap_or(server.settings.num_partitions),
+        wish.replication_factor.unwrap_or_else(default_replicas),
+    )
+}
+
+/// Makes a topic, and waits until this broker knows it.
+pub(super) async fn create(server: &Server, wish: &Wish) -> Result<TopicInfo, Refusal> {
+    let (partitions, replicas) = numbers(server, wish);
+    let by_numbers = wish.assignments.is_none();
+    let request = CreateTopicRequest {
+        topic_name: wish.name.clone(),
+        num_partitions: by_numbers.then_some(partitions.into()),
+        replication_factor: by_numbers.then_some(replicas.into()),
+        configs: wish.configs.clone(),
+        assignments: wish.assignments.clone(),
+    };
+    let made = server.metadata.call(&api::create_topic(&request)).await;
+    let info = made.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
+    server.image.wait_for(|state| state.topic_by_id(info.topic_id).map(drop)).await;
+    Ok(info)
+}

@@ -1,0 +1,108 @@
+//! ListOffsets (2), versions 1 to 11: offsets by what is wanted of them.
+//!
+//! | timestamp | gives |
+//! |---|---|
+//! | -1 | the next offset that the consumer would see |
+//! | -2, -4 | the first offset; all segments are local |
+//! | -3 | the record with the largest timestamp (KIP-734) |
+//! | -5, -6 | nothing: there is no tiered storage |
+//! | >= 0 | the first record of that time or later |
+
+use std::sync::Arc;
+
+use common::LeaderEpoch;
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        ListOffsetsRequest, ListOffsetsResponse,
+        list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
+    },
+};
+use replica::Isolation;
+
+use super::{Call, topics::TopicRef};
+use crate::{
+    kafka::errors,
+    partition::{FoundOffset, OffsetAnswer, OffsetSpec, PartitionError},
+};
+
+/// Before this version a leader that does not know the latest offset says LEADER_NOT_AVAILABLE.
+const OFFSET_NOT_AVAILABLE_SINCE: i16 = 5;
+
+/// Since this version the answer names the leader epoch.
+const LEADER_EPOCH_SINCE: i16 = 4;
+
+pub(super) async fn handle(call: Arc<Call>, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let isolation = isolation(request.isolation_level);
+    let mut response = ListOffsetsResponse::default();
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            let answer = match find(&call, &topic.name, wanted, isolation).await {
+                Ok(mut found) => {
+                    if let Some(found) = found.as_mut().filter(|_| call.version() < LEADER_EPOCH_SINCE) {
+                        found.leader_epoch = None;
+                    }
+                    answered(wanted.partition_index, found)
+                }
+                Err(error_code) => {
+                    ListOffsetsPartitionResponse { error_code, ..answered(wanted.partition_index, None) }
+                }
+            };
+            partitions.push(answer);
+        }
+        response.topics.push(ListOffsetsTopicResponse { name: topic.name, partitions });
+    }
+    response
+}
+
+async fn find(
+    call: &Call,
+    topic: &str,
+    wanted: &ListOffsetsPartition,
+    isolation: Isolation,
+) -> Result<Option<FoundOffset>, ErrorCode> {
+    let partition = call.server.partition(TopicRef::Name(topic), wanted.partition_index)?;
+    let spec = match wanted.timestamp {
+        -1 => OffsetSpec::Latest,
+        -2 | -4 => OffsetSpec::Earliest,
+        -3 => OffsetSpec::MaxTimestamp,
+        -5 | -6 => return Ok(None),
+        timestamp if timestamp >= 0 => OffsetSpec::Since(timestamp),
+        _ => return Err(ErrorCode::UNSUPPORTED_VERSION),
+    };
+    let code = |error: PartitionError| match error {
+        PartitionError::OffsetNotAvailable if call.version() < OFFSET_NOT_AVAILABLE_SINCE => {
+            ErrorCode::LEADER_NOT_AVAILABLE
+        }
+        error => errors::of_partition(&error),
+    };
+    match partition.offset(spec, isolation, known_epoch(wanted.current_leader_epoch)).map_err(code)? {
+        known @ OffsetAnswer::Known(..) => known.find().map_err(code),
+        search => match tokio::task::spawn_blocking(move || search.find()).await {
+            Ok(found) => found.map_err(code),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+        },
+    }
+}
+
+fn answered(partition_index: i32, found: Option<FoundOffset>) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse {
+        partition_index,
+        timestamp: found.map_or(-1, |found| found.timestamp_ms),
+        offset: found.map_or(-1, |found| found.offset.0),
+        leader_epoch: found.and_then(|found| found.leader_epoch).map_or(-1, |epoch| epoch.0),
+        ..ListOffsetsPartitionResponse::default()
+    }
+}
+
+/// What a consumer wants of transactions.
+pub(super) fn isolation(level: i8) -> Isolation {
+    if level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
+}
+
+/// The leader epoch that a client knows; -1: none.
+pub(super) fn known_epoch(epoch: i32) -> Option<LeaderEpoch> {
+    (epoch >= 0).then_some(LeaderEpoch(epoch))
+}

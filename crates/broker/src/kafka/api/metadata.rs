@@ -1,0 +1,142 @@
+//! Metadata (3), versions 0 to 13: brokers, topics, leaders.
+//!
+//! - Of a topic that does not exist and may be made by asking for it (`auto.create.topics.enable`), the answer is the
+//!   finished topic, or UNKNOWN_TOPIC_OR_PARTITION if that took too long: clients ask again.
+//! - Every broker calls itself the controller: it passes on what it is asked to change.
+//! - A broker without a Kafka listener, or one that is OFFLINE, is not named; a leader that is not named is none.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use common::{BrokerStatus, Partition, Topic, TopicName};
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        MetadataRequest, MetadataResponse,
+        metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+    },
+};
+use metadata_core::State;
+use uuid::Uuid;
+
+use super::{
+    Call,
+    create_topics::{self, Wish},
+    topics::{Node, TopicRef},
+};
+
+/// What stands for "not asked for" in a set of operations.
+const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+
+/// How long a client may have to wait for a topic that is made for it.
+const AUTO_CREATE_WAIT: Duration = Duration::from_secs(5);
+
+/// Since this version a leader that is not there is a leader of -1 with an error; before, whole partitions were left
+/// out by some brokers. We never leave any out.
+const ALLOW_AUTO_CREATE_SINCE: i16 = 4;
+
+pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> MetadataResponse {
+    let wanted = match request.topics {
+        None => None,
+        // Before version 1 an empty list is all topics.
+        Some(topics) if topics.is_empty() && call.version() == 0 => None,
+        Some(topics) => Some(topics),
+    };
+    let may_create = call.version() < ALLOW_AUTO_CREATE_SINCE || request.allow_auto_topic_creation;
+    if let Some(wanted) = &wanted
+        && may_create
+        && call.server.settings.auto_create_topics
+    {
+        let names = wanted.iter().filter(|topic| topic.topic_id.is_nil());
+        create_missing(&call, names.filter_map(|topic| topic.name.as_deref()).collect()).await;
+    }
+    let server = &call.server;
+    server.image.read(|state| {
+        let topics = match &wanted {
+            None => state.topics().map(|topic| described(state, topic)).collect(),
+            Some(wanted) => wanted
+                .iter()
+                .map(|topic| {
+                    let name = topic.name.as_deref().unwrap_or_default();
+                    let asked = TopicRef::new(!topic.topic_id.is_nil(), name, topic.topic_id);
+                    match asked.find(state) {
+                        Some(found) => described(state, &found),
+                        None => unknown(asked, name, topic.topic_id),
+                    }
+                })
+                .collect(),
+        };
+        MetadataResponse {
+            brokers: state
+                .brokers()
+                .filter_map(|broker| Node::of(state, broker.broker_id))
+                .map(broker)
+                .collect(),
+            cluster_id: Some(server.settings.cluster_id.0.clone()),
+            controller_id: server.settings.broker_id.0,
+            topics,
+            cluster_authorized_operations: OPERATIONS_NOT_ASKED,
+            ..MetadataResponse::default()
+        }
+    })
+}
+
+/// Makes the topics that are not there, and waits until they are known here.
+async fn create_missing(call: &Call, names: BTreeSet<&str>) {
+    let server = &call.server;
+    let is_missing = |name: &TopicName| server.image.read(|state| state.topic(name.as_str()).is_none());
+    let missing = names.into_iter().filter_map(|name| TopicName::new(name).ok()).filter(is_missing);
+    let made = missing.filter(|name| !name.is_internal()).map(|name| async move {
+        let wish = Wish { name: name.as_str().to_owned(), ..Wish::default() };
+        match create_topics::create(server, &wish).await {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(event = "kafka.auto_create", topic = %name, code = %error.code, "not made");
+            }
+        }
+    });
+    let all = futures_util::future::join_all(made);
+    // Whatever is not there by then is not there.
+    let _ = tokio::time::timeout(AUTO_CREATE_WAIT, all).await;
+}
+
+fn broker(node: Node) -> MetadataResponseBroker {
+    MetadataResponseBroker { node_id: node.id, host: node.host, port: node.port, rack: node.rack }
+}
+
+fn described(state: &State, topic: &Topic) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: ErrorCode::NONE,
+        name: Some(topic.topic_name.as_str().to_owned()),
+        topic_id: topic.topic_id.0,
+        is_internal: topic.topic_name.is_internal(),
+        partitions: topic.partitions.iter().map(|partition| placed(state, partition)).collect(),
+        topic_authorized_operations: OPERATIONS_NOT_ASKED,
+    }
+}
+
+fn placed(state: &State, partition: &Partition) -> MetadataResponsePartition {
+    let leader = partition.leader.filter(|leader| Node::of(state, *leader).is_some());
+    let is_offline = |id: &&common::BrokerId| {
+        state.broker(**id).is_none_or(|broker| broker.status == BrokerStatus::Offline)
+    };
+    MetadataResponsePartition {
+        error_code: if leader.is_some() { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+        partition_index: partition.id.0,
+        leader_id: leader.map_or(-1, |leader| leader.0),
+        leader_epoch: partition.leader_epoch.0,
+        replica_nodes: partition.replicas.iter().map(|id| id.0).collect(),
+        isr_nodes: partition.isr.iter().map(|id| id.0).collect(),
+        offline_replicas: partition.replicas.iter().filter(is_offline).map(|id| id.0).collect(),
+    }
+}
+
+fn unknown(asked: TopicRef<'_>, name: &str, topic_id: Uuid) -> MetadataResponseTopic {
+    let is_bad = matches!(asked, TopicRef::Name(name) if TopicName::new(name).is_err());
+    MetadataResponseTopic {
+        error_code: if is_bad { ErrorCode::INVALID_TOPIC_EXCEPTION } else { asked.unknown() },
+        name: Some(name.to_owned()),
+        topic_id,
+        topic_authorized_operations: OPERATIONS_NOT_ASKED,
+        ..MetadataResponseTopic::default()
+    }
+}

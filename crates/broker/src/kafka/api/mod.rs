@@ -1,0 +1,135 @@
+//! The APIs, one file each, and how a request gets to its own.
+//!
+//! A handler gets its request decoded, and gives the response. It is carried out when its turn on the connection
+//! comes; only [`produce`] does its work at once. What a version does not have is left at its default by the codec, so
+//! handlers look at versions only where the meaning differs.
+
+mod api_versions;
+mod configs;
+mod create_topics;
+mod delete_topics;
+mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod topics;
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use kafka_wire::{
+    ApiKey, RequestHeader, encode_response,
+    frame::{Frame, Piece},
+    header::Incoming,
+};
+use runtime::Stop;
+use tokio::time::Instant;
+
+use super::{
+    Server,
+    limits::Held,
+    reader::Request,
+    writer::{Answer, Outcome, Pending},
+};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) peer: SocketAddr,
+    /// Tells long polls that it is time to end.
+    pub(super) stop: Stop,
+}
+
+/// A request on its way, apart from its body.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) server: Arc<Server>,
+    pub(super) client: Client,
+    pub(super) header: RequestHeader,
+    /// The memory of the request; let go once it is answered, or before by those who need it no longer.
+    pub(super) held: Held,
+    pub(super) arrived: Instant,
+}
+
+/// Begins with a request. What comes of it is waited for in its turn; an error closes the connection.
+pub(super) fn start(server: &Arc<Server>, client: &Client, request: Request) -> Result<Pending, String> {
+    let incoming = Incoming::read(&request.bytes).map_err(|error| error.to_string())?;
+    let (header, body) = match incoming {
+        Incoming::Request { header, body } => (header, body),
+        Incoming::UnsupportedApiVersions { correlation_id } => {
+            let response = api_versions::unsupported();
+            let frame = encode_response(correlation_id, 0, &response).map_err(|error| error.to_string())?;
+            return Ok(std::future::ready(Outcome::Answer(answer(&frame, Vec::new()))).boxed());
+        }
+    };
+    let key = header.key;
+    let (server, client) = (Arc::clone(server), client.clone());
+    let call = Call { server, client, header, held: request.held, arrived: Instant::now() };
+    match key {
+        ApiKey::Produce => produce::start(call, &body),
+        ApiKey::Fetch => fetch::start(call, &body),
+        ApiKey::ListOffsets => later(call, &body, list_offsets::handle),
+        ApiKey::Metadata => later(call, &body, metadata::handle),
+        ApiKey::FindCoordinator => later(call, &body, find_coordinator::handle),
+        ApiKey::ApiVersions => later(call, &body, api_versions::handle),
+        ApiKey::CreateTopics => later(call, &body, create_topics::handle),
+        ApiKey::DeleteTopics => later(call, &body, delete_topics::handle),
+        ApiKey::InitProducerId => later(call, &body, init_producer_id::handle),
+        _ => Err(format!("{} is not served", key.name())),
+    }
+}
+
+/// A request that is carried out when its turn comes.
+fn later<R, F>(
+    call: Call,
+    body: &Bytes,
+    handle: impl FnOnce(Arc<Call>, R) -> F + Send + 'static,
+) -> Result<Pending, String>
+where
+    R: kafka_wire::Request + Send + 'static,
+    R::Response: Send,
+    F: Future<Output = R::Response> + Send,
+{
+    let request = R::from_body(body, call.header.version).map_err(|error| error.to_string())?;
+    let call = Arc::new(call);
+    let outcome = async move {
+        let response = handle(Arc::clone(&call), request).await;
+        call.answer(&response, Vec::new(), Held::default())
+    };
+    Ok(outcome.boxed())
+}
+
+impl Call {
+    /// The outcome of a request that was answered so. `records` stand in the places of the response's deferred records.
+    fn answer<R: kafka_wire::Response>(&self, response: &R, records: Vec<Vec<Bytes>>, held: Held) -> Outcome {
+        self.server.metrics.request(self.header.key.name(), self.arrived.elapsed());
+        match encode_response(self.header.correlation_id, self.header.version, response) {
+            Ok(frame) => Outcome::Answer(Answer { _held: held, ..answer(&frame, records) }),
+            Err(error) => {
+                tracing::error!(event = "kafka.unencodable", "an answer that cannot be sent: {error}");
+                Outcome::Close(error.to_string())
+            }
+        }
+    }
+
+    /// The version of the request.
+    fn version(&self) -> i16 {
+        self.header.version
+    }
+}
+
+/// The pieces of a frame, with records in the places that were left for them.
+fn answer(frame: &Frame, records: Vec<Vec<Bytes>>) -> Answer {
+    let mut records = records.into_iter();
+    let mut pieces = Vec::new();
+    for piece in frame.pieces() {
+        match piece {
+            Piece::Bytes(bytes) => pieces.push(bytes),
+            Piece::Deferred(_) => pieces.extend(records.next().unwrap_or_default()),
+        }
+    }
+    Answer { pieces, _held: Held::default() }
+}

@@ -1,0 +1,109 @@
+//! What went wrong, as Kafka's error codes. One `match` per kind of error, and no code for "anything else": clients
+//! decide by the code whether to try again, to look for another leader, or to give up (T10 of the failure catalogue).
+
+use client::CallError;
+use commit_log::{
+    ProducerError, Refused,
+    batch::{BatchError, InvalidBatch},
+};
+use http_api::ErrorCode as Code;
+use kafka_wire::ErrorCode;
+
+use crate::{partition::PartitionError, producer_ids::NoProducerId};
+
+/// The code of what a partition does not do.
+pub(super) fn of_partition(error: &PartitionError) -> ErrorCode {
+    match error {
+        PartitionError::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        PartitionError::NotLeader => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        PartitionError::FencedLeaderEpoch { .. } => ErrorCode::FENCED_LEADER_EPOCH,
+        PartitionError::UnknownLeaderEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
+        PartitionError::StaleBrokerEpoch => ErrorCode::STALE_BROKER_EPOCH,
+        PartitionError::OffsetOutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+        PartitionError::OffsetNotAvailable => ErrorCode::OFFSET_NOT_AVAILABLE,
+        PartitionError::NotEnoughReplicas { .. } => ErrorCode::NOT_ENOUGH_REPLICAS,
+        PartitionError::NotEnoughReplicasAfterAppend => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        PartitionError::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
+        PartitionError::Refused(refused) => of_refused(refused),
+        PartitionError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+fn of_refused(refused: &Refused) -> ErrorCode {
+    match refused {
+        Refused::Invalid(invalid) => match invalid {
+            InvalidBatch::Corrupt(BatchError::Magic(_)) => ErrorCode::UNSUPPORTED_FOR_MESSAGE_FORMAT,
+            InvalidBatch::Corrupt(BatchError::Codec(_)) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            InvalidBatch::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
+            InvalidBatch::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+            InvalidBatch::Form(_) | InvalidBatch::NullKeys(_) => ErrorCode::INVALID_RECORD,
+            InvalidBatch::Timestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+        },
+        Refused::Producer(producer) => match producer {
+            ProducerError::Fenced { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+            ProducerError::OutOfOrder { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            ProducerError::OutsideTransaction { .. } => ErrorCode::INVALID_TXN_STATE,
+            ProducerError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+        },
+        Refused::OldEpoch { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}
+
+/// The code of a call of the controllers that gave no result. `REQUEST_TIMED_OUT` where nobody could be asked, or nobody
+/// knows what came of it: clients try again.
+pub(super) fn of_call(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::NoAnswer(_) | CallError::NoLeader(_) | CallError::NotController { .. } => {
+            ErrorCode::REQUEST_TIMED_OUT
+        }
+        CallError::OutcomeUnknown { .. } => ErrorCode::REQUEST_TIMED_OUT,
+        CallError::Problem(problem) => of_problem(problem.code),
+        CallError::Unreadable { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+    }
+}
+
+fn of_problem(code: Code) -> ErrorCode {
+    match code {
+        Code::InvalidTopicName => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        Code::InvalidPartitions => ErrorCode::INVALID_PARTITIONS,
+        Code::InvalidReplicationFactor => ErrorCode::INVALID_REPLICATION_FACTOR,
+        Code::InvalidAssignment => ErrorCode::INVALID_REPLICA_ASSIGNMENT,
+        Code::InvalidConfig => ErrorCode::INVALID_CONFIG,
+        Code::InternalTopic => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        Code::UnknownTopic | Code::UnknownPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Code::LeaderNotAvailable => ErrorCode::LEADER_NOT_AVAILABLE,
+        Code::TopicAlreadyExists => ErrorCode::TOPIC_ALREADY_EXISTS,
+        Code::StaleBrokerEpoch => ErrorCode::STALE_BROKER_EPOCH,
+        Code::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
+        Code::InvalidUpdateVersion => ErrorCode::INVALID_UPDATE_VERSION,
+        Code::IneligibleReplica => ErrorCode::INELIGIBLE_REPLICA,
+        Code::OffsetOutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
+        Code::LimitExceeded => ErrorCode::POLICY_VIOLATION,
+        Code::InvalidFeatureLevel => ErrorCode::FEATURE_UPDATE_FAILED,
+        Code::InvalidRequest
+        | Code::InvalidParameter
+        | Code::InvalidIsr
+        | Code::InvalidMembership
+        | Code::InvalidRegistration => ErrorCode::INVALID_REQUEST,
+        Code::NotController
+        | Code::NotReady
+        | Code::QuorumUnavailable
+        | Code::Overloaded
+        | Code::StorageUnavailable
+        | Code::ShuttingDown
+        | Code::CommitUnknown
+        | Code::MembershipChangeInProgress => ErrorCode::REQUEST_TIMED_OUT,
+        _ => ErrorCode::UNKNOWN_SERVER_ERROR,
+    }
+}
+
+/// The code of a producer id that is not there.
+pub(super) fn of_producer_id(error: &NoProducerId) -> ErrorCode {
+    match error {
+        NoProducerId::NotRegistered => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        NoProducerId::Refused(CallError::Problem(problem)) if problem.code == Code::LimitExceeded => {
+            ErrorCode::UNKNOWN_SERVER_ERROR
+        }
+        NoProducerId::Refused(_) => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    }
+}
