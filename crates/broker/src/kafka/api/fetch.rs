@@ -272,6 +272,7 @@ impl Fetch {
                 fetch_offset: Offset(wanted.fetch_offset),
                 last_fetched_epoch,
                 log_start: Offset(wanted.log_start_offset),
+                high_watermark: Offset(wanted.high_watermark),
             }),
         }
     }
