@@ -69,7 +69,7 @@ async fn bad_pushes_are_refused_by_field_and_change_nothing() {
         (with("controllerUrl", json!("http://a b")), "controllerUrl"),
         (lacking, "version"),
         (json!([]), "expected struct"),
-        (json!(null), "expected struct"),
+        (json!(null), "a JSON object is wanted"),
     ] {
         let reply = push(&broker, &body).await;
         let problem = problem(&reply);

@@ -10,10 +10,8 @@
 //! Routes and their OpenAPI description are one table, made from the handlers: see [`router`]. Whatever comes in, the
 //! answer is a 2xx or a problem with a 4xx; 503 is for `/readyz` alone.
 
-mod body;
 mod health;
 mod push;
-mod refusal;
 mod router;
 mod status;
 

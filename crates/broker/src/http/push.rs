@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use http_api::{ErrorCode, MetadataPush, Problem, PushAck};
+use runtime::http::{JsonBody, Refusal};
 
-use super::{body::Body, refusal::Refusal, router::Context};
+use super::router::Context;
 
 /// Push of the controller
 ///
@@ -25,7 +26,7 @@ use super::{body::Body, refusal::Refusal, router::Context};
 )]
 pub(super) async fn push(
     State(context): State<Arc<Context>>,
-    Body(push): Body<MetadataPush>,
+    JsonBody(push): JsonBody<MetadataPush>,
 ) -> Result<Json<PushAck>, Refusal> {
     let is_url = push.controller_url.strip_prefix("http://").is_some_and(|rest| {
         !rest.is_empty() && rest.len() <= 512 && rest.bytes().all(|byte| byte.is_ascii_graphic())

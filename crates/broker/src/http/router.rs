@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
-    extract::{DefaultBodyLimit, Request, State},
+    Extension, Json, Router,
+    extract::{Request, State},
     http::{Method, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -12,12 +12,18 @@ use axum::{
 };
 use common::{BrokerId, ClusterId, IncarnationId};
 use http_api::{ErrorCode, Problem, headers, paths};
-use runtime::metrics::Metrics;
+use runtime::{
+    http::{JsonBytesMax, Refusal},
+    metrics::Metrics,
+};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{body::BODY_BYTES_MAX, health, push, refusal::Refusal, status};
+use super::{health, push, status};
 use crate::{follower::Follower, image::SharedImage, replicas::Replicas};
+
+/// The largest JSON body, in bytes. A push has a few hundred.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What the handlers look at.
 #[derive(Debug)]
@@ -65,7 +71,7 @@ pub fn router(context: Context, livez: Router) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context, check_cluster))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(Extension(JsonBytesMax(BODY_BYTES_MAX)))
 }
 
 async fn no_such_path(uri: Uri) -> Refusal {

@@ -9,10 +9,10 @@ use http_api::{
     query::{ReadQuery, WriteQuery},
 };
 use metadata_core::{Command, Outcome, State as Metadata};
+use runtime::http::JsonBody;
 
 use super::{
     api::Api,
-    body::Body,
     params::{Params, Segments},
     refusal::{Answer, Refusal},
     responses::{ReadProblems, WriteProblems},
@@ -35,7 +35,7 @@ use super::{
 pub(super) async fn register(
     State(api): State<Arc<Api>>,
     writer: Writer,
-    Body(request): Body<RegisterBrokerRequest>,
+    JsonBody(request): JsonBody<RegisterBrokerRequest>,
 ) -> Answer<(StatusCode, Json<RegisterBrokerResponse>)> {
     let former = api.consensus.read(|state| state.broker(request.broker_id).cloned());
     let previous_is_gone = match former {

@@ -7,9 +7,9 @@ use http_api::{
     query::WriteQuery,
 };
 use metadata_core::{Command, Outcome};
+use runtime::http::OptionalJsonBody;
 
 use super::{
-    body::OptionalBody,
     refusal::Answer,
     responses::WriteProblems,
     writer::{Writer, unexpected},
@@ -31,7 +31,7 @@ use super::{
 )]
 pub(super) async fn post(
     writer: Writer,
-    OptionalBody(request): OptionalBody<ElectLeadersRequest>,
+    OptionalJsonBody(request): OptionalJsonBody<ElectLeadersRequest>,
 ) -> Answer<Json<ElectLeadersResponse>> {
     let ElectLeadersRequest { partitions, unclean } = request.unwrap_or_default();
     let partitions = partitions.into_iter().map(|wanted| (wanted.topic_name, wanted.partition)).collect();

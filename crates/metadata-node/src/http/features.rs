@@ -9,10 +9,10 @@ use http_api::{
     query::{ReadQuery, WriteQuery},
 };
 use metadata_core::{Command, command::FEATURE_LEVEL_MAX};
+use runtime::http::JsonBody;
 
 use super::{
     api::Api,
-    body::Body,
     params::Params,
     refusal::Answer,
     responses::{ReadProblems, WriteProblems},
@@ -42,7 +42,7 @@ pub(super) async fn get(
 )]
 pub(super) async fn set(
     writer: Writer,
-    Body(request): Body<SetFeatureLevelRequest>,
+    JsonBody(request): JsonBody<SetFeatureLevelRequest>,
 ) -> Answer<Json<FeatureLevel>> {
     let level = request.level;
     let command = Command::SetFeatureLevel { level, level_max: FEATURE_LEVEL_MAX };

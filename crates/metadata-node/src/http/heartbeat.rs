@@ -9,10 +9,11 @@ use common::{BrokerId, BrokerStatus};
 use http_api::{HeartbeatRequest, HeartbeatResponse, Problem, paths, query::WriteQuery};
 use metadata_core::{Command, Rejection};
 use runtime::clock;
+use runtime::http::OptionalJsonBody;
 
 use super::{
-    api::Api, body::OptionalBody, brokers::unknown_broker, params::Segments, refusal::Answer,
-    responses::WriteProblems, writer::Writer,
+    api::Api, brokers::unknown_broker, params::Segments, refusal::Answer, responses::WriteProblems,
+    writer::Writer,
 };
 
 /// Heartbeat of a broker
@@ -34,7 +35,7 @@ pub(super) async fn post(
     State(api): State<Arc<Api>>,
     writer: Writer,
     Segments(broker_id): Segments<BrokerId>,
-    OptionalBody(request): OptionalBody<HeartbeatRequest>,
+    OptionalJsonBody(request): OptionalJsonBody<HeartbeatRequest>,
 ) -> Answer<Json<HeartbeatResponse>> {
     let (known, version) = api.consensus.read(|state| {
         let known = state.broker(broker_id).map(|broker| (broker.broker_epoch, broker.status));

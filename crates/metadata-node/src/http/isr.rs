@@ -8,9 +8,9 @@ use http_api::{
     query::WriteQuery,
 };
 use metadata_core::{Command, Outcome, outcome::PartitionResult};
+use runtime::http::JsonBody;
 
 use super::{
-    body::Body,
     refusal::Answer,
     responses::WriteProblems,
     writer::{Writer, unexpected},
@@ -31,7 +31,7 @@ use super::{
 )]
 pub(super) async fn alter(
     writer: Writer,
-    Body(request): Body<AlterIsrRequest>,
+    JsonBody(request): JsonBody<AlterIsrRequest>,
 ) -> Answer<Json<AlterIsrResponse>> {
     let AlterIsrRequest { broker_id, broker_epoch, changes } = request;
     let command = Command::AlterIsr { broker_id, broker_epoch, changes };

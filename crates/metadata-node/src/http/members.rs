@@ -10,10 +10,10 @@ use http_api::{
     paths,
     query::WriteQuery,
 };
+use runtime::http::{JsonBody, OptionalJsonBody};
 
 use super::{
     api::Api,
-    body::{Body, OptionalBody},
     params::Segments,
     raft::member,
     refusal::{Answer, Refusal},
@@ -50,7 +50,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Json<Vec<RaftMember>> {
 pub(super) async fn add(
     State(api): State<Arc<Api>>,
     _leader: Leader,
-    Body(request): Body<AddMemberRequest>,
+    JsonBody(request): JsonBody<AddMemberRequest>,
 ) -> Answer<Json<MembersResponse>> {
     let url = base_url(&request.url)?;
     let added = api.consensus.add_member(request.node_id, url, request.voter).await;
@@ -96,7 +96,7 @@ pub(super) async fn remove(
 pub(super) async fn transfer(
     State(api): State<Arc<Api>>,
     _leader: Leader,
-    OptionalBody(request): OptionalBody<TransferLeaderRequest>,
+    OptionalJsonBody(request): OptionalJsonBody<TransferLeaderRequest>,
 ) -> Answer<Json<TransferLeaderResponse>> {
     let to = request.unwrap_or_default().node_id;
     let handed_over = api.consensus.transfer_leader(to).await;

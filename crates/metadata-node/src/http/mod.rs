@@ -3,14 +3,13 @@
 //!
 //! - [`router`]: all routes with their OpenAPI description;
 //! - `writer`: what every write passes: this node leads, the idempotency key, the proposal;
-//! - `body`, `params`: strict extractors, whose errors name the field, the value and what would be right;
+//! - `params`: strict extractors (as `runtime::http::JsonBody` is for bodies), whose errors name the field, the value and what would be right;
 //! - `refusal`: errors of the layers below as problems, one exhaustive mapping per error;
 //! - `image`: the full image, written once per version.
 //!
 //! Reads are answered from the applied state of this node; nothing here keeps state of its own but the cached image.
 
 mod api;
-mod body;
 mod brokers;
 mod cluster;
 mod controller;

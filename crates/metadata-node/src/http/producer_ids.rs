@@ -7,9 +7,9 @@ use http_api::{
     query::WriteQuery,
 };
 use metadata_core::{Command, Outcome};
+use runtime::http::JsonBody;
 
 use super::{
-    body::Body,
     refusal::Answer,
     responses::WriteProblems,
     writer::{Writer, unexpected},
@@ -31,7 +31,7 @@ use super::{
 )]
 pub(super) async fn allocate(
     writer: Writer,
-    Body(request): Body<AllocateProducerIdsRequest>,
+    JsonBody(request): JsonBody<AllocateProducerIdsRequest>,
 ) -> Answer<Json<AllocateProducerIdsResponse>> {
     let AllocateProducerIdsRequest { broker_id, broker_epoch } = request;
     let command = Command::AllocateProducerIds { broker_id, broker_epoch };

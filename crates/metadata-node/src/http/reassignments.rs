@@ -9,10 +9,10 @@ use http_api::{
     reassignments::{ReassignRequest, ReassignResponse, ReassignmentInfo, ReassignmentResult},
 };
 use metadata_core::{Command, Outcome, command::Move, outcome::PartitionResult};
+use runtime::http::JsonBody;
 
 use super::{
     api::Api,
-    body::Body,
     params::Params,
     refusal::Answer,
     responses::{ReadProblems, WriteProblems},
@@ -30,7 +30,7 @@ use super::{
 )]
 pub(super) async fn post(
     writer: Writer,
-    Body(request): Body<ReassignRequest>,
+    JsonBody(request): JsonBody<ReassignRequest>,
 ) -> Answer<Json<ReassignResponse>> {
     let moves = request.reassignments.into_iter().map(|wanted| Move {
         topic_name: wanted.topic_name,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::Request,
     http::{Method, Uri, header},
@@ -20,6 +20,7 @@ use axum::{
 use common::ClusterId;
 use futures_util::future::BoxFuture;
 use http_api::{ErrorCode, Livez, Problem, headers, paths};
+use runtime::http::JsonBytesMax;
 use tower::{Layer, Service};
 use utoipa::{
     OpenApi,
@@ -32,6 +33,9 @@ use super::{
     producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions, topics,
 };
 use crate::metrics::{Metrics, RouteMetrics};
+
+/// The largest JSON body of a request by users and brokers, in bytes. A full batch of ISR changes has about 2 MB.
+pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What [`routes!`] makes of one path.
 type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
@@ -85,6 +89,7 @@ pub fn router(api: Arc<Api>) -> Router {
     router
         .route(paths::OPENAPI, openapi)
         .with_state(api)
+        .layer(Extension(JsonBytesMax(BODY_BYTES_MAX)))
         .merge(between_nodes)
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

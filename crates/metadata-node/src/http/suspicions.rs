@@ -8,10 +8,9 @@ use http_api::{
     query::WriteQuery,
     suspicions::{SuspicionRequest, SuspicionResponse},
 };
+use runtime::http::JsonBody;
 
-use super::{
-    api::Api, body::Body, brokers::unknown_broker, refusal::Answer, responses::WriteProblems, writer::Leader,
-};
+use super::{api::Api, brokers::unknown_broker, refusal::Answer, responses::WriteProblems, writer::Leader};
 
 /// Report a broker that may be dead
 ///
@@ -27,7 +26,7 @@ use super::{
 pub(super) async fn post(
     State(api): State<Arc<Api>>,
     _leader: Leader,
-    Body(request): Body<SuspicionRequest>,
+    JsonBody(request): JsonBody<SuspicionRequest>,
 ) -> Answer<(StatusCode, Json<SuspicionResponse>)> {
     let id = request.suspect;
     let suspect = api.consensus.read(|state| state.broker(id).cloned()).ok_or_else(|| unknown_broker(id))?;

@@ -15,11 +15,11 @@ use http_api::{
     topics::TopicRef,
 };
 use metadata_core::{Command, Outcome};
+use runtime::http::JsonBody;
 use uuid::Uuid;
 
 use super::{
     api::Api,
-    body::Body,
     image,
     params::{Params, Segments},
     refusal::{Answer, Refusal},
@@ -39,7 +39,10 @@ use super::{
         WriteProblems,
     )
 )]
-pub(super) async fn create(writer: Writer, Body(request): Body<CreateTopicRequest>) -> Answer<Response> {
+pub(super) async fn create(
+    writer: Writer,
+    JsonBody(request): JsonBody<CreateTopicRequest>,
+) -> Answer<Response> {
     let assigned = request.assignments.is_some();
     let num_partitions = match request.num_partitions {
         Some(number) => num_partitions(number)?,
@@ -113,7 +116,7 @@ pub(super) async fn get(
 pub(super) async fn alter(
     writer: Writer,
     Segments(name): Segments<String>,
-    Body(request): Body<AlterTopicRequest>,
+    JsonBody(request): JsonBody<AlterTopicRequest>,
 ) -> Answer<Response> {
     let command = Command::AlterTopic {
         topic_name: existing_name(&name)?,

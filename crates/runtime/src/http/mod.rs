@@ -2,17 +2,22 @@
 //!
 //! - [`bind`]: a listener, or an error that names the address;
 //! - [`serve`]: accepts connections within [`HttpLimits`] and drains them gracefully at shutdown;
+//! - [`JsonBody`]: a request's body, read strictly; [`Refusal`]: an answer that is a problem;
 //! - [`livez`]: `GET /livez`, and `GET /livez?watch=true` for peers that want to know at once when this process ends.
 
 mod body;
 mod connection;
+mod json;
 mod limits;
 mod listener;
 mod livez;
+mod refusal;
 
+pub use json::{JsonBody, JsonBytesMax, OptionalJsonBody};
 pub use limits::HttpLimits;
 pub use listener::{BindError, bind, serve};
 pub use livez::livez;
+pub use refusal::Refusal;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use axum::{
 use http_api::{ErrorCode, ErrorCode::*};
 use serde_json::{Value, json};
 
+use super::super::router::BODY_BYTES_MAX;
 use super::harness::TestNode;
 
 const TOPICS: &str = "/api/v1/metadata/topics";
@@ -266,9 +267,9 @@ async fn bodies_that_are_no_json() {
 #[tokio::test]
 async fn bodies_that_are_too_large() {
     let node = with_a_topic().await;
-    let large = format!("\"{}\"", "x".repeat(crate::http::body::BODY_BYTES_MAX));
+    let large = format!("\"{}\"", "x".repeat(BODY_BYTES_MAX));
     let problem = node.send(Request::post(TOPICS).body(Body::from(large)).unwrap()).await.is(PayloadTooLarge);
-    assert_eq!(problem.fields["bound"], crate::http::body::BODY_BYTES_MAX);
+    assert_eq!(problem.fields["bound"], BODY_BYTES_MAX);
 }
 
 #[tokio::test]

@@ -8,10 +8,11 @@ use http_api::{ErrorCode, Problem, headers};
 
 /// A request that is not carried out.
 #[derive(Debug)]
-pub(super) struct Refusal(Box<Problem>);
+pub struct Refusal(Box<Problem>);
 
 impl Refusal {
-    pub(super) fn because(code: ErrorCode, detail: impl Into<String>) -> Self {
+    /// Refuses with a code and a sentence.
+    pub fn because(code: ErrorCode, detail: impl Into<String>) -> Self {
         Problem::new(code, detail).into()
     }
 }

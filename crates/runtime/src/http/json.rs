@@ -1,4 +1,4 @@
-//! [`Body`]: a strict JSON body. What is wrong with one is told with the field, the value and what would be right.
+//! [`JsonBody`]: a strict JSON body. What is wrong with one is told with the field, the value and what would be right.
 
 use axum::{
     body::Bytes,
@@ -11,41 +11,51 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
-use super::refusal::Refusal;
-
-/// The largest body of a request by users and brokers. A full batch of ISR changes has about 2 MB.
-pub(crate) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+use super::{HttpLimits, Refusal};
 
 /// A wrong value is shown only so far.
 const SHOWN_CHARS_MAX: usize = 200;
 
+/// The largest JSON body of the routes below it, in bytes: a layer is made of it with `axum::Extension`. Without one it
+/// is what [`HttpLimits`] has by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonBytesMax(pub usize);
+
+impl Default for JsonBytesMax {
+    fn default() -> Self {
+        Self(HttpLimits::default().body_bytes_max)
+    }
+}
+
 /// The request's body as a `T`.
 #[derive(Debug)]
-pub(crate) struct Body<T>(pub(crate) T);
+pub struct JsonBody<T>(pub T);
 
-/// Like [`Body`], but the body may be empty, or `null`.
+/// Like [`JsonBody`], but the body may be empty, or `null`.
 #[derive(Debug)]
-pub(crate) struct OptionalBody<T>(pub(crate) Option<T>);
+pub struct OptionalJsonBody<T>(pub Option<T>);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        match OptionalBody::from_request(request, state).await?.0 {
+        match OptionalJsonBody::from_request(request, state).await?.0 {
             Some(body) => Ok(Self(body)),
-            None => {
-                Err(Refusal::because(ErrorCode::InvalidRequest, "the body is empty; a JSON object is wanted"))
-            }
+            None => Err(Refusal::because(
+                ErrorCode::InvalidRequest,
+                "the body is empty, or `null`; a JSON object is wanted",
+            )),
         }
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let JsonBytesMax(bytes_max) = parts.extensions.get().copied().unwrap_or_default();
+        let bytes = read(body, bytes_max).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -56,12 +66,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
     }
 }
 
-async fn read(body: axum::body::Body) -> Result<Bytes, Refusal> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+async fn read(body: axum::body::Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {BODY_BYTES_MAX} bytes");
-            Err(Problem::new(ErrorCode::PayloadTooLarge, detail).with("bound", BODY_BYTES_MAX).into())
+            let detail = format!("the body is larger than {bytes_max} bytes");
+            Err(Problem::new(ErrorCode::PayloadTooLarge, detail).with("bound", bytes_max).into())
         }
         // The client went away, or sent broken chunks.
         Err(error) => {
