@@ -75,12 +75,10 @@ impl State {
                 brokers::register(self, broker, *previous_is_gone)
             }
             Command::FenceBrokers { brokers } => brokers::fence(self, brokers),
-            Command::UnfenceBroker { broker_id, broker_epoch } => {
-                brokers::unfence(self, *broker_id, *broker_epoch)
+            Command::UnfenceBroker { broker_id: id, broker_epoch } => {
+                brokers::unfence(self, *id, *broker_epoch)
             }
-            Command::DrainBroker { broker_id, broker_epoch } => {
-                brokers::drain(self, *broker_id, *broker_epoch)
-            }
+            Command::DrainBroker { broker_id: id, broker_epoch } => brokers::drain(self, *id, *broker_epoch),
             Command::RemoveBroker { broker_id } => brokers::remove(self, *broker_id),
             Command::AlterIsr { broker_id, broker_epoch, changes } => {
                 isr::alter(self, *broker_id, *broker_epoch, changes)
