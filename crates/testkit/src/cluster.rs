@@ -10,7 +10,7 @@ use std::{
 };
 
 use client::{HttpClient, MetadataClient, MetadataClientOptions};
-use common::{BrokerId, NodeId};
+use common::{BrokerId, NodeId, config::ClusterConfig};
 use local_cluster::{ClusterSpec, Database, Leadership, LocalCluster, Observer, wait_for};
 use tempfile::TempDir;
 
@@ -121,6 +121,11 @@ impl Cluster {
         let nodes = file.pointer("/services/metadata-services").and_then(serde_json::Value::as_array);
         let names = nodes.into_iter().flatten().filter_map(|node| node.get("database")?.as_str());
         names.map(str::to_owned).collect()
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &ClusterConfig {
+        self.local.config()
     }
 
     /// Its directory: `services.json`, data, logs.

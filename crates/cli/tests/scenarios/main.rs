@@ -9,6 +9,7 @@
 //! | `catch_up` | 6: a broker that was away catches up by delta, or by a full image |
 //! | `durability` | 7: what was acknowledged is on a majority, on all nodes, in SQL, and survives SIGKILL of all |
 //! | `identity` | 10, 11: a node that lost its disk, and two nodes on one database |
+//! | `replication` | records survive SIGKILL of the brokers that lead, one by one and all at once |
 //! | `scripts` | the curl forms in `scripts/` |
 //! | `commands` | what operators type |
 
@@ -27,6 +28,7 @@ mod durability;
 mod election;
 mod heartbeats;
 mod identity;
+mod replication;
 mod scripts;
 
 use std::path::Path;

@@ -1,0 +1,179 @@
+//! Records survive their leaders: a producer goes on while the brokers that lead are killed, one after the other, and
+//! all at once. Nothing that was acknowledged may be lost, repeated or out of order.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use client::api;
+use common::{BrokerId, Offset, PartitionId};
+use kafka_client::{
+    Address, Consumer, ConsumerOptions, Delivery, NewRecord, OffsetSpec, Producer, ProducerOptions, Record,
+    StartAt, TopicPartition,
+};
+use testkit::{Cluster, Storage, cluster, eventually};
+use tokio::task::JoinHandle;
+
+use crate::{dmq, topic};
+
+const TOPIC: &str = "kept";
+const PARTITIONS: i32 = 4;
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Records that must be acknowledged between two disturbances.
+const RECORDS_BETWEEN: usize = 400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_records_survive_their_leaders() {
+    let mut cluster = Cluster::start(dmq(), Storage::Sqlite, |_| {}).await;
+    cluster.client().call(&api::create_topic(&topic(TOPIC, i64::from(PARTITIONS), 3))).await.unwrap();
+    let load = Load::start(&cluster);
+    for round in 0..3 {
+        load.acknowledges(RECORDS_BETWEEN).await;
+        let leader = leader_of(&cluster, PartitionId(round)).await;
+        cluster.kill(&cluster::broker(leader)).await;
+        load.acknowledges(RECORDS_BETWEEN).await;
+        cluster.restart(&cluster::broker(leader)).await;
+        all_in_sync(&cluster).await;
+    }
+    for id in 101..=103 {
+        cluster.kill(&cluster::broker(BrokerId(id))).await;
+    }
+    for id in 101..=103 {
+        cluster.restart(&cluster::broker(BrokerId(id))).await;
+    }
+    load.acknowledges(RECORDS_BETWEEN).await;
+    all_in_sync(&cluster).await;
+    let acknowledged = load.stop().await;
+    let stored = read_all(&cluster).await;
+    for (partition, records) in &stored {
+        let mut sorted = records.clone();
+        sorted.dedup();
+        assert_eq!(sorted.len(), records.len(), "partition {partition} has a record twice in a row");
+        assert!(records.is_sorted_by(|a, b| a.1 < b.1), "partition {partition} is out of order, or repeats");
+    }
+    let stored: BTreeMap<u64, (PartitionId, Offset)> = stored
+        .iter()
+        .flat_map(|(partition, records)| {
+            records.iter().map(|(offset, value)| (*value, (*partition, *offset)))
+        })
+        .collect();
+    for (value, place) in &acknowledged {
+        assert_eq!(stored.get(value), Some(place), "record {value} was acknowledged at {place:?}");
+    }
+}
+
+/// A producer that writes numbers, one partition after the other, and never stops by itself.
+struct Load {
+    acknowledged: tokio::sync::watch::Receiver<BTreeMap<u64, (PartitionId, Offset)>>,
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Load {
+    fn start(cluster: &Cluster) -> Self {
+        let producer = Producer::new(kafka(cluster), ProducerOptions::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let (report, acknowledged) = tokio::sync::watch::channel(BTreeMap::new());
+        let task = tokio::spawn({
+            let stop = Arc::clone(&stop);
+            async move {
+                let mut waiting: Vec<(u64, Delivery)> = Vec::new();
+                for value in 0_u64.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let partition = PartitionId(i32::try_from(value % 4).unwrap());
+                    let bytes = value.to_be_bytes();
+                    let record = NewRecord { timestamp_ms: 1, key: None, value: Some(&bytes), headers: &[] };
+                    waiting.push((value, producer.send(TOPIC, Some(partition), &record).await.unwrap()));
+                    if waiting.len() == 20 {
+                        settle(&mut waiting, &report).await;
+                    }
+                }
+                settle(&mut waiting, &report).await;
+            }
+        });
+        Self { acknowledged, stop, task }
+    }
+
+    /// Waits until so many more records are acknowledged.
+    async fn acknowledges(&self, more: usize) {
+        let before = self.acknowledged.borrow().len();
+        eventually("the producer goes on", DEADLINE, async || {
+            let now = self.acknowledged.borrow().len();
+            if now >= before + more { Ok(()) } else { Err(format!("{now} after {before}")) }
+        })
+        .await;
+    }
+
+    async fn stop(self) -> BTreeMap<u64, (PartitionId, Offset)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.unwrap();
+        self.acknowledged.borrow().clone()
+    }
+}
+
+async fn settle(
+    waiting: &mut Vec<(u64, Delivery)>,
+    report: &tokio::sync::watch::Sender<BTreeMap<u64, (PartitionId, Offset)>>,
+) {
+    for (value, delivery) in waiting.drain(..) {
+        // A record that is given up may be there or not.
+        if let Ok(ack) = delivery.acked().await
+            && let Some(offset) = ack.offset
+        {
+            report.send_modify(|acknowledged| {
+                acknowledged.insert(value, (ack.partition, offset));
+            });
+        }
+    }
+}
+
+fn kafka(cluster: &Cluster) -> kafka_client::Cluster {
+    let brokers = cluster.config().brokers.iter();
+    let addresses = brokers.filter_map(|broker| Some(Address::new(broker.host.clone(), broker.kafka_port?)));
+    kafka_client::Cluster::new(addresses, kafka_client::ClusterOptions::default())
+}
+
+async fn leader_of(cluster: &Cluster, partition: PartitionId) -> BrokerId {
+    cluster.client().call(&api::partition_leader(TOPIC, partition)).await.unwrap().broker_id
+}
+
+async fn all_in_sync(cluster: &Cluster) {
+    eventually("all replicas are in sync", DEADLINE, async || {
+        let topic = cluster.client().call(&api::topic(TOPIC)).await.map_err(|error| error.to_string())?;
+        let isrs: Vec<_> = topic.partitions.iter().map(|partition| partition.isr.len()).collect();
+        if isrs.iter().all(|isr| *isr == 3) { Ok(()) } else { Err(format!("ISRs of {isrs:?}")) }
+    })
+    .await;
+}
+
+/// Everything, by partition: offsets and values.
+async fn read_all(cluster: &Cluster) -> BTreeMap<PartitionId, Vec<(Offset, u64)>> {
+    let kafka = kafka(cluster);
+    let places = || (0..PARTITIONS).map(|id| TopicPartition::new(TOPIC, PartitionId(id)));
+    let ends = kafka.offsets(places().map(|place| (place, OffsetSpec::Latest))).await.unwrap();
+    let mut consumer = Consumer::new(kafka, ConsumerOptions::default());
+    consumer.assign(places().map(|place| (place, StartAt::Offset(Offset(0))))).await.unwrap();
+    let mut stored: BTreeMap<PartitionId, Vec<(Offset, u64)>> = BTreeMap::new();
+    let at_end = |consumer: &Consumer| {
+        ends.iter().all(|(place, end)| consumer.position(TOPIC, place.partition) >= *end)
+    };
+    while !at_end(&consumer) {
+        let fetched = tokio::time::timeout(DEADLINE, consumer.next()).await.unwrap().unwrap();
+        let records = stored.entry(fetched.partition).or_default();
+        let note = |record: Record<'_>| {
+            let value = record.value.unwrap().try_into().unwrap();
+            records.push((record.offset, u64::from_be_bytes(value)));
+            true
+        };
+        fetched.each(note).unwrap();
+    }
+    stored
+}
