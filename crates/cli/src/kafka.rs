@@ -1,12 +1,13 @@
 //! How commands reach the brokers over Kafka's protocol, and what its failures mean for the exit code.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use kafka_client::{
     Acks, Address, Cluster, ClusterError, ClusterOptions, Compression, ConnectionOptions, ConsumeError,
-    ProduceError,
+    ProduceError, cluster::TopicMetadata,
 };
+use tokio::time::Instant;
 
 use crate::{
     connection::{ConnectionArgs, DEFAULT_FILE},
@@ -17,7 +18,7 @@ use crate::{
 const DEFAULT_BROKERS: [u16; 3] = [19092, 29092, 39092];
 
 /// How long to wait for a topic that is not there: it may have been created a moment ago.
-const TOPIC_WAIT_MAX: Duration = Duration::from_secs(5);
+const TOPIC_WAIT: Duration = Duration::from_secs(2);
 
 /// Which brokers a command talks to: ours, or any that speak Kafka's protocol.
 #[derive(Debug, Clone, Args)]
@@ -59,10 +60,24 @@ impl BootstrapArgs {
                 connection_setup_timeout: timeout.min(Duration::from_secs(5)),
                 ..ConnectionOptions::default()
             },
-            max_block: timeout.min(TOPIC_WAIT_MAX),
+            max_block: timeout,
             ..ClusterOptions::default()
         };
         Ok(Cluster::new(self.addresses(connection)?, options))
+    }
+}
+
+/// A topic. One that is not there is not waited for as long as a broker that does not answer: most likely its name is
+/// mistyped.
+pub(crate) async fn find_topic(cluster: &Cluster, name: &str) -> Result<Arc<TopicMetadata>, Failure> {
+    let deadline = Instant::now() + TOPIC_WAIT;
+    loop {
+        match cluster.look_up(name).await {
+            Err(ClusterError::Topic { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(cluster.options().retry_backoff).await;
+            }
+            result => return Ok(result?),
+        }
     }
 }
 

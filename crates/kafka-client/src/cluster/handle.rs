@@ -127,7 +127,11 @@ impl Cluster {
         }
     }
 
-    async fn look_up(&self, topic: &str) -> Result<Arc<TopicMetadata>, ClusterError> {
+    /// A topic; asks for it once, if it is not known.
+    ///
+    /// # Errors
+    /// If it cannot be used, or not yet.
+    pub async fn look_up(&self, topic: &str) -> Result<Arc<TopicMetadata>, ClusterError> {
         let seen = self.generation();
         if let Some(known) = self.known_topic(topic) {
             return Ok(known);

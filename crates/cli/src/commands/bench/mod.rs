@@ -1,5 +1,6 @@
 //! `dmq bench`: figures, each measured against a real cluster and printed with its distribution.
 
+mod data;
 mod idle;
 mod load;
 mod metadata;
@@ -23,6 +24,12 @@ use crate::{
 pub(crate) enum BenchCommand {
     /// The control plane: topic creations, commits, heartbeats, pulls, discovery
     Metadata(metadata::MetadataBench),
+    /// How fast, and how soon, records are acknowledged
+    Produce(data::ProduceBench),
+    /// How fast records are read
+    Consume(data::ConsumeBench),
+    /// How long records take from a producer to a consumer
+    EndToEnd(data::EndToEndBench),
     /// A cluster that does nothing: start, memory, processor time
     Idle(idle::IdleBench),
 }
@@ -32,6 +39,9 @@ impl BenchCommand {
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
         match self {
             Self::Metadata(bench) => bench.run(connection).await,
+            Self::Produce(bench) => bench.run(connection).await,
+            Self::Consume(bench) => bench.run(connection).await,
+            Self::EndToEnd(bench) => bench.run(connection).await,
             Self::Idle(bench) => bench.run(connection).await,
         }
     }

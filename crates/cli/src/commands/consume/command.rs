@@ -20,7 +20,7 @@ use super::{
 use crate::{
     connection::ConnectionArgs,
     exit::Failure,
-    kafka::BootstrapArgs,
+    kafka::{BootstrapArgs, find_topic},
     output::{Format, say},
 };
 
@@ -104,7 +104,7 @@ impl ConsumeCommand {
     }
 
     async fn partitions(&self, cluster: &Cluster) -> Result<Vec<PartitionId>, Failure> {
-        let topic = cluster.topic(&self.topic).await?;
+        let topic = find_topic(cluster, &self.topic).await?;
         if self.partition.is_empty() {
             return Ok(topic.partition_ids().collect());
         }

@@ -17,7 +17,7 @@ use crate::{
     commands::now_ms,
     connection::ConnectionArgs,
     exit::Failure,
-    kafka::{AcksArg, BootstrapArgs, CompressionArg},
+    kafka::{AcksArg, BootstrapArgs, CompressionArg, find_topic},
     output::{Render, Table, or_dash},
 };
 
@@ -68,7 +68,7 @@ impl ProduceCommand {
             return Err(Failure::usage("--key-separator is empty"));
         }
         // To complain about the topic before anything is typed.
-        cluster.topic(&self.topic).await?;
+        find_topic(&cluster, &self.topic).await?;
         let options = ProducerOptions {
             acks: self.acks.into(),
             compression: self.compression.into(),
