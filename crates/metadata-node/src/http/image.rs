@@ -12,7 +12,6 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 use super::{
     api::Api,
     brokers,
-    raft::member,
     refusal::{Answer, Refusal},
 };
 
@@ -75,7 +74,7 @@ pub(crate) async fn current(api: &Arc<Api>) -> Answer<(Bytes, MetadataVersion)> 
     let shows = Shows {
         version: state.version(),
         controller: controller.as_ref().map(|info| (info.controller_id, info.controller_term.0)),
-        members: api.consensus.status().members.into_iter().map(member).collect(),
+        members: api.consensus.status().members,
     };
     if let Some(image) = newest.as_ref()
         && image.shows == shows

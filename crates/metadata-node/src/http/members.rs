@@ -15,7 +15,6 @@ use runtime::http::{JsonBody, OptionalJsonBody};
 use super::{
     api::Api,
     params::Segments,
-    raft::member,
     refusal::{Answer, Refusal},
     responses::WriteProblems,
     writer::Leader,
@@ -112,7 +111,7 @@ pub(super) async fn transfer(
 }
 
 fn members(status: RaftStatus) -> Vec<RaftMember> {
-    status.members.into_iter().map(member).collect()
+    status.members
 }
 
 /// The base URL of a node: one that other nodes can send requests to, and that fits into a header.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use http_api::{
-    RaftLogEntry, RaftMember, RaftState, RaftStatus, paths,
+    RaftLogEntry, RaftState, RaftStatus, paths,
     query::{RAFT_LOG_LIMIT_MAX, RaftLogQuery},
     raft::{RaftLogKind, StorageKind},
 };
@@ -16,7 +16,7 @@ use super::{
     refusal::Answer,
     responses::ReadProblems,
 };
-use crate::raft::{self, MemberView, Role};
+use crate::raft::{self, Role};
 
 /// State of this node's Raft
 #[utoipa::path(
@@ -78,16 +78,10 @@ pub(super) fn shown(status: raft::RaftStatus) -> RaftStatus {
         last_log_index: status.last_log_index,
         snapshot_index: status.snapshot_index,
         purged_index: status.purged_index,
-        members: status.members.into_iter().map(member).collect(),
+        members: status.members,
         replication: status.replication,
         storage: if status.storage == "postgres" { StorageKind::Postgres } else { StorageKind::Sqlite },
         state_digest: format!("{:016x}", status.state_digest.0),
         state_digest_index: status.state_digest.1,
     }
-}
-
-/// A member as the API shows it.
-pub(super) fn member(member: MemberView) -> RaftMember {
-    let MemberView { id, url, voter } = member;
-    RaftMember { node_id: id, url, voter }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use common::{ClusterId, MetadataVersion, NodeId};
+use http_api::RaftMember;
 use metadata_core::{Event, State};
 use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use super::machine::{Machine, Published};
 use super::net::Peers;
 use super::settings::Timings;
 use super::types::TypeConfig;
-use super::{LeaderHint, LogEntryView, MemberView, RaftStatus, ReadError, Role};
+use super::{LeaderHint, LogEntryView, RaftStatus, ReadError, Role};
 use crate::store::{Backend, HistoryEntry, HistoryQuery, Store};
 
 /// A node's place in the quorum. Cheap to clone; all clones are the same node.
@@ -119,7 +120,11 @@ impl Consensus {
         let voters: std::collections::BTreeSet<NodeId> = membership.voter_ids().collect();
         let members = membership
             .nodes()
-            .map(|(id, member)| MemberView { id: *id, url: member.url.clone(), voter: voters.contains(id) })
+            .map(|(id, member)| RaftMember {
+                node_id: *id,
+                url: member.url.clone(),
+                voter: voters.contains(id),
+            })
             .collect();
         let role = match metrics.state {
             openraft::ServerState::Leader => Role::Leader,

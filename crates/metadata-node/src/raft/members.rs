@@ -116,7 +116,7 @@ impl Consensus {
         match to {
             Some(id) => {
                 let cannot = |reason: &str| MembershipError::CannotLead { id, reason: reason.to_owned() };
-                let member = status.members.iter().find(|member| member.id == id);
+                let member = status.members.iter().find(|member| member.node_id == id);
                 let member = member.ok_or(MembershipError::UnknownMember(id))?;
                 if !member.voter {
                     return Err(cannot("it is a learner"));
@@ -129,8 +129,8 @@ impl Consensus {
             None => status
                 .members
                 .iter()
-                .filter(|member| member.voter && member.id != me)
-                .map(|member| member.id)
+                .filter(|member| member.voter && member.node_id != me)
+                .map(|member| member.node_id)
                 .max_by_key(|id| (matched(*id), std::cmp::Reverse(*id)))
                 .ok_or_else(|| MembershipError::CannotLead {
                     id: me,

@@ -41,4 +41,4 @@ pub use error::{MembershipError, ProposeError, ReadError};
 pub use figures::RaftFigures;
 pub use hint::{LeaderAddress, LeaderHint};
 pub use start::{ConsensusError, ConsensusOptions};
-pub use status::{LogEntryView, MemberView, RaftStatus, Role};
+pub use status::{LogEntryView, RaftStatus, Role};

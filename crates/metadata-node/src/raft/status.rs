@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{NodeId, Term};
+use http_api::RaftMember;
 use serde_json::value::RawValue;
 
 /// What a node is in its term.
@@ -17,17 +18,6 @@ pub enum Role {
     Candidate,
     /// Follows without a vote.
     Learner,
-}
-
-/// One member of the quorum, or a learner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberView {
-    /// Its id.
-    pub id: NodeId,
-    /// Base URL of its REST API.
-    pub url: String,
-    /// Whether it votes.
-    pub voter: bool,
 }
 
 /// A node's Raft state. Indexes are 0 where there is nothing yet.
@@ -52,7 +42,7 @@ pub struct RaftStatus {
     /// All entries up to here are purged.
     pub purged_index: u64,
     /// Voters and learners by id.
-    pub members: Vec<MemberView>,
+    pub members: Vec<RaftMember>,
     /// On the leader: last index each member is known to hold. Empty elsewhere.
     pub replication: BTreeMap<NodeId, u64>,
     /// `sqlite` or `postgres`.

@@ -16,7 +16,7 @@ async fn a_node_is_added_and_its_predecessor_removed_for_ever() {
     quorum.start_at(4, &url).await;
     let status =
         within("the change", quorum.node(leader).add_member(NodeId(4), url.clone(), true)).await.unwrap();
-    assert!(status.members.iter().any(|member| member.id == NodeId(4) && member.voter));
+    assert!(status.members.iter().any(|member| member.node_id == NodeId(4) && member.voter));
     quorum.write_many(10).await;
     quorum.converged().await;
 
@@ -114,7 +114,7 @@ async fn a_quorum_that_moved_finds_itself_again() {
     quorum.write(Uuid::new_v4()).await.result.unwrap();
     let recorded = || {
         let members = quorum.node(leader).status().members;
-        members.iter().all(|member| quorum.founders[&member.id] == member.url).then_some(())
+        members.iter().all(|member| quorum.founders[&member.node_id] == member.url).then_some(())
     };
     quorum.eventually("the new addresses recorded", recorded).await;
     quorum.converged().await;
