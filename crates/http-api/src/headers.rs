@@ -9,5 +9,13 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Which cluster a request is meant for. Nodes and brokers send it with every request; whoever belongs to another
 /// cluster refuses with `WRONG_CLUSTER`.
 pub const CLUSTER_ID: &str = "x-cluster-id";
+/// Id of the broker that hands a read on to the leader, which is done once only.
+pub const FORWARDED_BY: &str = "x-forwarded-by-broker";
+/// Where to read on, where an answer is lines of records.
+pub const NEXT_OFFSET: &str = "x-next-offset";
+/// Up to where records are committed, where an answer is lines of records.
+pub const HIGH_WATERMARK: &str = "x-high-watermark";
+/// Where a stream of events broke off: the id of its last event.
+pub const LAST_EVENT_ID: &str = "last-event-id";
 /// The media type of every error body (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -5,14 +5,18 @@
 //! | `POST /api/v1/storage/metadata` | [`push`] |
 //! | `GET /api/v1/storage/status` | [`status`] |
 //! | `GET /readyz`, `GET /metrics`, `GET /openapi.json` | [`health`] |
+//! | `/api/v1/topics/{topic}/...`: records | [`records`] |
 //! | `GET /livez` | `runtime::http` |
 //!
 //! Routes and their OpenAPI description are one table, made from the handlers: see [`router`]. Whatever comes in, the
-//! answer is a 2xx or a problem with a 4xx; 503 is for `/readyz` alone.
+//! answer is a 2xx or a problem; 5xx are for `/readyz`, and for records whose leader cannot be reached.
 
 mod health;
+mod params;
 mod push;
+mod records;
 mod router;
 mod status;
 
+pub(crate) use records::Gateway;
 pub use router::{Context, router};

@@ -19,7 +19,11 @@ use runtime::{
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{health, push, status};
+use super::{
+    health, push,
+    records::{self, Gateway},
+    status,
+};
 use crate::{follower::Follower, image::SharedImage, replicas::Replicas};
 
 /// The largest JSON body, in bytes. A push has a few hundred.
@@ -44,6 +48,8 @@ pub struct Context {
     pub replicas: Replicas,
     /// The figures.
     pub metrics: Metrics,
+    /// What writes and reads records.
+    pub(crate) records: Gateway,
 }
 
 #[derive(OpenApi)]
@@ -62,6 +68,9 @@ pub fn router(context: Context, livez: Router) -> Router {
         .routes(routes!(status::status))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics_text))
+        .routes(routes!(records::read))
+        .routes(routes!(records::stream))
+        .routes(routes!(records::produce))
         .split_for_parts();
     let description = Arc::new(description);
     routes

@@ -96,7 +96,7 @@ impl Consumer {
         &mut self,
         starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
     ) -> Result<(), ConsumeError> {
-        for (place, position) in self.positions(starts).await? {
+        for (place, position) in positions(&self.cluster, starts).await? {
             self.partitions.push(Assigned {
                 topic: place.topic.into(),
                 partition: place.partition,
@@ -152,34 +152,6 @@ impl Consumer {
                 } => {}
             }
         }
-    }
-
-    async fn positions(
-        &self,
-        starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
-    ) -> Result<Vec<(TopicPartition, Offset)>, ConsumeError> {
-        let mut positions = Vec::new();
-        let mut listed = Vec::new();
-        for (place, start) in starts {
-            match start {
-                StartAt::Offset(offset) => {
-                    // Also to find out that there is no such partition.
-                    self.cluster.await_leader(&place.topic, place.partition).await?;
-                    positions.push((place, offset));
-                }
-                StartAt::Listed(spec) => listed.push((place, spec)),
-            }
-        }
-        let mut at_end = Vec::new();
-        for (place, offset) in self.cluster.offsets(listed).await? {
-            match offset {
-                Some(offset) => positions.push((place, offset)),
-                None => at_end.push((place, crate::offsets::OffsetSpec::Latest)),
-            }
-        }
-        let ends = self.cluster.offsets(at_end).await?;
-        positions.extend(ends.into_iter().map(|(place, end)| (place, end.unwrap_or_default())));
-        Ok(positions)
     }
 
     /// Begins fetches with every leader that is idle, and whatever they need first. Tells when to look again.
@@ -382,6 +354,35 @@ impl Consumer {
             self.failed.push_back(error);
         }
     }
+}
+
+/// Where each partition begins. Borrows nothing of the consumer, so that whoever waits for it can be sent elsewhere.
+async fn positions(
+    cluster: &Cluster,
+    starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
+) -> Result<Vec<(TopicPartition, Offset)>, ConsumeError> {
+    let mut positions = Vec::new();
+    let mut listed = Vec::new();
+    for (place, start) in starts {
+        match start {
+            StartAt::Offset(offset) => {
+                // Also to find out that there is no such partition.
+                cluster.await_leader(&place.topic, place.partition).await?;
+                positions.push((place, offset));
+            }
+            StartAt::Listed(spec) => listed.push((place, spec)),
+        }
+    }
+    let mut at_end = Vec::new();
+    for (place, offset) in cluster.offsets(listed).await? {
+        match offset {
+            Some(offset) => positions.push((place, offset)),
+            None => at_end.push((place, crate::offsets::OffsetSpec::Latest)),
+        }
+    }
+    let ends = cluster.offsets(at_end).await?;
+    positions.extend(ends.into_iter().map(|(place, end)| (place, end.unwrap_or_default())));
+    Ok(positions)
 }
 
 /// What to fetch of a partition, and from whom, if that is known.

@@ -1,0 +1,183 @@
+//! `POST /api/v1/topics/{topic}/records`: writing some records.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{FromRequest as _, Request, State},
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use common::{BrokerId, PartitionId, Topic};
+use http_api::{
+    ErrorCode, Problem,
+    records::{Acks, BulkOutcome, Data, NewRecord, ProduceRequest, RecordOutcome, WrittenRecord},
+};
+use kafka_client::{Delivery, ProduceError, producer::partition_of_key};
+use runtime::{
+    clock,
+    http::{JsonBody, JsonBytesMax, Refusal},
+};
+
+use super::{bulk, gateway::Gateway, problems};
+use crate::http::{params::Segments, router::Context};
+
+/// The largest body of JSON. A bulk in lines has no such bound.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Write records
+///
+/// With `Content-Type: application/x-ndjson` each line is a record, and the answer sums up what came of them.
+#[utoipa::path(
+    post,
+    path = http_api::paths::RECORDS,
+    tag = "records",
+    operation_id = "produce",
+    params(("topic" = String, Path, description = "The topic")),
+    request_body(content(
+        (ProduceRequest = "application/json"),
+        (NewRecord = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 200, description = "What came of each record, in their order", content(
+            (Vec<RecordOutcome> = "application/json"),
+            (BulkOutcome = "application/json"),
+        )),
+        (status = 400, description = "Not records", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such topic", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "Body or record too large", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing was written", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Nobody knows whether any was", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn produce(
+    State(context): State<Arc<Context>>,
+    Segments(topic): Segments<String>,
+    mut request: Request,
+) -> Result<Response, Refusal> {
+    let gateway = &context.records;
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_lines = content_type.is_some_and(|kind| kind.starts_with("application/x-ndjson"));
+    let topic = gateway.topic(&topic).await?;
+    if is_lines {
+        let outcome = bulk::write(gateway, &topic, request.into_body()).await?;
+        return Ok(Json(outcome).into_response());
+    }
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(BODY_BYTES_MAX);
+    let _room = gateway.room_for(announced.min(BODY_BYTES_MAX))?;
+    request.extensions_mut().insert(JsonBytesMax(BODY_BYTES_MAX));
+    let JsonBody(ProduceRequest { records, acks }) = JsonBody::from_request(request, &()).await?;
+    if records.is_empty() {
+        let problem = Problem::new(ErrorCode::InvalidRequest, "`records`: at least one is wanted");
+        return Err(problem.with("field", "records").into());
+    }
+    answer(write(gateway, &topic, &records, acks).await)
+}
+
+/// If nothing was written, the answer is a problem as a whole.
+fn answer(outcomes: Vec<RecordOutcome>) -> Result<Response, Refusal> {
+    let written = |outcome: &RecordOutcome| matches!(outcome, RecordOutcome::Written(_));
+    match outcomes.first() {
+        Some(RecordOutcome::Problem { problem }) if !outcomes.iter().any(written) => {
+            let outcomes = serde_json::to_value(&outcomes).unwrap_or_default();
+            Err((**problem).clone().with("records", outcomes).into())
+        }
+        _ => Ok(Json(outcomes).into_response()),
+    }
+}
+
+/// Writes records; those of one partition in their order.
+async fn write(gateway: &Gateway, topic: &Topic, records: &[NewRecord], acks: Acks) -> Vec<RecordOutcome> {
+    let sticky = gateway.next_partition(topic);
+    let mut sent = Vec::with_capacity(records.len());
+    for record in records {
+        sent.push(Sent::begin(gateway, topic, record, sticky, acks).await);
+    }
+    let mut outcomes = Vec::with_capacity(sent.len());
+    for sent in sent {
+        outcomes.push(match sent {
+            Ok(sent) => sent.outcome(gateway).await,
+            Err(problem) => RecordOutcome::Problem { problem: Box::new(problem) },
+        });
+    }
+    outcomes
+}
+
+/// A record that is on its way.
+pub(super) struct Sent {
+    delivery: Delivery,
+    leader: BrokerId,
+    /// What its reader will see, if that is known.
+    timestamp: Option<i64>,
+}
+
+impl Sent {
+    /// Hands a record over. `sticky` is the partition for records that do not say where they belong.
+    pub(super) async fn begin(
+        gateway: &Gateway,
+        topic: &Topic,
+        record: &NewRecord,
+        sticky: PartitionId,
+        acks: Acks,
+    ) -> Result<Self, Problem> {
+        let key = bytes_of("key", record.key.as_ref())?;
+        let value = bytes_of("value", record.value.as_ref())?;
+        let mut headers = Vec::with_capacity(record.headers.len());
+        for header in &record.headers {
+            headers.push((header.key.as_bytes(), bytes_of("headers", header.value.as_ref())?));
+        }
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(key, value)| kafka_client::RecordHeader { key, value: value.as_deref() })
+            .collect();
+        let of_key = key.as_deref().and_then(|key| partition_of_key(key, topic.partitions.len()));
+        let partition = record.partition.or(of_key).unwrap_or(sticky);
+        let leader = Gateway::leader(topic, partition)?;
+        gateway.admit(leader)?;
+        let timestamp_ms =
+            record.timestamp.unwrap_or_else(|| i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX));
+        let record = kafka_client::NewRecord {
+            timestamp_ms,
+            key: key.as_deref(),
+            value: value.as_deref(),
+            headers: &headers,
+        };
+        let name = topic.topic_name.as_str();
+        let sent = gateway.producer(acks)?.send(name, Some(partition), &record).await;
+        let delivery = sent.map_err(|error| problems::of_produce(&error))?;
+        let by_broker = topic.configs.get("message.timestamp.type").is_some_and(|it| it == "LogAppendTime");
+        Ok(Self { delivery, leader, timestamp: (!by_broker).then_some(timestamp_ms) })
+    }
+
+    /// Waits for what comes of it.
+    pub(super) async fn outcome(self, gateway: &Gateway) -> RecordOutcome {
+        match self.delivery.acked().await {
+            Ok(ack) => {
+                gateway.answered(self.leader);
+                RecordOutcome::Written(WrittenRecord {
+                    partition: ack.partition,
+                    offset: ack.offset,
+                    timestamp: self.timestamp,
+                })
+            }
+            Err(error) => {
+                match &error {
+                    ProduceError::NotWritten { .. } | ProduceError::Unknown { .. } => {
+                        gateway.failed(self.leader)
+                    }
+                    ProduceError::Refused { .. } => gateway.answered(self.leader),
+                    ProduceError::TooLarge { .. } | ProduceError::Cluster(_) => {}
+                }
+                RecordOutcome::Problem { problem: Box::new(problems::of_produce(&error)) }
+            }
+        }
+    }
+}
+
+fn bytes_of(field: &'static str, data: Option<&Data>) -> Result<Option<Vec<u8>>, Problem> {
+    let Some(data) = data else { return Ok(None) };
+    data.bytes().map_err(|error| {
+        Problem::new(ErrorCode::InvalidRecord, format!("`{field}`: {error}")).with("field", field)
+    })
+}
