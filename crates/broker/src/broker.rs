@@ -152,13 +152,7 @@ impl Broker {
             image: Arc::clone(&image),
             replicas: replicas.clone(),
             metrics,
-            records: http::Gateway::new(
-                settings.broker_id,
-                Arc::clone(&image),
-                partitions.clone(),
-                http.clone(),
-                tasks.shutdown().clone(),
-            ),
+            records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };
         let routes = http::router(context, runtime::http::livez(tasks, livez));
         runtime::http::serve(tasks, listener, routes, HttpLimits::default());

@@ -180,6 +180,15 @@ async fn the_description_names_every_route() {
     let (_dir, broker) = alone().await;
     let description: Value = broker.get(paths::OPENAPI).await.json().unwrap();
     let described: Vec<&String> = description["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(described, [paths::STORAGE_METADATA, paths::STORAGE_STATUS, paths::METRICS, paths::READYZ]);
+    let routes = [
+        paths::STORAGE_METADATA,
+        paths::STORAGE_STATUS,
+        paths::PARTITION_RECORDS,
+        paths::RECORDS,
+        paths::STREAM,
+        paths::METRICS,
+        paths::READYZ,
+    ];
+    assert_eq!(described, routes);
     assert!(description["components"]["schemas"]["MetadataPush"].is_object());
 }

@@ -56,17 +56,17 @@ impl Gateway {
     /// One that has connected to nobody yet.
     pub(crate) fn new(
         broker_id: BrokerId,
-        image: SharedImage,
-        partitions: Partitions,
-        http: HttpClient,
-        shutdown: Shutdown,
+        image: &SharedImage,
+        partitions: &Partitions,
+        http: &HttpClient,
+        shutdown: &Shutdown,
     ) -> Self {
         Self {
             broker_id,
-            image,
-            partitions,
-            http,
-            shutdown,
+            image: Arc::clone(image),
+            partitions: partitions.clone(),
+            http: http.clone(),
+            shutdown: shutdown.clone(),
             cluster: OnceLock::new(),
             producers: Default::default(),
             breakers: Mutex::default(),
