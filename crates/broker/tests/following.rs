@@ -43,6 +43,10 @@ async fn registers_and_takes_everything_in() {
     assert_eq!((orders.topic_name.as_str(), orders.role), ("orders", ReplicaRole::Follower));
     assert_eq!(status.partitions.len(), 2);
     assert_eq!(quorum.core().registrations, 1);
+    // It names the disk that its data is on, so that another one in its place is noticed.
+    let disk = quorum.core().state.broker(BrokerId(101)).unwrap().directory_id.unwrap();
+    let own = std::fs::read_to_string(dir.path().join("meta.properties")).unwrap();
+    assert!(own.contains(&format!("directory.id={disk}\n")), "{own}");
     broker.stop().await.unwrap();
 }
 

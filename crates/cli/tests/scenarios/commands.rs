@@ -70,8 +70,33 @@ async fn topics(metadata: &str) {
     assert_eq!(run(metadata, &["topic", "alter", "orders"]).await.exit, 2);
     let described = run(metadata, &["topic", "describe", "orders"]).await;
     assert_eq!(described.stdout.lines().count(), 8, "{}", described.stdout);
+    leaders_and_replicas(metadata).await;
     assert_eq!(run(metadata, &["topic", "delete", "orders"]).await.exit, 0);
     assert_eq!(run(metadata, &["topic", "describe", "orders"]).await.exit, 1);
+}
+
+/// Other preferred leaders, which need no data to be moved.
+async fn leaders_and_replicas(metadata: &str) {
+    let described = run(metadata, &["topic", "describe", "orders", "-o", "json"]).await.json();
+    let mut replicas: Vec<i64> = described["partitions"][0]["replicas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_i64().unwrap())
+        .collect();
+    replicas.rotate_left(1);
+    let ids = replicas.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let moved = run(metadata, &["topic", "reassign", &format!("orders:0={ids}"), "-o", "json"]).await.json();
+    assert_eq!(moved["results"][0]["state"]["replicas"], serde_json::json!(replicas));
+    assert_eq!(run(metadata, &["topic", "reassignments", "-o", "json"]).await.json(), serde_json::json!([]));
+    let elected = run(metadata, &["topic", "elect", "orders:0", "-o", "json"]).await.json();
+    assert_eq!(elected["results"][0]["leader"], replicas[0]);
+    let unclean = run(metadata, &["topic", "elect", "orders", "--unclean"]).await;
+    assert!(unclean.stdout.contains("NOT_NEEDED"), "{}", unclean.stdout);
+    let cancelled = run(metadata, &["topic", "cancel-reassign", "orders:0"]).await;
+    assert_eq!(cancelled.exit, 1);
+    assert!(cancelled.stdout.contains("NO_REASSIGNMENT_IN_PROGRESS"), "{}", cancelled.stdout);
+    assert_eq!(run(metadata, &["topic", "reassign", "orders=101"]).await.exit, 2);
 }
 
 async fn views(metadata: &str) {
