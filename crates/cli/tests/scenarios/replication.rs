@@ -17,7 +17,7 @@ use kafka_client::{
     StartAt, TopicPartition,
 };
 use testkit::{Cluster, Storage, cluster, eventually};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::{dmq, topic};
 
@@ -72,7 +72,7 @@ async fn acknowledged_records_survive_their_leaders() {
 struct Load {
     acknowledged: tokio::sync::watch::Receiver<BTreeMap<u64, (PartitionId, Offset)>>,
     stop: Arc<AtomicBool>,
-    task: JoinHandle<()>,
+    task: JoinSet<()>,
 }
 
 impl Load {
@@ -80,7 +80,8 @@ impl Load {
         let producer = Producer::new(kafka(cluster), ProducerOptions::default());
         let stop = Arc::new(AtomicBool::new(false));
         let (report, acknowledged) = tokio::sync::watch::channel(BTreeMap::new());
-        let task = tokio::spawn({
+        let mut task = JoinSet::new();
+        task.spawn({
             let stop = Arc::clone(&stop);
             async move {
                 let mut waiting: Vec<(u64, Delivery)> = Vec::new();
@@ -114,7 +115,7 @@ impl Load {
 
     async fn stop(self) -> BTreeMap<u64, (PartitionId, Offset)> {
         self.stop.store(true, Ordering::Relaxed);
-        self.task.await.unwrap();
+        self.task.join_all().await;
         self.acknowledged.borrow().clone()
     }
 }

@@ -177,13 +177,14 @@ impl Fetch {
             let name = TopicRef::new(self.by_id, &topic.topic, topic.topic_id);
             for wanted in &topic.partitions {
                 let answer = match self.call.server.partition(name, wanted.partition) {
-                    Ok(partition) => self.look_at(&partition, wanted, &mut looked).await,
-                    Err(code) => Err(code),
+                    Ok(partition) => self
+                        .look_at(&partition, wanted, &mut looked)
+                        .await
+                        .map_err(|error| self.refusal(wanted.partition, &error)),
+                    Err(code) => Err(FetchAnswer::failed(wanted.partition, code)),
                 };
                 looked.urgent |= answer.is_err();
-                looked
-                    .partitions
-                    .push(answer.unwrap_or_else(|code| FetchAnswer::failed(wanted.partition, code)));
+                looked.partitions.push(answer.unwrap_or_else(|refusal| refusal));
             }
         }
         // A request that names nothing waits for nothing.
@@ -191,24 +192,32 @@ impl Fetch {
         looked
     }
 
+    /// The answer of a partition that gives nothing. A follower whose offset is not there is told where to begin anew.
+    fn refusal(&self, partition: i32, error: &PartitionError) -> FetchAnswer {
+        let mut answer = FetchAnswer::failed(partition, errors::of_partition(error));
+        if let (Some(_), PartitionError::OffsetOutOfRange { range, .. }) = (self.follower, error) {
+            answer.data.log_start_offset = range.start.0;
+        }
+        answer
+    }
+
     async fn look_at(
         &self,
         partition: &Arc<Partition>,
         wanted: &FetchPartition,
         looked: &mut Looked,
-    ) -> Result<FetchAnswer, ErrorCode> {
-        let code = |error: PartitionError| errors::of_partition(&error);
+    ) -> Result<FetchAnswer, PartitionError> {
         let left = self.bytes_max.saturating_sub(looked.bytes);
         let bytes_max = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
         let from = Offset(wanted.fetch_offset);
-        let planned = partition.plan_read(self.reader(wanted), from, bytes_max).map_err(code)?;
+        let planned = partition.plan_read(self.reader(wanted), from, bytes_max)?;
         let marks = planned.marks.clone();
         looked.urgent |= marks.diverged.is_some() || marks.is_news;
         let first = looked.bytes == 0;
         let mut read = ReadRecords::default();
         if first || bytes_max > 0 {
             let is_ready = planned.is_ready();
-            read = self.read(planned, bytes_max, looked).await.map_err(code)?;
+            read = self.read(planned, bytes_max, looked).await?;
             if !first && read.size_bytes() > left {
                 read.pieces.clear();
             }
