@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use commit_log::{AbortedTransaction, ReadPlan};
-use common::{LeaderEpoch, Offset};
+use common::{BrokerId, LeaderEpoch, Offset};
 use replica::{EpochEnd, Fetched, FollowerFetch, Isolation, Replica};
 
 use super::{
@@ -23,6 +23,8 @@ pub enum Reader {
         leader_epoch: Option<LeaderEpoch>,
         /// The epoch of the last record it has, by which it learns that the log was cut (KIP-320).
         last_fetched_epoch: Option<LeaderEpoch>,
+        /// Whether a follower will do (KIP-392).
+        from_follower: bool,
     },
     /// A follower: everything. Its fetch also says what it has.
     Follower(FollowerFetch),
@@ -83,7 +85,10 @@ impl Partition {
         max_bytes: usize,
     ) -> Result<PlannedRead, PartitionError> {
         match reader {
-            Reader::Consumer { isolation, leader_epoch, last_fetched_epoch } => {
+            Reader::Consumer { isolation, leader_epoch, last_fetched_epoch, from_follower } => {
+                if from_follower && self.following().is_some() {
+                    return self.plan_at_follower(isolation, leader_epoch, from, max_bytes);
+                }
                 self.plan_for_consumer(isolation, leader_epoch, last_fetched_epoch, from, max_bytes)
             }
             Reader::Follower(fetch) => self.plan_for_follower(&fetch, max_bytes),
@@ -122,6 +127,49 @@ impl Partition {
         let aborted = (isolation == Isolation::ReadCommitted)
             .then(|| if from < limit { log.aborted_transactions(&(from..limit)) } else { Vec::new() });
         Ok(PlannedRead { plan: Some(plan), from, aborted, marks })
+    }
+
+    /// A follower gives what it knows to be committed. Whoever asks for anything else shall ask the leader: that it is
+    /// not here does not mean that it is nowhere.
+    fn plan_at_follower(
+        &self,
+        isolation: Isolation,
+        leader_epoch: Option<LeaderEpoch>,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<PlannedRead, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica, .. } = state.running()?;
+        replica.check_epoch(leader_epoch)?;
+        let positions = replica.positions(&View(log));
+        let limit = positions.readable(isolation);
+        if from < positions.log_start() || from > positions.log_end() {
+            return Err(PartitionError::NotLeader);
+        }
+        let plan = log.plan_read(from, limit, max_bytes)?;
+        let aborted = (isolation == Isolation::ReadCommitted)
+            .then(|| if from < limit { log.aborted_transactions(&(from..limit)) } else { Vec::new() });
+        let marks = Marks {
+            log_start: positions.log_start(),
+            last_stable: positions.last_stable(),
+            high_watermark: positions.high_watermark(),
+            diverged: None,
+            is_news: false,
+        };
+        Ok(PlannedRead { plan: Some(plan), from, aborted, marks })
+    }
+
+    /// The follower that a consumer of `rack` should rather read from (KIP-392); `None`: this leader, or it does not lead.
+    pub fn preferred_replica<'a>(
+        &self,
+        rack: &str,
+        from: Offset,
+        rack_of: impl Fn(BrokerId) -> Option<&'a str>,
+    ) -> Option<BrokerId> {
+        match self.lock().running().ok()?.replica {
+            Replica::Leader(ref leader) => leader.preferred_replica(rack, from, rack_of),
+            Replica::Follower(_) => None,
+        }
     }
 
     fn plan_for_follower(

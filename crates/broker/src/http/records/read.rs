@@ -172,7 +172,8 @@ async fn read_batches(
     isolation: replica::Isolation,
     from: Offset,
 ) -> Result<(Marks, ReadRecords), PartitionError> {
-    let reader = Reader::Consumer { isolation, leader_epoch: None, last_fetched_epoch: None };
+    let reader =
+        Reader::Consumer { isolation, leader_epoch: None, last_fetched_epoch: None, from_follower: false };
     let planned = replica.plan_read(reader, from, READ_BYTES_MAX)?;
     let marks = planned.marks.clone();
     if planned.is_ready() {

@@ -4,6 +4,8 @@
 //!   again when one of its partitions has news. It ends early at any error, at the shutdown, and where records had to
 //!   be read from disk, as that is far from the end of the log anyway.
 //! - At least one batch is given if there is any, however large; the others keep to the limits.
+//! - A consumer that names its rack is sent to a replica there, if one has what it wants, and followers give it what they
+//!   know to be committed (KIP-392). Whatever else it asks them for, it is sent back to the leader.
 //! - Sessions are not offered: every answer has session id 0, so clients send full requests (KIP-227).
 //! - Records in memory are sent as they are, without copying. What is on disk is read into memory and checked: a sick
 //!   disk must not be a consumer's problem. [`FetchAnswer::records`] is the place for sending from files instead.
@@ -44,6 +46,9 @@ const TOPIC_IDS_SINCE: i16 = 13;
 
 /// Since this version clients are told who leads (KIP-951).
 const LEADERS_SINCE: i16 = 16;
+
+/// No replica is nearer than this one.
+const NO_REPLICA: i32 = -1;
 
 /// Longest that a long poll waits, whatever the client says.
 const WAIT_MAX: Duration = Duration::from_secs(600);
@@ -88,6 +93,14 @@ fn session_error(request: &FetchRequest) -> Option<ErrorCode> {
     }
 }
 
+/// Where brokers say that they are.
+fn racks(call: &Call) -> BTreeMap<BrokerId, String> {
+    call.server.image.read(|state| {
+        let racks = state.brokers().filter_map(|broker| Some((broker.broker_id, broker.rack.clone()?)));
+        racks.collect()
+    })
+}
+
 /// A fetch that is carried out.
 struct Fetch {
     call: Call,
@@ -96,6 +109,10 @@ struct Fetch {
     follower: Option<(BrokerId, BrokerEpoch)>,
     isolation: Isolation,
     bytes_max: usize,
+    /// Where the consumer is; empty if it does not say.
+    rack: String,
+    /// Where brokers are, for those who say where they are.
+    racks: BTreeMap<BrokerId, String>,
 }
 
 /// All that a look at the partitions gave.
@@ -130,6 +147,8 @@ impl Fetch {
             follower: (id >= 0).then_some((BrokerId(id), BrokerEpoch(epoch))),
             isolation: isolation(request.isolation_level),
             bytes_max,
+            racks: if request.rack_id.is_empty() { BTreeMap::new() } else { racks(&call) },
+            rack: request.rack_id.clone(),
             call,
         }
     }
@@ -201,6 +220,14 @@ impl Fetch {
         answer
     }
 
+    /// A replica in the consumer's rack, if this one is not, and has what it wants (KIP-392).
+    fn preferred_replica(&self, partition: &Partition, from: Offset) -> Option<BrokerId> {
+        if self.rack.is_empty() || self.follower.is_some() {
+            return None;
+        }
+        partition.preferred_replica(&self.rack, from, |id| self.racks.get(&id).map(String::as_str))
+    }
+
     async fn look_at(
         &self,
         partition: &Arc<Partition>,
@@ -210,12 +237,13 @@ impl Fetch {
         let left = self.bytes_max.saturating_sub(looked.bytes);
         let bytes_max = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
         let from = Offset(wanted.fetch_offset);
+        let near = self.preferred_replica(partition, from);
         let planned = partition.plan_read(self.reader(wanted), from, bytes_max)?;
         let marks = planned.marks.clone();
-        looked.urgent |= marks.diverged.is_some() || marks.is_news;
+        looked.urgent |= marks.diverged.is_some() || marks.is_news || near.is_some();
         let first = looked.bytes == 0;
         let mut read = ReadRecords::default();
-        if first || bytes_max > 0 {
+        if near.is_none() && (first || bytes_max > 0) {
             let is_ready = planned.is_ready();
             read = self.read(planned, bytes_max, looked).await?;
             if !first && read.size_bytes() > left {
@@ -242,6 +270,7 @@ impl Fetch {
             log_start_offset: marks.log_start.0,
             diverging_epoch,
             aborted_transactions: aborted,
+            preferred_read_replica: near.map_or(NO_REPLICA, |id| id.0),
             ..PartitionData::default()
         };
         Ok(FetchAnswer { data, records: read.pieces })
@@ -273,6 +302,7 @@ impl Fetch {
                 isolation: self.isolation,
                 leader_epoch: known_epoch(wanted.current_leader_epoch),
                 last_fetched_epoch,
+                from_follower: !self.rack.is_empty(),
             },
             Some((broker_id, broker_epoch)) => Reader::Follower(FollowerFetch {
                 broker_id,
