@@ -13,7 +13,7 @@ use crate::{
     follower::Follower,
     identity::DataDir,
     image::SharedImage,
-    kafka::{self, KafkaLimits, Server},
+    kafka::{self, Server},
     partition::{Keeper, Partitions},
     producer_ids::ProducerIds,
     replicas::{ReplicaDirs, ReplicaManager, Replicas},
@@ -75,14 +75,8 @@ impl DataPlane {
         };
         let replication = replication::start(replication, tasks);
         let producer_ids = ProducerIds::new(settings.broker_id, follower.clone(), metadata.clone());
-        let server = Server::new(
-            settings.kafka(),
-            KafkaLimits::default(),
-            Arc::clone(image),
-            partitions.clone(),
-            metadata,
-            producer_ids,
-        );
+        let server =
+            Server::new(settings.kafka(), Arc::clone(image), partitions.clone(), metadata, producer_ids);
         Ok(Self { partitions, replicas, server: Arc::new(server), replication, listeners })
     }
 

@@ -7,9 +7,11 @@
 //! - [`partition`]: the replicas at work; [`producer_ids`]: ids for producers.
 //! - [`kafka`]: the listener for Kafka clients.
 //! - [`http`]: the REST API; [`metrics`]: the figures.
+//! - [`broker_config`]: settings by Kafka's names.
 //! - [`broker`]: start, wiring (`data_plane` for what handles records), controlled shutdown; [`options`] and [`settings`]: what it is started with.
 
 pub mod broker;
+pub mod broker_config;
 mod data_plane;
 pub mod follower;
 pub mod http;

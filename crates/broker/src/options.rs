@@ -31,4 +31,7 @@ pub struct Options {
     /// How long a shutdown waits for partition leaderships to be handed over, in milliseconds.
     #[arg(long, env = "DMQ_CONTROLLED_SHUTDOWN_TIMEOUT_MS", default_value_t = 5_000)]
     pub controlled_shutdown_timeout_ms: u64,
+    /// A setting by Kafka's name, as `num.partitions=4`; may be given more than once.
+    #[arg(long = "set", env = "DMQ_SET", value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub set: Vec<String>,
 }

@@ -8,8 +8,13 @@ use runtime::services::{self, LoadError};
 use thiserror::Error;
 
 use crate::{
-    kafka::KafkaSettings, link::LinkConfig, options::Options, partition::PartitionSettings,
-    replicas::ReplicaManagerOptions, replication::ReplicationOptions,
+    broker_config::{BrokerConfig, InvalidBrokerConfig},
+    kafka::KafkaSettings,
+    link::LinkConfig,
+    options::Options,
+    partition::PartitionSettings,
+    replicas::ReplicaManagerOptions,
+    replication::ReplicationOptions,
 };
 
 /// Everything that one broker is started with.
@@ -47,6 +52,8 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// How long the data of a deleted topic is kept.
     pub delete_delay: Duration,
+    /// Settings by Kafka's names.
+    pub config: BrokerConfig,
 }
 
 /// Why there are no settings.
@@ -55,6 +62,9 @@ pub enum InvalidSettings {
     /// No usable `services.json`.
     #[error(transparent)]
     Services(#[from] LoadError),
+    /// A setting by Kafka's name that cannot be.
+    #[error(transparent)]
+    Config(#[from] InvalidBrokerConfig),
     /// The file does not have this broker.
     #[error("{path} has no broker {id} in `services.storage-services`; it has {known}")]
     UnknownBroker {
@@ -115,6 +125,7 @@ impl Settings {
             metadata_refresh: config.broker.metadata_refresh,
             shutdown_timeout: Duration::from_millis(options.controlled_shutdown_timeout_ms),
             delete_delay: Duration::from_millis(options.file_delete_delay_ms),
+            config: BrokerConfig::parse(options.set.iter().map(String::as_str))?,
         })
     }
 
@@ -132,7 +143,17 @@ impl Settings {
 
     /// The data plane's part.
     pub fn partitions(&self) -> PartitionSettings {
-        PartitionSettings { session_timeout: self.session_timeout, ..PartitionSettings::new(self.broker_id) }
+        let config = &self.config;
+        PartitionSettings {
+            session_timeout: self.session_timeout,
+            tail_bytes: config.number("log.cache.bytes"),
+            replica_lag_time_max: config.time("replica.lag.time.max.ms"),
+            producer_id_expiration: config.time("producer.id.expiration.ms"),
+            retention_check_interval: config.time("log.retention.check.interval.ms"),
+            recovery_threads: config.number("num.recovery.threads.per.data.dir"),
+            flush_threads: config.number("num.flush.threads"),
+            ..PartitionSettings::new(self.broker_id)
+        }
     }
 
     /// How the directories of the replicas are kept.
@@ -155,9 +176,8 @@ impl Settings {
         KafkaSettings {
             broker_id: self.broker_id,
             cluster_id: self.cluster_id.clone(),
-            auto_create_topics: true,
-            num_partitions: 1,
-            default_replication_factor: 3,
+            data_dir: self.data_dir.clone(),
+            config: self.config.clone(),
         }
     }
 
@@ -207,6 +227,7 @@ mod tests {
             data_dir: None,
             file_delete_delay_ms: 60_000,
             controlled_shutdown_timeout_ms: 5_000,
+            set: Vec::new(),
         }
     }
 

@@ -16,8 +16,8 @@ mod values;
 
 pub use registry::SETTINGS;
 pub use values::{
-    CleanupPolicy, Compression, MinInsyncReplicas, ThrottledReplicas, TimestampType, TopicConfig,
-    unclean_leader_election_enable,
+    CleanupPolicy, Compression, FlushPolicy, MinInsyncReplicas, ThrottledReplicas, TimestampType,
+    TopicConfig, unclean_leader_election_enable,
 };
 
 /// A setting: what it is called, takes and means.

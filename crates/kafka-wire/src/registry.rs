@@ -31,7 +31,20 @@ static SERVED: &[Served] = &[
     served(ApiKey::ApiVersions, 0..=4),
     served(ApiKey::CreateTopics, 2..=7),
     served(ApiKey::DeleteTopics, 1..=6),
+    served(ApiKey::DeleteRecords, 0..=2),
     served(ApiKey::InitProducerId, 0..=5),
+    served(ApiKey::OffsetForLeaderEpoch, 2..=4),
+    served(ApiKey::DescribeConfigs, 1..=4),
+    served(ApiKey::AlterConfigs, 0..=2),
+    served(ApiKey::DescribeLogDirs, 1..=4),
+    served(ApiKey::CreatePartitions, 0..=3),
+    served(ApiKey::ElectLeaders, 0..=2),
+    served(ApiKey::IncrementalAlterConfigs, 0..=1),
+    served(ApiKey::AlterPartitionReassignments, 0..=1),
+    served(ApiKey::ListPartitionReassignments, 0..=0),
+    served(ApiKey::DescribeQuorum, 0..=2),
+    served(ApiKey::DescribeCluster, 0..=2),
+    served(ApiKey::DescribeTopicPartitions, 0..=0),
 ];
 
 const fn served(key: ApiKey, versions: RangeInclusive<i16>) -> Served {

@@ -62,7 +62,7 @@ pub(super) fn of_call(error: &CallError) -> ErrorCode {
     }
 }
 
-fn of_problem(code: Code) -> ErrorCode {
+pub(super) fn of_problem(code: Code) -> ErrorCode {
     match code {
         Code::InvalidTopicName => ErrorCode::INVALID_TOPIC_EXCEPTION,
         Code::InvalidPartitions => ErrorCode::INVALID_PARTITIONS,
@@ -77,6 +77,7 @@ fn of_problem(code: Code) -> ErrorCode {
         Code::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
         Code::InvalidUpdateVersion => ErrorCode::INVALID_UPDATE_VERSION,
         Code::IneligibleReplica => ErrorCode::INELIGIBLE_REPLICA,
+        Code::NoReassignmentInProgress => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
         Code::OffsetOutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
         Code::LimitExceeded => ErrorCode::POLICY_VIOLATION,
         Code::InvalidFeatureLevel => ErrorCode::FEATURE_UPDATE_FAILED,

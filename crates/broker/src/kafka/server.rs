@@ -1,5 +1,7 @@
 //! What all connections share.
 
+use std::path::PathBuf;
+
 use client::MetadataClient;
 use common::{BrokerId, ClusterId};
 use prometheus_client::registry::Registry;
@@ -8,21 +10,21 @@ use super::{
     limits::{Budget, Connections, KafkaLimits},
     metrics::KafkaMetrics,
 };
-use crate::{image::SharedImage, partition::Partitions, producer_ids::ProducerIds};
+use crate::{
+    broker_config::BrokerConfig, image::SharedImage, partition::Partitions, producer_ids::ProducerIds,
+};
 
-/// How this broker answers Kafka clients. Names are Kafka's.
+/// How this broker answers Kafka clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// Whose.
     pub broker_id: BrokerId,
     /// Where it belongs.
     pub cluster_id: ClusterId,
-    /// `auto.create.topics.enable`: a topic that a client asks about is made.
-    pub auto_create_topics: bool,
-    /// `num.partitions`: of topics that do not say how many they want.
-    pub num_partitions: i32,
-    /// `default.replication.factor`: of topics that do not say; no more than there are brokers.
-    pub default_replication_factor: i16,
+    /// Where its replicas are.
+    pub data_dir: PathBuf,
+    /// What it was started with.
+    pub config: BrokerConfig,
 }
 
 /// What every API works with.
@@ -46,12 +48,12 @@ impl Server {
     /// Nobody is connected yet.
     pub fn new(
         settings: KafkaSettings,
-        limits: KafkaLimits,
         image: SharedImage,
         partitions: Partitions,
         metadata: MetadataClient,
         producer_ids: ProducerIds,
     ) -> Self {
+        let limits = settings.config.kafka_limits();
         Self {
             settings,
             limits,

@@ -40,7 +40,6 @@ pub use flush::FlushPool;
 pub use follow::{NextFetch, Taken};
 pub use keeper::Keeper;
 pub use offsets::{FoundOffset, LogFigures, OffsetAnswer, OffsetSpec};
-pub use options::LogDefaults;
 pub use partition::{News, Partition, PartitionName};
 pub use produce::Produced;
 pub use services::{PartitionQueue, PartitionSettings, Services};

@@ -93,12 +93,15 @@ impl Partition {
         Ok(leader.end_of_epoch(asked, &View(log)))
     }
 
-    /// Deletes the records below `before`, or all committed ones if there is none (DeleteRecords). Gives where the log
-    /// starts on all replicas that are there. Blocks.
+    /// Deletes the records below `before`, or all committed ones if there is none (DeleteRecords). Gives where the log is
+    /// to start, and where it starts on all replicas that are there: followers hear of it with their next fetch. Blocks.
     ///
     /// # Errors
     /// [`PartitionError`].
-    pub fn delete_records(self: &Arc<Self>, before: Option<Offset>) -> Result<Offset, PartitionError> {
+    pub fn delete_records(
+        self: &Arc<Self>,
+        before: Option<Offset>,
+    ) -> Result<(Offset, Offset), PartitionError> {
         let mut state = self.lock();
         let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
             return Err(PartitionError::NotLeader);
@@ -123,7 +126,7 @@ impl Partition {
         let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
             return Err(PartitionError::NotLeader);
         };
-        Ok(leader.low_watermark(&View(log)))
+        Ok((before.max(log.log_start()), leader.low_watermark(&View(log))))
     }
 
     /// Sizes; `None` while the log is not open.

@@ -4,28 +4,13 @@ use commit_log::{
     FlushPolicy, LogOptions, Retention,
     batch::{self, BatchRules, RecordCheck},
 };
-use common::topic_config::{TimestampType, TopicConfig};
+use common::topic_config::{self, TimestampType, TopicConfig};
 
 /// Segments that one pass of retention deletes at most.
 const SEGMENTS_PER_PASS: usize = 64;
 
-/// What every log of a broker shares, whatever its topic says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogDefaults {
-    /// When appended records are synced and acknowledged.
-    pub flush: FlushPolicy,
-    /// Bytes of the last batches of each partition that are kept in memory.
-    pub tail_bytes: usize,
-}
-
-impl Default for LogDefaults {
-    fn default() -> Self {
-        Self { flush: FlushPolicy::Ack, tail_bytes: LogOptions::default().tail_bytes }
-    }
-}
-
 /// Of a log whose topic has these settings.
-pub(super) fn log_options(config: &TopicConfig, defaults: LogDefaults) -> LogOptions {
+pub(super) fn log_options(config: &TopicConfig, tail_bytes: usize) -> LogOptions {
     let timestamp_type = match config.message_timestamp_type {
         TimestampType::CreateTime => batch::TimestampType::CreateTime,
         TimestampType::LogAppendTime => batch::TimestampType::LogAppendTime,
@@ -38,28 +23,26 @@ pub(super) fn log_options(config: &TopicConfig, defaults: LogDefaults) -> LogOpt
         records: if config.cleanup_policy.compact { RecordCheck::Keys } else { RecordCheck::Header },
         ..BatchRules::default()
     };
+    let flush = match config.flush_policy {
+        topic_config::FlushPolicy::Ack => FlushPolicy::Ack,
+        topic_config::FlushPolicy::Interval => {
+            FlushPolicy::Interval { max_ms: config.flush_ms, max_bytes: u64::MAX }
+        }
+        topic_config::FlushPolicy::Os => FlushPolicy::Os,
+    };
     LogOptions {
         segment_bytes: config.segment_bytes,
         segment_ms: config.segment_ms,
-        flush: flush_policy(config, defaults.flush),
-        tail_bytes: defaults.tail_bytes,
+        flush,
+        tail_bytes,
         rules,
         ..LogOptions::default()
     }
 }
 
-/// A topic that asks for syncs of its own gets them, where the broker does not sync for each answer anyway.
-fn flush_policy(config: &TopicConfig, policy: FlushPolicy) -> FlushPolicy {
-    match policy {
-        FlushPolicy::Ack => FlushPolicy::Ack,
-        FlushPolicy::Interval { max_ms, max_bytes } => {
-            FlushPolicy::Interval { max_ms: max_ms.min(config.flush_ms), max_bytes }
-        }
-        FlushPolicy::Os if config.flush_ms < i64::MAX => {
-            FlushPolicy::Interval { max_ms: config.flush_ms, max_bytes: u64::MAX }
-        }
-        FlushPolicy::Os => FlushPolicy::Os,
-    }
+/// So many records may wait for a sync, whatever the time; `None`: any number, or none anyway.
+pub(super) fn unsynced_records_max(config: &TopicConfig) -> Option<i64> {
+    (config.flush_policy == topic_config::FlushPolicy::Interval).then_some(config.flush_messages)
 }
 
 /// What is kept of such a log; `None`: everything, as the topic is compacted only.
@@ -82,9 +65,11 @@ mod tests {
     #[test]
     fn defaults_are_kafkas() {
         let config = TopicConfig::default();
-        assert_eq!(log_options(&config, LogDefaults::default()), LogOptions::default());
+        let options = LogOptions::default();
+        assert_eq!(log_options(&config, options.tail_bytes), options);
         let retention = retention(&config).unwrap();
         assert_eq!((retention.max_age_ms, retention.max_bytes), (Some(7 * 24 * 3_600_000), None));
+        assert_eq!(unsynced_records_max(&config), None);
     }
 
     #[test]
@@ -93,12 +78,15 @@ mod tests {
             ("cleanup.policy", "compact"),
             ("max.message.bytes", "500"),
             ("segment.bytes", "1024"),
+            ("flush.policy", "interval"),
             ("flush.ms", "9"),
+            ("flush.messages", "3"),
         ]);
-        let options = log_options(&config, LogDefaults { flush: FlushPolicy::Os, ..LogDefaults::default() });
+        let options = log_options(&config, 7);
         assert_eq!(retention(&config), None);
         assert_eq!(options.rules.records, RecordCheck::Keys);
-        assert_eq!((options.rules.max_bytes, options.segment_bytes), (500, 1024));
+        assert_eq!((options.rules.max_bytes, options.segment_bytes, options.tail_bytes), (500, 1024, 7));
         assert_eq!(options.flush, FlushPolicy::Interval { max_ms: 9, max_bytes: u64::MAX });
+        assert_eq!(unsynced_records_max(&config), Some(3));
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     PartitionError, Services,
-    options::{log_options, retention},
+    options::{log_options, retention, unsynced_records_max},
     state::{Running, Stage, State, View, Wanted},
     waiting::{For, Waiting},
     watchers::{Watch, Watchers},
@@ -93,7 +93,7 @@ impl Partition {
         if matches!(self.lock().stage, Stage::Gone) {
             return;
         }
-        let options = log_options(&self.lock().wanted.config, self.services.settings.log);
+        let options = log_options(&self.lock().wanted.config, self.services.settings.tail_bytes);
         let opened = Log::open(dir, Arc::clone(&self.services.files), options);
         let mut state = self.lock();
         match opened {
@@ -120,8 +120,8 @@ impl Partition {
         let high_watermark = log.log_start();
         let (replica, effects) =
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
-        let retention = retention(&config);
-        state.stage = Stage::Running(Box::new(Running { log, replica, retention }));
+        let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
+        state.stage = Stage::Running(Box::new(Running { log, replica, retention, unsynced_records_max }));
         self.services.roles.add(self);
         self.act(state, effects);
     }
@@ -133,11 +133,12 @@ impl Partition {
         let settings = self.services.replica_settings(&wanted.config, &wanted.assignment);
         state.wanted = wanted.clone();
         let Ok(running) = state.running() else { return };
-        let options = log_options(&wanted.config, self.services.settings.log);
+        let options = log_options(&wanted.config, self.services.settings.tail_bytes);
         if *running.log.options() != options {
             running.log.set_options(options);
         }
         running.retention = retention(&wanted.config);
+        running.unsynced_records_max = unsynced_records_max(&wanted.config);
         let me = self.services.settings.broker_id;
         let view = View(&running.log);
         let (change, effects) = running.replica.update(me, settings, wanted.assignment, &view, now.steady_ms);
@@ -206,7 +207,7 @@ impl Partition {
             self.storage_failed(&mut state, &error);
             return false;
         }
-        let again = running.log.flush_due(self.services.now().steady_ms);
+        let again = running.is_sync_due(self.services.now().steady_ms);
         state.flush_queued = again;
         self.confirmed(&mut state);
         again
@@ -241,7 +242,7 @@ impl Partition {
         let now = self.services.now();
         let queued = state.flush_queued;
         let Ok(running) = state.running() else { return };
-        if !queued && running.log.flush_due(now.steady_ms) {
+        if !queued && running.is_sync_due(now.steady_ms) {
             state.flush_queued = true;
             self.services.flush.push(Arc::clone(self));
         }

@@ -9,21 +9,24 @@ use std::{
     time::Duration,
 };
 
-use commit_log::{Files, FlushPolicy};
-use common::{BrokerId, PartitionId, TopicId, topic_config::TopicConfig};
+use commit_log::{Files, LogOptions};
+use common::{
+    BrokerId, PartitionId, TopicId,
+    topic_config::{FlushPolicy, TopicConfig},
+};
 use replica::Assignment;
 use runtime::clock::{self, Monotonic};
 use tokio::sync::Notify;
 
-use super::{FlushPool, LogDefaults, Partition};
+use super::{FlushPool, Partition};
 
 /// Settings of all partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionSettings {
     /// Whose replicas.
     pub broker_id: BrokerId,
-    /// Of all logs.
-    pub log: LogDefaults,
+    /// Bytes of the last batches of each partition that are kept in memory.
+    pub tail_bytes: usize,
     /// A member of the ISR that did not catch up for so long leaves it (`replica.lag.time.max.ms`).
     pub replica_lag_time_max: Duration,
     /// After so much silence the controllers take a broker for dead.
@@ -45,7 +48,7 @@ impl PartitionSettings {
     pub fn new(broker_id: BrokerId) -> Self {
         Self {
             broker_id,
-            log: LogDefaults::default(),
+            tail_bytes: LogOptions::default().tail_bytes,
             replica_lag_time_max: Duration::from_secs(30),
             session_timeout: Duration::from_secs(3),
             producer_id_expiration: Duration::from_secs(24 * 3_600),
@@ -107,7 +110,7 @@ impl Services {
             replica_lag_time_max_ms: ms(self.settings.replica_lag_time_max),
             session_timeout_ms: ms(self.settings.session_timeout),
             committed_may_be_lost: config.unclean_leader_election_enable
-                || self.settings.log.flush != FlushPolicy::Ack,
+                || config.flush_policy != FlushPolicy::Ack,
         }
     }
 

@@ -46,6 +46,16 @@ pub(super) struct Running {
     pub(super) log: Log,
     pub(super) replica: Replica,
     pub(super) retention: Option<Retention>,
+    /// More records do not wait for a sync (`flush.messages`).
+    pub(super) unsynced_records_max: Option<i64>,
+}
+
+impl Running {
+    /// Whether the log is to be synced now. `now_ms` is a clock that does not jump.
+    pub(super) fn is_sync_due(&mut self, now_ms: i64) -> bool {
+        let unsynced = self.log.log_end() - self.log.durable().offset();
+        self.log.flush_due(now_ms) || self.unsynced_records_max.is_some_and(|max| unsynced >= max)
+    }
 }
 
 impl State {

@@ -18,8 +18,9 @@ impl Partition {
         let mut state = self.lock();
         state.waiting.forget_gone();
         let queued = state.flush_queued;
-        let Ok(Running { log, replica, .. }) = state.running() else { return };
-        let flush = !queued && log.fence().is_none() && log.flush_due(now.steady_ms);
+        let Ok(running) = state.running() else { return };
+        let flush = !queued && running.log.fence().is_none() && running.is_sync_due(now.steady_ms);
+        let Running { log, replica, .. } = running;
         if let Replica::Leader(leader) = replica {
             leader.set_in_session(self.services.is_in_session());
             let effects = leader.tick(&View(log), now.steady_ms);
@@ -36,7 +37,7 @@ impl Partition {
         let now = self.services.now();
         let expiration = i64::try_from(self.services.settings.producer_id_expiration.as_millis());
         let mut state = self.lock();
-        let Ok(Running { log, replica, retention }) = state.running() else { return };
+        let Ok(Running { log, replica, retention, .. }) = state.running() else { return };
         if log.fence().is_some() {
             return;
         }

@@ -51,6 +51,7 @@ impl BrokerFixture {
             metadata_refresh: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(2),
             delete_delay: Duration::from_millis(100),
+            config: broker::broker_config::BrokerConfig::default(),
         }
     }
 

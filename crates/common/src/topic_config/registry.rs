@@ -56,6 +56,12 @@ pub const SETTINGS: &[Setting] = &[
     long("file.delete.delay.ms", 0, "60000", "How long a deleted segment stays on disk, in ms."),
     long("flush.messages", 1, LONG_MAX, "Forces an fsync after so many records."),
     long("flush.ms", 0, LONG_MAX, "Forces an fsync after so many ms."),
+    one_of(
+        "flush.policy",
+        &["ack", "interval", "os"],
+        "ack",
+        "When records are synced: before they are acknowledged, by flush.ms and flush.messages, or when the system likes.",
+    ),
     Setting {
         name: "follower.replication.throttled.replicas",
         kind: Kind::ThrottledReplicas,

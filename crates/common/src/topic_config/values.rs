@@ -30,6 +30,8 @@ pub struct TopicConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `flush.policy`.
+    pub flush_policy: FlushPolicy,
     /// `follower.replication.throttled.replicas`.
     pub follower_throttled_replicas: ThrottledReplicas,
     /// `index.interval.bytes`.
@@ -77,6 +79,17 @@ pub struct CleanupPolicy {
     pub delete: bool,
     /// They are compacted by key.
     pub compact: bool,
+}
+
+/// When records are synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlushPolicy {
+    /// Before they are acknowledged.
+    Ack,
+    /// By `flush.ms` and `flush.messages`.
+    Interval,
+    /// When the operating system likes.
+    Os,
 }
 
 /// How stored batches are compressed.
@@ -158,6 +171,11 @@ impl TopicConfig {
             file_delete_delay_ms: texts.value("file.delete.delay.ms"),
             flush_messages: texts.value("flush.messages"),
             flush_ms: texts.value("flush.ms"),
+            flush_policy: match texts.text("flush.policy") {
+                "interval" => FlushPolicy::Interval,
+                "os" => FlushPolicy::Os,
+                _ => FlushPolicy::Ack,
+            },
             follower_throttled_replicas: texts.throttled("follower.replication.throttled.replicas"),
             index_interval_bytes: texts.value("index.interval.bytes"),
             leader_throttled_replicas: texts.throttled("leader.replication.throttled.replicas"),

@@ -206,10 +206,10 @@ fn numbers(server: &Server, wish: &Wish) -> (i32, i16) {
         let is_online = |broker: &&common::Broker| broker.status == BrokerStatus::Online;
         let brokers = server.image.read(|state| state.brokers().filter(is_online).count());
         let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
-        server.settings.default_replication_factor.min(brokers)
+        server.settings.config.number::<i16>("default.replication.factor").min(brokers)
     };
     (
-        wish.partitions.unwrap_or(server.settings.num_partitions),
+        wish.partitions.unwrap_or_else(|| server.settings.config.number("num.partitions")),
         wish.replication_factor.unwrap_or_else(default_replicas),
     )
 }

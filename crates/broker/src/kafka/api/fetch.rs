@@ -32,7 +32,7 @@ use tokio::{
 };
 
 use super::{
-    Call, Held,
+    Call, Held, blocking,
     list_offsets::{isolation, known_epoch},
     topics::{Node, TopicRef, wants_leader},
 };
@@ -287,12 +287,8 @@ impl Fetch {
             return planned.read();
         }
         looked.held.add(self.call.server.sending.take(bytes_max).await);
-        match tokio::task::spawn_blocking(move || planned.read()).await {
-            Ok(read) => read,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The process is ending.
-            Err(_) => Err(PartitionError::NotLeader),
-        }
+        let read = blocking(move || planned.read()).await;
+        read.unwrap_or(Err(PartitionError::NotLeader))
     }
 
     fn reader(&self, wanted: &FetchPartition) -> Reader {

@@ -20,7 +20,7 @@ use kafka_wire::{
 };
 use replica::Isolation;
 
-use super::{Call, topics::TopicRef};
+use super::{Call, blocking, topics::TopicRef};
 use crate::{
     kafka::errors,
     partition::{FoundOffset, OffsetAnswer, OffsetSpec, PartitionError},
@@ -79,11 +79,10 @@ async fn find(
     };
     match partition.offset(spec, isolation, known_epoch(wanted.current_leader_epoch)).map_err(code)? {
         known @ OffsetAnswer::Known(..) => known.find().map_err(code),
-        search => match tokio::task::spawn_blocking(move || search.find()).await {
-            Ok(found) => found.map_err(code),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
-        },
+        search => {
+            let found = blocking(move || search.find()).await;
+            found.unwrap_or(Err(PartitionError::NotLeader)).map_err(code)
+        }
     }
 }
 

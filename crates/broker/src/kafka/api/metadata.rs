@@ -44,7 +44,7 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
     let may_create = call.version() < ALLOW_AUTO_CREATE_SINCE || request.allow_auto_topic_creation;
     if let Some(wanted) = &wanted
         && may_create
-        && call.server.settings.auto_create_topics
+        && call.server.settings.config.flag("auto.create.topics.enable")
     {
         let names = wanted.iter().filter(|topic| topic.topic_id.is_nil());
         create_missing(&call, names.filter_map(|topic| topic.name.as_deref()).collect()).await;
@@ -114,7 +114,7 @@ fn described(state: &State, topic: &Topic) -> MetadataResponseTopic {
     }
 }
 
-fn placed(state: &State, partition: &Partition) -> MetadataResponsePartition {
+pub(super) fn placed(state: &State, partition: &Partition) -> MetadataResponsePartition {
     let leader = partition.leader.filter(|leader| Node::of(state, *leader).is_some());
     let is_offline = |id: &&common::BrokerId| {
         state.broker(**id).is_none_or(|broker| broker.status == BrokerStatus::Offline)

@@ -4,19 +4,32 @@
 //! comes; only [`produce`] does its work at once. What a version does not have is left at its default by the codec, so
 //! handlers look at versions only where the meaning differs.
 
+mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod configs;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod topics;
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -77,7 +90,20 @@ pub(super) fn start(server: &Arc<Server>, client: &Client, request: Request) -> 
         ApiKey::ApiVersions => later(call, &body, api_versions::handle),
         ApiKey::CreateTopics => later(call, &body, create_topics::handle),
         ApiKey::DeleteTopics => later(call, &body, delete_topics::handle),
+        ApiKey::DeleteRecords => later(call, &body, delete_records::handle),
         ApiKey::InitProducerId => later(call, &body, init_producer_id::handle),
+        ApiKey::OffsetForLeaderEpoch => later(call, &body, offset_for_leader_epoch::handle),
+        ApiKey::DescribeConfigs => later(call, &body, describe_configs::handle),
+        ApiKey::AlterConfigs => later(call, &body, alter_configs::handle),
+        ApiKey::DescribeLogDirs => later(call, &body, describe_log_dirs::handle),
+        ApiKey::CreatePartitions => later(call, &body, create_partitions::handle),
+        ApiKey::ElectLeaders => later(call, &body, elect_leaders::handle),
+        ApiKey::IncrementalAlterConfigs => later(call, &body, incremental_alter_configs::handle),
+        ApiKey::AlterPartitionReassignments => later(call, &body, alter_partition_reassignments::handle),
+        ApiKey::ListPartitionReassignments => later(call, &body, list_partition_reassignments::handle),
+        ApiKey::DescribeQuorum => later(call, &body, describe_quorum::handle),
+        ApiKey::DescribeCluster => later(call, &body, describe_cluster::handle),
+        ApiKey::DescribeTopicPartitions => later(call, &body, describe_topic_partitions::handle),
         _ => Err(format!("{} is not served", key.name())),
     }
 }
@@ -120,6 +146,18 @@ impl Call {
         self.header.version
     }
 }
+
+/// Does something that blocks on a thread that may. `None`: the process is ending.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}
+
+/// How long an answer waits for this broker to know what the controllers have done already.
+const KNOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// The pieces of a frame, with records in the places that were left for them.
 fn answer(frame: &Frame, records: Vec<Vec<Bytes>>) -> Answer {

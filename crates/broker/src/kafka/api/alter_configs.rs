@@ -1,0 +1,40 @@
+//! AlterConfigs (33), versions 0 to 2: gives a topic exactly the settings that are named; all others go back to their
+//! defaults. Brokers' settings are refused.
+
+use std::sync::Arc;
+
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        AlterConfigsRequest, AlterConfigsResponse,
+        alter_configs::{AlterConfigsResource, AlterConfigsResourceResponse},
+    },
+};
+
+use super::{Call, create_topics::Refusal};
+
+pub(super) async fn handle(call: Arc<Call>, request: AlterConfigsRequest) -> AlterConfigsResponse {
+    let mut response = AlterConfigsResponse::default();
+    for resource in request.resources {
+        let altered = alter(&call, &resource, request.validate_only).await;
+        let (error_code, error_message) = match altered {
+            Ok(()) => (ErrorCode::NONE, None),
+            Err(refusal) => (refusal.code, Some(refusal.message)),
+        };
+        response.responses.push(AlterConfigsResourceResponse {
+            error_code,
+            error_message,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+        });
+    }
+    response
+}
+
+async fn alter(call: &Call, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+    let topic = call.server.configured_topic(resource.resource_type, &resource.resource_name)?;
+    let named = resource.configs.iter();
+    // Null is "as if it were not named".
+    let wanted = named.filter_map(|config| Some((config.name.clone(), config.value.clone()?))).collect();
+    call.server.set_configs(&topic, wanted, validate_only).await
+}
