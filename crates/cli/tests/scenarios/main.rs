@@ -12,6 +12,7 @@
 //! | `replication` | records survive SIGKILL of the brokers that lead, one by one and all at once |
 //! | `scripts` | the curl forms in `scripts/` |
 //! | `commands` | what operators type |
+//! | `records` | records over REST, through any broker, and streams that outlive theirs |
 
 #![allow(
     clippy::unwrap_used,
@@ -28,6 +29,7 @@ mod durability;
 mod election;
 mod heartbeats;
 mod identity;
+mod records;
 mod replication;
 mod scripts;
 
