@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use commit_log::{AbortedTransaction, ReadPlan};
+use commit_log::{AbortedTransaction, LogError, ReadPlan};
 use common::{BrokerId, LeaderEpoch, Offset};
 use replica::{EpochEnd, Fetched, FollowerFetch, Isolation, Replica};
 
@@ -33,6 +33,8 @@ pub enum Reader {
 /// A read that is ready to be done.
 #[derive(Debug)]
 pub struct PlannedRead {
+    /// Whose records they are.
+    partition: Arc<Partition>,
     /// The read; none where there is nothing to read.
     plan: Option<ReadPlan>,
     from: Offset,
@@ -96,7 +98,7 @@ impl Partition {
     }
 
     fn plan_for_consumer(
-        &self,
+        self: &Arc<Self>,
         isolation: Isolation,
         leader_epoch: Option<LeaderEpoch>,
         last_fetched_epoch: Option<LeaderEpoch>,
@@ -120,19 +122,19 @@ impl Partition {
             && (end.epoch < epoch || end.end < from)
         {
             marks.diverged = Some(end);
-            return Ok(PlannedRead { plan: None, from, aborted: None, marks });
+            return Ok(PlannedRead { partition: Arc::clone(self), plan: None, from, aborted: None, marks });
         }
         let limit = positions.readable(isolation);
         let plan = log.plan_read(from, limit, max_bytes)?;
         let aborted = (isolation == Isolation::ReadCommitted)
             .then(|| if from < limit { log.aborted_transactions(&(from..limit)) } else { Vec::new() });
-        Ok(PlannedRead { plan: Some(plan), from, aborted, marks })
+        Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted, marks })
     }
 
     /// A follower gives what it knows to be committed. Whoever asks for anything else shall ask the leader: that it is
     /// not here does not mean that it is nowhere.
     fn plan_at_follower(
-        &self,
+        self: &Arc<Self>,
         isolation: Isolation,
         leader_epoch: Option<LeaderEpoch>,
         from: Offset,
@@ -156,7 +158,7 @@ impl Partition {
             diverged: None,
             is_news: false,
         };
-        Ok(PlannedRead { plan: Some(plan), from, aborted, marks })
+        Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted, marks })
     }
 
     /// The follower that a consumer of `rack` should rather read from (KIP-392); `None`: this leader, or it does not lead.
@@ -195,7 +197,13 @@ impl Partition {
         let effects = match fetched {
             Fetched::Diverged(end) => {
                 marks.diverged = Some(end);
-                return Ok(PlannedRead { plan: None, from, aborted: None, marks });
+                return Ok(PlannedRead {
+                    partition: Arc::clone(self),
+                    plan: None,
+                    from,
+                    aborted: None,
+                    marks,
+                });
             }
             Fetched::Read { effects, is_news, .. } => {
                 marks.is_news = is_news;
@@ -204,7 +212,7 @@ impl Partition {
         };
         let plan = log.plan_read(from, log.log_end(), max_bytes)?;
         self.act(&mut state, effects);
-        Ok(PlannedRead { plan: Some(plan), from, aborted: None, marks })
+        Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted: None, marks })
     }
 }
 
@@ -220,7 +228,11 @@ impl PlannedRead {
     /// [`PartitionError::Storage`].
     pub fn read(self) -> Result<ReadRecords, PartitionError> {
         let Some(plan) = self.plan else { return Ok(ReadRecords::default()) };
-        let read = plan.read()?;
+        let read = plan.read().inspect_err(|error| {
+            if let LogError::Damaged(damage) = error {
+                self.partition.damaged(damage);
+            }
+        })?;
         let (from, next) = (self.from, read.next);
         let aborted = self.aborted.map(|mut aborted| {
             aborted.retain(|transaction| from < next && transaction.first < next);

@@ -27,6 +27,7 @@ mod options;
 #[expect(clippy::module_inception, reason = "the file is about the thing that the module is named after")]
 mod partition;
 mod produce;
+mod repair;
 mod services;
 mod state;
 mod table;

@@ -121,8 +121,12 @@ impl Partition {
         let (replica, effects) =
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
         let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
+        let is_damaged = !log.missing().is_empty();
         state.stage = Stage::Running(Box::new(Running { log, replica, retention, unsynced_records_max }));
         self.services.roles.add(self);
+        if is_damaged {
+            self.services.repairs.add(self);
+        }
         self.act(state, effects);
     }
 

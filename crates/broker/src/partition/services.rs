@@ -68,6 +68,7 @@ pub struct Services {
     pub(super) flush: FlushPool,
     pub(super) proposals: PartitionQueue,
     pub(super) roles: PartitionQueue,
+    pub(super) repairs: PartitionQueue,
     /// Whether the controllers hear this broker.
     in_session: AtomicBool,
     clock: Monotonic,
@@ -92,6 +93,7 @@ impl Services {
             flush: FlushPool::default(),
             proposals: PartitionQueue::default(),
             roles: PartitionQueue::default(),
+            repairs: PartitionQueue::default(),
             in_session: AtomicBool::new(true),
             clock: Monotonic::start(),
         }
@@ -123,6 +125,11 @@ impl Services {
     /// Partitions that may follow somebody else than before: see [`Partition::following`].
     pub fn roles(&self) -> &PartitionQueue {
         &self.roles
+    }
+
+    /// Partitions of which records are missing on disk: see [`Partition::missing`].
+    pub fn repairs(&self) -> &PartitionQueue {
+        &self.repairs
     }
 
     /// Whether the controllers hear this broker. Leaders go by it from the next second on.

@@ -3,6 +3,7 @@
 //! ```text
 //! partitions that follow  --roles-->  router  -->  one fetcher per leader  <-- Kafka Fetch -->  leader's Kafka port
 //! partitions that lead    --proposals-->  isr  -->  POST /api/v1/metadata/isr
+//! partitions with gaps     --repairs-->  repair  <-- Kafka Fetch -->  any replica that has them
 //! link to the controller  --last success-->  session  -->  "do the controllers hear me?"
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! - [`fetcher`]: one connection to one leader: ask, append, wait for the disk, ask again. [`followed`]: what it knows of
 //!   its partitions; [`exchange`]: the messages; [`throttle`]: how fast those that are behind may catch up.
 //! - [`isr`]: compare-and-set changes of ISRs, many partitions in one call.
+//! - [`repair`]: records that rot took from this disk, fetched again.
 //! - [`session`]: whether the controllers hear this broker.
 //!
 //! What an answer means for a log is decided in crate `replica`. A fetch claims that everything before its offset is on
@@ -21,6 +23,7 @@ mod figures;
 mod followed;
 mod isr;
 mod options;
+mod repair;
 mod router;
 mod session;
 mod throttle;

@@ -14,7 +14,9 @@ use super::{
     ReplicationFigures, ReplicationOptions,
     fetcher::{Fetcher, Shared},
     followed::Followed,
-    isr, session,
+    isr,
+    repair::Repairer,
+    session,
     throttle::Throttle,
 };
 use crate::{
@@ -58,8 +60,13 @@ pub fn start(replication: Replication, tasks: &Tasks) -> ReplicationFigures {
         move |stop| session::watch(services, link, options.session_timeout, stop)
     });
     tasks.spawn(TaskKind::Replication, "replication.isr", {
-        let proposer =
-            isr::Proposer { options, services, link: link.clone(), metadata, figures: figures.clone() };
+        let proposer = isr::Proposer {
+            options,
+            services: Arc::clone(&services),
+            link: link.clone(),
+            metadata,
+            figures: figures.clone(),
+        };
         move |stop| async move {
             // Dropped in the middle of a call: whoever leads next goes by the metadata.
             let _ = stop.or(proposer.run()).await;
@@ -72,6 +79,8 @@ pub fn start(replication: Replication, tasks: &Tasks) -> ReplicationFigures {
         tasks: tasks.clone(),
     };
     let shared = Shared { options, image, link, suspicions, figures: figures.clone() };
+    let repairer = Repairer { shared: shared.clone(), services };
+    tasks.spawn(TaskKind::Replication, "replication.repair", move |stop| repairer.run(stop));
     let router = Router { shared, partitions, fetchers: Mutex::default(), tasks: tasks.clone() };
     tasks.spawn(TaskKind::Replication, "replication.router", move |stop| router.run(stop));
     figures

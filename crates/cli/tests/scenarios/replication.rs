@@ -11,10 +11,18 @@ use std::{
 };
 
 use client::api;
+use commit_log::batch::Batch;
 use common::{BrokerId, Offset, PartitionId};
 use kafka_client::{
-    Address, Consumer, ConsumerOptions, Delivery, NewRecord, OffsetSpec, Producer, ProducerOptions, Record,
-    StartAt, TopicPartition,
+    Address, Connection, ConnectionOptions, Consumer, ConsumerOptions, Delivery, NewRecord, OffsetSpec,
+    Producer, ProducerOptions, Record, StartAt, TopicPartition,
+};
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        FetchRequest,
+        fetch::{FetchPartition, FetchTopic},
+    },
 };
 use testkit::{Cluster, Storage, cluster, eventually};
 use tokio::task::JoinSet;
@@ -65,6 +73,82 @@ async fn acknowledged_records_survive_their_leaders() {
         .collect();
     for (value, place) in &acknowledged {
         assert_eq!(stored.get(value), Some(place), "record {value} was acknowledged at {place:?}");
+    }
+}
+
+/// A bit flips on the disk of one replica while its broker is down. Nobody is given what is damaged, and the replica
+/// gets it back from another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_rots_is_made_good_from_another() {
+    let mut cluster = Cluster::start(dmq(), Storage::Sqlite, |_| {}).await;
+    cluster.client().call(&api::create_topic(&topic(TOPIC, i64::from(PARTITIONS), 3))).await.unwrap();
+    let load = Load::start(&cluster);
+    load.acknowledges(RECORDS_BETWEEN).await;
+    let acknowledged = load.stop().await;
+    all_in_sync(&cluster).await;
+    let rotten = leader_of(&cluster, PartitionId(0)).await;
+    cluster.terminate(&cluster::broker(rotten)).await;
+    flip_a_bit(&cluster, rotten);
+    cluster.restart(&cluster::broker(rotten)).await;
+    all_in_sync(&cluster).await;
+    // It answers for all of it again, once it has looked.
+    eventually("the rotten replica is made good", DEADLINE, async || {
+        let (records, error) = read_at(&cluster, rotten).await;
+        if records == acknowledged.values().filter(|(partition, _)| partition.0 == 0).count() {
+            Ok(())
+        } else {
+            Err(format!("{records} records, then {error:?}"))
+        }
+    })
+    .await;
+    let log =
+        std::fs::read_to_string(cluster.local().process(&cluster::broker(rotten)).unwrap().member().log);
+    assert!(log.unwrap().contains("partition.repaired"), "it was never damaged");
+}
+
+/// In the middle of the log of partition 0.
+fn flip_a_bit(cluster: &Cluster, broker: BrokerId) {
+    let config = cluster.config().brokers.iter().find(|config| config.id == broker).unwrap();
+    let dirs = std::fs::read_dir(&config.data_dir).unwrap().map(|entry| entry.unwrap().path());
+    let dir = dirs
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{TOPIC}-0")))
+        .find(|path| path.is_dir());
+    let segment = dir.unwrap().join("00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
+/// Reads partition 0 at one broker, whether it leads or not: how many records, and what ended it.
+async fn read_at(cluster: &Cluster, broker: BrokerId) -> (usize, ErrorCode) {
+    let config = cluster.config().brokers.iter().find(|config| config.id == broker).unwrap();
+    let address = Address::new(config.host.clone(), config.kafka_port.unwrap());
+    let connection = Connection::open(&address, &ConnectionOptions::default()).await.unwrap();
+    let topic = cluster.client().call(&api::topic(TOPIC)).await.unwrap();
+    let (mut count, mut from) = (0, 0);
+    loop {
+        let wanted =
+            FetchPartition { fetch_offset: from, partition_max_bytes: 1 << 20, ..Default::default() };
+        let topics = vec![FetchTopic {
+            topic: TOPIC.to_owned(),
+            topic_id: topic.topic_id.0,
+            partitions: vec![wanted],
+        }];
+        // Whoever names a rack may read from a follower.
+        let request = FetchRequest { topics, rack_id: "elsewhere".to_owned(), ..Default::default() };
+        let response = connection.call(&request).await.unwrap();
+        let data = &response.responses[0].partitions[0];
+        let records = data.records.bytes().unwrap().clone();
+        if records.is_empty() {
+            return (count, data.error_code);
+        }
+        for batch in Batch::all(&records) {
+            let batch = batch.unwrap();
+            batch.check_crc().unwrap();
+            count += usize::try_from(batch.header().next_offset() - batch.header().base_offset).unwrap();
+            from = batch.header().next_offset().0;
+        }
     }
 }
 
