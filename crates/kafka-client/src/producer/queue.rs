@@ -116,6 +116,9 @@ pub(super) struct Queue {
     under_way: usize,
     /// A batch came back: the others are awaited.
     recovering: bool,
+    /// No batch has been written under these numbers yet, or one was out of order: batches leave one by one. A broker
+    /// that does not know the producer accepts any number first, and must not be offered a later one before the first.
+    one_by_one: bool,
     not_before: Option<Instant>,
     made: u64,
     numbers: Option<Numbers>,
@@ -179,7 +182,7 @@ impl Queue {
 
     /// When the foremost batch is to be sent. `linger`: how long an open batch waits for more records.
     pub(super) fn due(&self, now: Instant, linger: Duration) -> Due {
-        if self.recovering && self.under_way > 0 {
+        if (self.recovering || self.one_by_one) && self.under_way > 0 {
             return Due::Nothing;
         }
         let full = (!self.waiting.is_empty()).then_some(now);
@@ -204,6 +207,7 @@ impl Queue {
         if batch.stamp.is_none()
             && let Some(identity) = identity
         {
+            self.one_by_one |= self.numbers.is_none();
             let numbers = self.numbers.get_or_insert(Numbers { identity, next: 0 });
             let Identity { id, epoch } = numbers.identity;
             let base_sequence = numbers.next;
@@ -214,7 +218,13 @@ impl Queue {
         Some(batch)
     }
 
-    /// A batch that was taken is settled.
+    /// A batch that was taken is written.
+    pub(super) fn written(&mut self) {
+        self.one_by_one = false;
+        self.settled();
+    }
+
+    /// A batch that was taken is settled otherwise.
     pub(super) fn settled(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
@@ -228,8 +238,17 @@ impl Queue {
         self.not_before = self.not_before.max(Some(not_before));
     }
 
-    /// Whether a batch that was taken is the foremost: nothing before it is under way or waits.
-    pub(super) fn is_foremost(&self, batch: &Batch) -> bool {
+    /// A batch that was taken comes back because the broker expects other numbers. Tells whether it was the foremost,
+    /// so that its numbers, not those before it, are out of step.
+    pub(super) fn put_back_out_of_order(&mut self, batch: Batch, not_before: Instant) -> bool {
+        let foremost = self.is_foremost(&batch);
+        self.one_by_one = true;
+        self.put_back(batch, not_before);
+        foremost
+    }
+
+    /// Whether nothing before a batch that was taken is under way or waits.
+    fn is_foremost(&self, batch: &Batch) -> bool {
         self.under_way <= 1 && self.waiting.front().is_none_or(|other| other.number > batch.number)
     }
 
@@ -241,6 +260,7 @@ impl Queue {
     /// Begins to number anew, under another identity. To be called when nothing is under way.
     pub(super) fn renumber(&mut self, identity: Identity) {
         self.numbers = Some(Numbers { identity, next: 0 });
+        self.one_by_one = true;
         self.waiting.iter_mut().for_each(Batch::renumber);
     }
 
@@ -320,6 +340,14 @@ mod tests {
             self.queue.take(Some(ME)).unwrap()
         }
 
+        /// A first batch that was written, so that the next ones may leave together.
+        fn written(mut self) -> Self {
+            self.batch();
+            drop(self.take());
+            self.queue.written();
+            self
+        }
+
         fn put_back(&mut self, batch: Batch) {
             self.queue.put_back(batch, self.now);
         }
@@ -344,15 +372,15 @@ mod tests {
 
     #[test]
     fn batches_are_numbered_in_the_order_they_leave() {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new().written();
         (0..3).for_each(|_| drop(bench.batch()));
         let numbers: Vec<_> = (0..3).map(|_| sequence(&bench.take())).collect();
-        assert_eq!(numbers, [(0, 0), (0, 1), (0, 2)]);
+        assert_eq!(numbers, [(0, 1), (0, 2), (0, 3)]);
     }
 
     #[test]
     fn what_comes_back_leaves_again_first_and_not_before_all_are_back() {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new().written();
         (0..4).for_each(|_| drop(bench.batch()));
         let (first, second, third) = (bench.take(), bench.take(), bench.take());
         bench.put_back(second);
@@ -362,7 +390,7 @@ mod tests {
         drop(third);
         bench.queue.settled();
         let numbers: Vec<_> = (0..3).map(|_| sequence(&bench.take())).collect();
-        assert_eq!(numbers, [(0, 0), (0, 1), (0, 3)], "they keep their numbers");
+        assert_eq!(numbers, [(0, 1), (0, 2), (0, 4)], "they keep their numbers");
     }
 
     #[test]
@@ -378,16 +406,18 @@ mod tests {
 
     #[test]
     fn a_raised_epoch_begins_at_0_and_the_bytes_say_so() {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new().written();
         (0..3).for_each(|_| drop(bench.batch()));
         let (mut first, second) = (bench.take(), bench.take());
         let before = first.bytes().unwrap();
         drop(first.completion);
         bench.queue.settled();
-        assert!(bench.queue.is_foremost(&second));
-        bench.put_back(second);
+        assert!(bench.queue.put_back_out_of_order(second, bench.now));
         bench.queue.renumber(Identity { epoch: 1, ..ME });
-        let (mut second, third) = (bench.take(), bench.take());
+        let mut second = bench.take();
+        assert!(!bench.due(), "nothing is written yet under the new numbers");
+        bench.queue.written();
+        let third = bench.take();
         assert_eq!((sequence(&second), sequence(&third)), ((1, 0), (1, 1)));
         let header = |bytes: &Bytes| *BatchView::split_first(bytes).unwrap().0.header();
         assert_eq!(header(&before).producer().map(|stamp| stamp.epoch), Some(0));
@@ -398,12 +428,34 @@ mod tests {
 
     #[test]
     fn only_the_foremost_batch_may_raise_the_epoch() {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new().written();
         (0..2).for_each(|_| drop(bench.batch()));
         let (first, second) = (bench.take(), bench.take());
         assert!(!bench.queue.is_foremost(&second), "the first is under way");
         bench.put_back(first);
         assert!(!bench.queue.is_foremost(&second), "the first waits");
+    }
+
+    #[test]
+    fn batches_out_of_order_leave_one_by_one_so_that_the_foremost_is_found() {
+        let mut bench = Bench::new().written();
+        (0..2).for_each(|_| drop(bench.batch()));
+        let (first, second) = (bench.take(), bench.take());
+        assert!(!bench.queue.put_back_out_of_order(first, bench.now), "the second is under way");
+        assert!(!bench.queue.put_back_out_of_order(second, bench.now), "the first waits");
+        let first = bench.take();
+        assert!(!bench.due(), "the first leaves alone");
+        assert!(bench.queue.put_back_out_of_order(first, bench.now));
+    }
+
+    #[test]
+    fn the_first_batch_of_a_producer_leaves_alone() {
+        let mut bench = Bench::new();
+        (0..2).for_each(|_| drop(bench.batch()));
+        drop(bench.take());
+        assert!(!bench.due());
+        bench.queue.written();
+        assert!(bench.due());
     }
 
     #[test]

@@ -306,7 +306,7 @@ impl Sender {
         let code = answer.code;
         match Verdict::of(code) {
             Verdict::Written => {
-                queue.settled();
+                queue.written();
                 batch.completion.written(answer.base_offset);
             }
             Verdict::Retry { uncertain, moved } => {
@@ -323,10 +323,8 @@ impl Sender {
             }
             Verdict::OutOfOrder if shared.options.is_idempotent() => {
                 queue.problem = Some(code.to_string().into());
-                let foremost = queue.is_foremost(&batch);
                 let used = queue.identity();
-                queue.put_back(batch, if foremost { rested } else { now });
-                if foremost {
+                if queue.put_back_out_of_order(batch, rested) {
                     self.identity = raised(self.identity, used);
                     if let Some(identity) = self.identity {
                         queue.renumber(identity);
