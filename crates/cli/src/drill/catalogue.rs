@@ -4,8 +4,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{
-    report::{Report, Timing, Verdict},
-    scripts::{brokers, controller, quorum, rolling},
+    records::history::PartitionVerdict,
+    report::{RecordsReport, Report, Timing, Verdict},
+    scripts::{brokers, controller, leaders, quorum, rolling},
     stage::{Seen, Stage},
     target::Target,
 };
@@ -27,6 +28,12 @@ pub(crate) enum Drill {
     PartitionController,
     /// SIGKILL a broker: it goes OFFLINE, and its partitions get other leaders
     KillBroker,
+    /// SIGKILL a broker that leads partitions: others lead, no acknowledged record is lost
+    KillPartitionLeader,
+    /// SIGSTOP a broker that leads partitions; SIGCONT once others lead: what it took in must not count
+    PausePartitionLeader,
+    /// SIGKILL all brokers at once, and start them again: what was acknowledged is on disk
+    KillAllBrokers,
     /// SIGKILL a majority, the leader stays: writes fail clearly, reads go on
     QuorumLoss,
     /// SIGKILL a majority with the leader, and start them again
@@ -52,6 +59,17 @@ impl Drill {
         self == Self::PartitionController
     }
 
+    /// Whether records are written and read meanwhile.
+    fn has_records(self) -> bool {
+        matches!(
+            self,
+            Self::KillPartitionLeader
+                | Self::PausePartitionLeader
+                | Self::KillAllBrokers
+                | Self::RollingRestart
+        )
+    }
+
     async fn play(self, stage: &mut Stage<'_>) -> Result<(), Failure> {
         match self {
             Self::KillController => controller::kill(stage).await,
@@ -60,6 +78,9 @@ impl Drill {
             Self::RestartOldController => controller::restart(stage).await,
             Self::PartitionController => controller::partition(stage).await,
             Self::KillBroker => brokers::kill(stage).await,
+            Self::KillPartitionLeader => leaders::kill(stage).await,
+            Self::PausePartitionLeader => leaders::pause(stage).await,
+            Self::KillAllBrokers => leaders::kill_all(stage).await,
             Self::QuorumLoss => quorum::loss(stage).await,
             Self::QuorumRestore => quorum::restore(stage).await,
             Self::RollingRestart => rolling::restart(stage).await,
@@ -82,7 +103,9 @@ pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Resu
             break;
         }
     }
-    let broken = seen.checks.values().any(|check| check.failed > 0) || !seen.findings.is_empty();
+    let broken = seen.checks.values().any(|check| check.failed > 0)
+        || !seen.findings.is_empty()
+        || !seen.records.values().all(PartitionVerdict::is_kept);
     let verdict = if broken || error.is_some() { Verdict::Fail } else { Verdict::Pass };
     Ok(Report {
         drill: drill.name(),
@@ -92,13 +115,14 @@ pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Resu
         timings: seen.timings.iter().map(|(name, samples)| (*name, Timing::of(samples))).collect(),
         writes: seen.writes,
         findings: seen.findings,
+        records: seen.records.into_iter().map(RecordsReport::of).collect(),
         checks: seen.checks,
         error,
     })
 }
 
 async fn once(drill: Drill, target: &mut Target, seen: &mut Seen) -> Result<(), Failure> {
-    let mut stage = Stage::open(target, seen).await?;
+    let mut stage = Stage::open(target, seen, drill.has_records()).await?;
     let played = drill.play(&mut stage).await;
     // What was acknowledged is checked even if the drill was cut short.
     let closed = stage.close().await;

@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
+use common::PartitionId;
 use serde::Serialize;
 
-use super::history::{Counts, Findings};
+use super::{
+    history::{Counts, Findings},
+    records::history::PartitionVerdict,
+};
 use crate::output::{Render, Table};
 
 /// Verdict, timings, and what was checked.
@@ -30,11 +34,73 @@ pub(crate) struct Report {
     /// Broken promises.
     #[serde(flatten)]
     pub(crate) findings: Findings,
+    /// What became of the records, by partition; empty if none were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) records: Vec<RecordsReport>,
     /// What else was checked, by name.
     pub(crate) checks: BTreeMap<&'static str, Check>,
     /// Why it was cut short, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+/// What became of the records of a partition.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RecordsReport {
+    partition: PartitionId,
+    #[serde(flatten)]
+    verdict: PartitionVerdict,
+}
+
+impl RecordsReport {
+    /// Of a partition.
+    pub(crate) fn of((partition, verdict): (PartitionId, PartitionVerdict)) -> Self {
+        Self { partition, verdict }
+    }
+}
+
+/// A table of the partitions, and the first of what is wrong with each.
+fn render_records(records: &[RecordsReport], out: &mut dyn Write) -> io::Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new([
+        "PARTITION",
+        "ACKNOWLEDGED",
+        "REFUSED",
+        "UNKNOWN",
+        "LOST",
+        "DUPLICATED",
+        "REORDERED",
+        "INVENTED",
+        "RETRACTED",
+    ]);
+    for RecordsReport { partition, verdict } in records {
+        let [lost, duplicated, reordered, invented, retracted] =
+            verdict.findings().map(|(_, findings)| findings.len().to_string());
+        table.row([
+            partition.to_string(),
+            verdict.acknowledged.to_string(),
+            verdict.refused.to_string(),
+            verdict.unknown.to_string(),
+            lost,
+            duplicated,
+            reordered,
+            invented,
+            retracted,
+        ]);
+    }
+    writeln!(out)?;
+    table.write(out)?;
+    for RecordsReport { partition, verdict } in records {
+        for (kind, findings) in verdict.findings() {
+            for finding in findings.iter().take(3) {
+                writeln!(out, "  {kind} in partition {partition}: {finding}")?;
+            }
+        }
+    }
+    writeln!(out)
 }
 
 /// Whether the cluster did what it must.
@@ -111,6 +177,7 @@ impl Render for Report {
             self.writes.unknown,
             self.findings.lost.len()
         )?;
+        render_records(&self.records, out)?;
         for (name, check) in &self.checks {
             let mark = if check.failed == 0 { "ok  " } else { "FAIL" };
             writeln!(out, "  {mark} {name} ({} of {})", check.passed, check.passed + check.failed)?;

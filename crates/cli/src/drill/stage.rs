@@ -6,7 +6,7 @@ use std::{
 };
 
 use client::{HttpRequest, MetadataClient, MetadataClientOptions, Reply, api};
-use common::{BrokerId, BrokerStatus, NodeId};
+use common::{BrokerId, BrokerStatus, NodeId, PartitionId};
 use http_api::{
     CreateTopicRequest, ErrorCode, Problem, headers, paths,
     query::{HistoryQuery, RaftLogQuery},
@@ -15,7 +15,9 @@ use local_cluster::{Leadership, Observer, wait_for};
 
 use super::{
     history::{Findings, History, Outcome, Record, Write},
+    records::{history::PartitionVerdict, workload::RecordWorkload},
     report::Check,
+    stage_records,
     target::Target,
     workload::{WRITERS, Workload},
 };
@@ -38,6 +40,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) observer: Observer,
     /// What keeps writing.
     pub(crate) workload: Workload,
+    /// What keeps writing and reading records, if the drill is about them.
+    pub(crate) records: Option<RecordWorkload>,
     /// What was seen, over all runs.
     pub(crate) seen: &'a mut Seen,
     /// Writes that the drill made itself.
@@ -57,6 +61,8 @@ pub(crate) struct Seen {
     pub(crate) checks: BTreeMap<&'static str, Check>,
     /// Broken promises.
     pub(crate) findings: Findings,
+    /// Verdicts on the records, by partition.
+    pub(crate) records: BTreeMap<PartitionId, PartitionVerdict>,
     /// The workload's writes.
     pub(crate) writes: super::history::Counts,
 }
@@ -76,7 +82,11 @@ impl Seen {
 
 impl<'a> Stage<'a> {
     /// Starts the workload and waits until it is under way.
-    pub(crate) async fn open(target: &'a mut Target, seen: &'a mut Seen) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        target: &'a mut Target,
+        seen: &'a mut Seen,
+        with_records: bool,
+    ) -> Result<Self, Failure> {
         let observer = target.observer()?;
         let leader = observer.agreed_leader(DEADLINE).await.map_err(Failure::failed)?;
         let version_before = observer.ask(leader.id, &api::cluster()).await?.version;
@@ -84,8 +94,12 @@ impl<'a> Stage<'a> {
         if !workload.advance(WARM_WRITES, DEADLINE).await {
             return Err(Failure::failed("no writes are acknowledged, before anything was broken"));
         }
-        let own_writes = Vec::new();
-        Ok(Self { target, observer, workload, seen, own_writes, version_before, excused: Vec::new() })
+        let records = match with_records {
+            true => stage_records::start(&observer, &target.brokers()?).await?,
+            false => None,
+        };
+        let (own_writes, excused) = (Vec::new(), Vec::new());
+        Ok(Self { target, observer, workload, records, seen, own_writes, version_before, excused })
     }
 
     /// The leader that all nodes agree on.
@@ -215,6 +229,9 @@ impl<'a> Stage<'a> {
     pub(crate) async fn close(self) -> Result<(), Failure> {
         let resumed = self.workload.advance(WARM_WRITES, DEADLINE).await;
         self.seen.check("writes go on afterwards", resumed, || "no writes are acknowledged".to_owned());
+        if let Some(records) = self.records {
+            stage_records::close(&self.observer, records, self.seen).await?;
+        }
         let mut history = self.workload.stop().await;
         history.0.extend(self.own_writes);
         add(&mut self.seen.writes, &history);

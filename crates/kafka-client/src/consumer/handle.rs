@@ -22,7 +22,7 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterError},
     connection::{CallError, Connection},
-    offsets::TopicPartition,
+    offsets::{OffsetSpec, TopicPartition},
 };
 
 /// Reads partitions.
@@ -377,7 +377,7 @@ async fn positions(
     for (place, offset) in cluster.offsets(listed).await? {
         match offset {
             Some(offset) => positions.push((place, offset)),
-            None => at_end.push((place, crate::offsets::OffsetSpec::Latest)),
+            None => at_end.push((place, OffsetSpec::Latest)),
         }
     }
     let ends = cluster.offsets(at_end).await?;

@@ -2,5 +2,6 @@
 
 pub(crate) mod brokers;
 pub(crate) mod controller;
+pub(crate) mod leaders;
 pub(crate) mod quorum;
 pub(crate) mod rolling;

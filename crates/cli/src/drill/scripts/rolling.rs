@@ -33,11 +33,17 @@ pub(crate) async fn restart(stage: &mut Stage<'_>) -> Result<(), Failure> {
         check_exit(stage, ended);
         stage.target.start(&name).await?;
         stage.broker_is(broker, BrokerStatus::Online).await?;
+        // The next one may be the only other that has what was acknowledged meanwhile.
+        stage.in_sync().await?;
     }
     stage.target.ready().await?;
     stage.time("the whole round takes", begun.elapsed());
     let gap = stage.workload.history().longest_gap(begun).unwrap_or(Duration::ZERO);
     stage.time("longest time without an acknowledged write", gap);
+    let silence = stage.records.as_ref().and_then(|records| records.history().longest_silence(begun));
+    if let Some(silence) = silence {
+        stage.time("longest time that a partition was without an acknowledged record", silence);
+    }
     Ok(())
 }
 
