@@ -62,6 +62,22 @@ async fn kill_broker(storage: Storage) {
     passes("kill-broker", 2, storage).await;
 }
 
+// What brokers acknowledged is kept, once and in order, whoever of them dies or stalls. The drills judge every record.
+on_both_databases!(kill_partition_leader);
+async fn kill_partition_leader(storage: Storage) {
+    passes("kill-partition-leader", 2, storage).await;
+}
+
+on_both_databases!(pause_partition_leader);
+async fn pause_partition_leader(storage: Storage) {
+    passes("pause-partition-leader", 1, storage).await;
+}
+
+on_both_databases!(kill_all_brokers);
+async fn kill_all_brokers(storage: Storage) {
+    passes("kill-all-brokers", 2, storage).await;
+}
+
 // Scenario 9: quorum loss and restoration.
 on_both_databases!(quorum_loss);
 async fn quorum_loss(storage: Storage) {
