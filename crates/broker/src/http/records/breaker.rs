@@ -38,6 +38,11 @@ impl Breakers {
         Ok(())
     }
 
+    /// Whether a request would be admitted. Changes nothing.
+    pub(super) fn would_admit(&self, broker: BrokerId, now: Instant) -> bool {
+        self.failing.get(&broker).and_then(|failing| failing.closed_until).is_none_or(|until| now >= until)
+    }
+
     /// It answered, whatever it said.
     pub(super) fn answered(&mut self, broker: BrokerId) {
         self.failing.remove(&broker);
@@ -69,6 +74,10 @@ mod tests {
         assert_eq!(breakers.admit(BROKER, start), Err(PAUSE));
         assert!(breakers.admit(BrokerId(102), start).is_ok(), "others are asked");
         let later = start + PAUSE;
+        assert!(
+            !breakers.would_admit(BROKER, start) && breakers.would_admit(BROKER, later),
+            "asking is free"
+        );
         assert!(breakers.admit(BROKER, later).is_ok(), "one tries");
         assert!(breakers.admit(BROKER, later).is_err(), "and only one");
         breakers.failed(BROKER, later);

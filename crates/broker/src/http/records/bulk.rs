@@ -19,8 +19,8 @@ const LINE_BYTES_MAX: usize = 4 << 20;
 /// Records on their way at the same time.
 const UNDER_WAY_MAX: usize = 4_096;
 
-/// Records without a key after which the next partition has its turn.
-const STICKY_RECORDS: u64 = 500;
+/// Records after which those without a key go to the next partition, and leaders that failed are asked again.
+const TURN_RECORDS: u64 = 500;
 
 /// Problems that are told one by one.
 const PROBLEMS_MAX: usize = 100;
@@ -31,6 +31,7 @@ pub(super) async fn write(gateway: &Gateway, topic: &Topic, body: Body) -> Resul
     let mut lines = Lines { body: body.into_data_stream(), buffer: BytesMut::new(), ended: false };
     let mut bulk = Bulk::default();
     let mut sticky = gateway.next_partition(topic);
+    let mut admissions = gateway.admissions();
     while let Some(line) = lines.next().await {
         let line = match line {
             Ok(line) => line,
@@ -42,11 +43,11 @@ pub(super) async fn write(gateway: &Gateway, topic: &Topic, body: Body) -> Resul
         };
         bulk.outcome.records += 1;
         let number = bulk.outcome.records;
-        if number.is_multiple_of(STICKY_RECORDS) {
-            sticky = gateway.next_partition(topic);
+        if number.is_multiple_of(TURN_RECORDS) {
+            (sticky, admissions) = (gateway.next_partition(topic), gateway.admissions());
         }
         let sent = match parse(&line) {
-            Ok(record) => Sent::begin(gateway, topic, &record, sticky, Acks::All).await,
+            Ok(record) => Sent::begin(gateway, &mut admissions, topic, &record, sticky, Acks::All).await,
             Err(problem) => Err(problem),
         };
         match sent {

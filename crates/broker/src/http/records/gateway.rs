@@ -1,6 +1,7 @@
 //! What the calls share: producers, breakers, bounds.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -52,6 +53,18 @@ pub(crate) struct Gateway {
     turn: AtomicUsize,
 }
 
+/// What the breakers said to one request.
+pub(super) struct Admissions<'a> {
+    gateway: &'a Gateway,
+    asked: BTreeMap<BrokerId, Result<(), Problem>>,
+}
+
+impl Admissions<'_> {
+    pub(super) fn admit(&mut self, leader: BrokerId) -> Result<(), Problem> {
+        self.asked.entry(leader).or_insert_with(|| self.gateway.admit(leader)).clone()
+    }
+}
+
 impl Gateway {
     /// One that has connected to nobody yet.
     pub(crate) fn new(
@@ -99,8 +112,10 @@ impl Gateway {
         let count = topic.partitions.len().max(1);
         let ids = (0..count).map(|step| (turn % count + step) % count);
         let mut ids = ids.filter_map(|id| i32::try_from(id).ok()).map(PartitionId);
-        let usable =
-            |id: &PartitionId| Self::leader(topic, *id).is_ok_and(|leader| self.admit(leader).is_ok());
+        let now = Instant::now();
+        let usable = |id: &PartitionId| {
+            Self::leader(topic, *id).is_ok_and(|leader| self.breakers().would_admit(leader, now))
+        };
         ids.clone().find(usable).or_else(|| ids.next()).unwrap_or(PartitionId(0))
     }
 
@@ -131,6 +146,11 @@ impl Gateway {
         let options =
             ProducerOptions { acks, delivery_timeout: DELIVERY_TIMEOUT, ..ProducerOptions::default() };
         Ok(slot.get_or_init(|| Producer::new(cluster, options)))
+    }
+
+    /// Asks the breakers once per leader, for all that one request wants of it.
+    pub(super) fn admissions(&self) -> Admissions<'_> {
+        Admissions { gateway: self, asked: BTreeMap::new() }
     }
 
     /// Whether this leader may be asked now.

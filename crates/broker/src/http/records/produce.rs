@@ -19,7 +19,11 @@ use runtime::{
     http::{JsonBody, JsonBytesMax, Refusal},
 };
 
-use super::{bulk, gateway::Gateway, problems};
+use super::{
+    bulk,
+    gateway::{Admissions, Gateway},
+    problems,
+};
 use crate::http::{params::Segments, router::Context};
 
 /// The largest body of JSON. A bulk in lines has no such bound.
@@ -90,9 +94,10 @@ fn answer(outcomes: Vec<RecordOutcome>) -> Result<Response, Refusal> {
 /// Writes records; those of one partition in their order.
 async fn write(gateway: &Gateway, topic: &Topic, records: &[NewRecord], acks: Acks) -> Vec<RecordOutcome> {
     let sticky = gateway.next_partition(topic);
+    let mut admissions = gateway.admissions();
     let mut sent = Vec::with_capacity(records.len());
     for record in records {
-        sent.push(Sent::begin(gateway, topic, record, sticky, acks).await);
+        sent.push(Sent::begin(gateway, &mut admissions, topic, record, sticky, acks).await);
     }
     let mut outcomes = Vec::with_capacity(sent.len());
     for sent in sent {
@@ -116,6 +121,7 @@ impl Sent {
     /// Hands a record over. `sticky` is the partition for records that do not say where they belong.
     pub(super) async fn begin(
         gateway: &Gateway,
+        admissions: &mut Admissions<'_>,
         topic: &Topic,
         record: &NewRecord,
         sticky: PartitionId,
@@ -134,7 +140,7 @@ impl Sent {
         let of_key = key.as_deref().and_then(|key| partition_of_key(key, topic.partitions.len()));
         let partition = record.partition.or(of_key).unwrap_or(sticky);
         let leader = Gateway::leader(topic, partition)?;
-        gateway.admit(leader)?;
+        admissions.admit(leader)?;
         let timestamp_ms =
             record.timestamp.unwrap_or_else(|| i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX));
         let record = kafka_client::NewRecord {
