@@ -20,11 +20,13 @@ pub(crate) fn reads(dir: &Path) -> Outcome {
     log.release_memory();
     let total = log.size_bytes() as f64 / MIB as f64;
     let file = File::open(path.join("00000000000000000000.log"))?;
+    // The same pieces for all: of whole batches, each in memory of its own.
+    let piece = MIB / batch_bytes * batch_bytes;
     let plain = || {
         let start = Instant::now();
         let mut position = 0;
         loop {
-            let mut buffer = vec![0; MIB];
+            let mut buffer = vec![0; piece];
             match file.read_at(&mut buffer, position)? {
                 0 => return Ok::<_, Box<dyn std::error::Error>>(start.elapsed().as_secs_f64()),
                 read => position += read as u64,
