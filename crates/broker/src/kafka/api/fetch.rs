@@ -32,12 +32,12 @@ use tokio::{
 };
 
 use super::{
-    Call, Held, blocking,
+    Call, blocking,
     list_offsets::{isolation, known_epoch},
     topics::{Node, TopicRef, wants_leader},
 };
 use crate::{
-    kafka::{errors, writer::Pending},
+    kafka::{errors, limits::Held, writer::Pending},
     partition::{News, Partition, PartitionError, PlannedRead, ReadRecords, Reader, Watch},
 };
 

@@ -26,12 +26,13 @@ use replica::Acks;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Call, Held,
+    Call,
     topics::{TopicRef, wants_leader},
 };
 use crate::{
     kafka::{
         errors,
+        limits::Held,
         writer::{Outcome, Pending},
     },
     partition::{Ack, Partition, PartitionError},
