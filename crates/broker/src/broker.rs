@@ -107,6 +107,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
 pub struct Broker {
     follower: Follower,
     url: String,
+    kafka_port: Option<u16>,
     shutdown_timeout: Duration,
     ended: watch::Receiver<Option<End>>,
     /// Locked for as long as the broker runs.
@@ -182,12 +183,17 @@ impl Broker {
             "broker {} answers at {url}", settings.broker_id,
         );
         let shutdown_timeout = settings.shutdown_timeout;
-        Ok(Self { follower, url, shutdown_timeout, ended, _data_dir: data_dir })
+        Ok(Self { follower, url, kafka_port, shutdown_timeout, ended, _data_dir: data_dir })
     }
 
     /// Base URL of its REST API.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Port of its Kafka listener, if it has one.
+    pub fn kafka_port(&self) -> Option<u16> {
+        self.kafka_port
     }
 
     /// The link to the controller.

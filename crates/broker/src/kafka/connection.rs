@@ -68,7 +68,7 @@ async fn read_requests(
             Ok(request) => request,
             Err(ended) => return ended,
         };
-        match api::start(server, &client, request) {
+        match api::start(server, &client, request).await {
             Ok(pending) => place.send(pending),
             Err(why) => return Ended::Cut(why),
         }

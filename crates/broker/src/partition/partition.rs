@@ -108,6 +108,7 @@ impl Partition {
         }
         drop(state);
         drop(opening);
+        self.services.took_role.notify_waiters();
         self.wake_all();
     }
 
@@ -155,6 +156,7 @@ impl Partition {
         drop(state);
         if change != RoleChange::None {
             self.services.roles.add(self);
+            self.services.took_role.notify_waiters();
             self.wake_all();
         }
     }

@@ -69,6 +69,8 @@ pub struct Services {
     pub(super) proposals: PartitionQueue,
     pub(super) roles: PartitionQueue,
     pub(super) repairs: PartitionQueue,
+    /// Rung when a partition takes a role.
+    pub(super) took_role: Notify,
     /// Whether the controllers hear this broker.
     in_session: AtomicBool,
     clock: Monotonic,
@@ -94,6 +96,7 @@ impl Services {
             proposals: PartitionQueue::default(),
             roles: PartitionQueue::default(),
             repairs: PartitionQueue::default(),
+            took_role: Notify::new(),
             in_session: AtomicBool::new(true),
             clock: Monotonic::start(),
         }

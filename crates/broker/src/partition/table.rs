@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -77,6 +78,19 @@ impl Partitions {
     /// All of them, in no order.
     pub fn all(&self) -> Vec<Arc<Partition>> {
         self.read().by_id.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// Waits until `look` finds what it is looking for: it asks now, and again whenever a partition takes a role.
+    pub async fn wait_for<R>(&self, mut look: impl FnMut() -> Option<R>) -> R {
+        loop {
+            let mut changed = pin!(self.shared.services.took_role.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if let Some(found) = look() {
+                return found;
+            }
+            changed.await;
+        }
     }
 
     /// The metadata changed. Never waits: what the keeper has not got to yet is merged.

@@ -113,8 +113,12 @@ async fn register(State((id, shared)): Node, Json(request): Json<RegisterBrokerR
     };
     core.registrations += 1;
     let gone = core.previous_is_gone;
-    let RegisterBrokerRequest { broker_id, host, port, incarnation_id, directory_id, .. } = request;
-    let command = registration(broker_id, incarnation_id.0, host, port, directory_id, gone);
+    let RegisterBrokerRequest { broker_id, host, port, kafka_port, incarnation_id, directory_id, .. } =
+        request;
+    let mut command = registration(broker_id, incarnation_id.0, host, port, directory_id, gone);
+    if let Command::RegisterBroker { kafka_port: own, .. } = &mut command {
+        *own = kafka_port;
+    }
     match core.apply(command).result {
         Ok(Outcome::Broker { broker }) => {
             let response = RegisterBrokerResponse {

@@ -73,6 +73,11 @@ impl BrokerFixture {
         self.broker.url()
     }
 
+    /// Where Kafka clients are served.
+    pub(crate) fn kafka(&self) -> String {
+        format!("127.0.0.1:{}", self.broker.kafka_port().unwrap())
+    }
+
     pub(crate) fn link(&self) -> LinkStatus {
         self.broker.follower().status()
     }

@@ -33,7 +33,7 @@ pub(super) async fn handle(call: Arc<Call>, request: DeleteRecordsRequest) -> De
         for wanted in topic.partitions {
             let index = wanted.partition_index;
             let before = (wanted.offset != -1).then_some(Offset(wanted.offset));
-            let deleted = match call.server.partition(TopicRef::Name(&topic.name), index) {
+            let deleted = match call.server.led_partition(TopicRef::Name(&topic.name), index).await {
                 Ok(partition) => {
                     delete(&partition, before, deadline).await.map_err(|error| errors::of_partition(&error))
                 }

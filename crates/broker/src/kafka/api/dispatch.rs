@@ -45,7 +45,7 @@ pub(super) struct Call {
 }
 
 /// Begins with a request. What comes of it is waited for in its turn; an error closes the connection.
-pub(in crate::kafka) fn start(
+pub(in crate::kafka) async fn start(
     server: &Arc<Server>,
     client: &Client,
     request: Request,
@@ -63,7 +63,7 @@ pub(in crate::kafka) fn start(
     let (server, client) = (Arc::clone(server), client.clone());
     let call = Call { server, client, header, held: request.held, arrived: Instant::now() };
     match key {
-        ApiKey::Produce => produce::start(call, &body),
+        ApiKey::Produce => produce::start(call, &body).await,
         ApiKey::Fetch => fetch::start(call, &body),
         ApiKey::ListOffsets => later(call, &body, list_offsets::handle),
         ApiKey::Metadata => later(call, &body, metadata::handle),

@@ -195,7 +195,7 @@ impl Fetch {
         for topic in &request.topics {
             let name = TopicRef::new(self.by_id, &topic.topic, topic.topic_id);
             for wanted in &topic.partitions {
-                let answer = match self.call.server.partition(name, wanted.partition) {
+                let answer = match self.call.server.led_partition(name, wanted.partition).await {
                     Ok(partition) => self
                         .look_at(&partition, wanted, &mut looked)
                         .await

@@ -62,7 +62,7 @@ async fn find(
     wanted: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<Option<FoundOffset>, ErrorCode> {
-    let partition = call.server.partition(TopicRef::Name(topic), wanted.partition_index)?;
+    let partition = call.server.led_partition(TopicRef::Name(topic), wanted.partition_index).await?;
     let spec = match wanted.timestamp {
         -1 => OffsetSpec::Latest,
         -2 | -4 => OffsetSpec::Earliest,

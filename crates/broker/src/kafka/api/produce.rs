@@ -1,7 +1,7 @@
 //! Produce (0), versions 3 to 13: appends record batches.
 //!
-//! Records are appended as soon as the request is read, in the order of the requests; only the acknowledgement is
-//! waited for in turn. That makes pipelining fast, and keeps the order that idempotence needs.
+//! Records are appended when the request is read, in the order of the requests; only the acknowledgement is waited for in
+//! turn. That makes pipelining fast, and keeps the order that idempotence needs.
 //!
 //! - acks=0 gets no answer; an error closes the connection, as that is all a client would notice.
 //! - A batch of a transaction is refused: nobody can have begun one.
@@ -52,7 +52,7 @@ struct Waiting {
     ack: Ack,
 }
 
-pub(super) fn start(mut call: Call, body: &Bytes) -> Result<Pending, String> {
+pub(super) async fn start(mut call: Call, body: &Bytes) -> Result<Pending, String> {
     let request = ProduceRequest::from_body(body, call.version()).map_err(|error| error.to_string())?;
     let acks = match request.acks {
         0 => Some(Acks::None),
@@ -69,7 +69,7 @@ pub(super) fn start(mut call: Call, body: &Bytes) -> Result<Pending, String> {
         let mut answers = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
             let appended = match acks {
-                Some(acks) => append(&call, name, data.index, &data.records, acks),
+                Some(acks) => append(&call, name, data.index, &data.records, acks).await,
                 None => Err((ErrorCode::INVALID_REQUIRED_ACKS, None)),
             };
             let (answer, ack) = match appended {
@@ -133,14 +133,14 @@ async fn finish(
 
 type Appended = (PartitionProduceResponse, Option<(Arc<Partition>, Ack)>);
 
-fn append(
+async fn append(
     call: &Call,
     topic: TopicRef<'_>,
     index: i32,
     records: &Records,
     acks: Acks,
 ) -> Result<Appended, (ErrorCode, Option<PartitionError>)> {
-    let partition = call.server.partition(topic, index).map_err(|code| (code, None))?;
+    let partition = call.server.led_partition(topic, index).await.map_err(|code| (code, None))?;
     let batch = records.bytes().cloned().unwrap_or_default();
     if batch.is_empty() {
         return Err((ErrorCode::INVALID_RECORD, None));

@@ -1,6 +1,6 @@
 //! What several APIs say of topics, partitions and leaders.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{BrokerId, PartitionId, Topic, TopicId};
 use kafka_wire::ErrorCode;
@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use super::super::Server;
 use crate::{kafka::errors, partition::Partition, partition::PartitionError};
+
+/// How long a request waits for a partition to take the role that the metadata give it.
+const ROLE_WAIT: Duration = Duration::from_secs(1);
 
 /// How a request names a topic.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +88,39 @@ impl Server {
             // Another broker's, or its directory is just being made.
             Some(_) => Err(errors::of_partition(&PartitionError::NotLeader)),
             None => Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        }
+    }
+
+    /// As [`Server::partition`], but waits a little for a partition that this broker is to lead by the metadata and does not
+    /// yet, so that clients of a topic that was just made, or whose leader just changed, are not sent around.
+    pub(super) async fn led_partition(
+        &self,
+        topic: TopicRef<'_>,
+        index: i32,
+    ) -> Result<Arc<Partition>, ErrorCode> {
+        if let Ok(partition) = self.partition(topic, index)
+            && partition.leader_epoch().is_some_and(|(_, leads)| leads)
+        {
+            return Ok(partition);
+        }
+        let own = self.settings.broker_id.0;
+        let ready = self.partitions.wait_for(|| {
+            let hint = self.leader_hint(topic, index).filter(|hint| hint.leader_id == own);
+            let found = self.partition(topic, index);
+            match (hint, &found) {
+                (Some(hint), Ok(partition)) => {
+                    let leads = partition
+                        .leader_epoch()
+                        .is_some_and(|(epoch, leads)| leads && epoch.0 >= hint.leader_epoch);
+                    leads.then_some(found)
+                }
+                (Some(_), Err(code)) if *code == ErrorCode::NOT_LEADER_OR_FOLLOWER => None,
+                _ => Some(found),
+            }
+        });
+        match tokio::time::timeout(ROLE_WAIT, ready).await {
+            Ok(found) => found,
+            Err(_) => self.partition(topic, index),
         }
     }
 

@@ -1,0 +1,335 @@
+//! What Kafka clients see of a broker, byte by byte: order, waiting, limits, and what it does with nonsense.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use broker::broker_config::BrokerConfig;
+use bytes::Bytes;
+use commit_log::batch::BatchBuilder;
+use common::Offset;
+use kafka_wire::{
+    ErrorCode, Records, Request, decode_response, encode_request,
+    messages::{
+        ApiVersionsResponse, FetchRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+        api_versions::ApiVersion,
+        fetch::{FetchPartition, FetchTopic, PartitionData},
+        list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
+        produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
+    },
+};
+use support::{BrokerFixture, Quorum, eventually};
+use tempfile::TempDir;
+
+/// Longest that an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client that does nothing by itself.
+struct Client(TcpStream);
+
+impl Client {
+    fn new(broker: &BrokerFixture) -> Self {
+        let stream = TcpStream::connect(broker.kafka()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(stream)
+    }
+
+    fn send<R: Request>(&mut self, correlation_id: i32, version: i16, request: &R) {
+        let frame = encode_request(correlation_id, Some("test"), version, request).unwrap();
+        self.0.write_all(&frame.into_bytes().unwrap()).unwrap();
+    }
+
+    fn frame(&mut self) -> Bytes {
+        let mut length = [0; 4];
+        self.0.read_exact(&mut length).unwrap();
+        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+        self.0.read_exact(&mut frame).unwrap();
+        frame.into()
+    }
+
+    fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+        decode_response::<R>(&self.frame(), version).unwrap()
+    }
+
+    fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.send(7, version, request);
+        let (correlation_id, response) = self.receive::<R>(version);
+        assert_eq!(correlation_id, 7);
+        response
+    }
+
+    /// Whether the broker closed the connection. A reset is a way to do that, too.
+    fn is_closed(&mut self) -> bool {
+        match self.0.read(&mut [0; 64]) {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A broker with one topic `orders` of two partitions.
+async fn start(quorum: &Quorum, dir: &TempDir, config: &[&str]) -> BrokerFixture {
+    let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
+    settings.kafka_port = Some(0);
+    settings.config = BrokerConfig::parse(config.iter().copied()).unwrap();
+    let broker = BrokerFixture::following(settings).await;
+    if quorum.core().state.topic("orders").is_none() {
+        quorum.create_topic("orders", 2, &[101]);
+    }
+    eventually("it leads", async || is_led(&broker)).await;
+    broker
+}
+
+fn is_led(broker: &BrokerFixture) -> bool {
+    let topics = [0, 1].map(|partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp: -1,
+        ..ListOffsetsPartition::default()
+    });
+    let topic = ListOffsetsTopic { name: "orders".into(), partitions: topics.into() };
+    let request = ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() };
+    let response = Client::new(broker).call(6, &request);
+    response.topics[0].partitions.iter().all(|partition| partition.error_code.is_none())
+}
+
+fn batch(values: &[&str]) -> Bytes {
+    let mut builder = BatchBuilder::default();
+    for value in values {
+        builder.record(1_000, None, Some(value.as_bytes()));
+    }
+    builder.build(Offset(0)).unwrap().into()
+}
+
+fn produce(acks: i16, partition: i32, records: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData { index: partition, records: Records::Bytes(records) };
+    let topic =
+        TopicProduceData { name: "orders".into(), partition_data: vec![data], ..TopicProduceData::default() };
+    ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..ProduceRequest::default() }
+}
+
+fn produced(client: &mut Client, records: Bytes) -> PartitionProduceResponse {
+    client.call(9, &produce(-1, 0, records)).responses[0].partition_responses[0].clone()
+}
+
+fn fetch(partition: i32, from: i64, max_wait_ms: i32) -> FetchRequest {
+    let partition = FetchPartition {
+        partition,
+        current_leader_epoch: -1,
+        fetch_offset: from,
+        partition_max_bytes: 1 << 20,
+        ..FetchPartition::default()
+    };
+    let topic = FetchTopic { topic: "orders".into(), partitions: vec![partition], ..FetchTopic::default() };
+    FetchRequest {
+        max_wait_ms,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    }
+}
+
+fn fetched(client: &mut Client, request: &FetchRequest) -> PartitionData {
+    client.call(12, request).responses[0].partitions[0].clone()
+}
+
+fn values(data: &PartitionData) -> Vec<String> {
+    let bytes = data.records.bytes().unwrap();
+    let batches = commit_log::batch::Batch::all(bytes).map(Result::unwrap);
+    let mut values = Vec::new();
+    for batch in batches {
+        let payload = batch.payload(1 << 20).unwrap();
+        let value =
+            |record: &commit_log::batch::Record<'_>| String::from_utf8(record.value.unwrap().to_vec());
+        values.extend(payload.records().map(|record| value(&record.unwrap()).unwrap()));
+    }
+    values
+}
+
+async fn quorum_and_dir() -> (Quorum, TempDir) {
+    (Quorum::start(1).await, tempfile::tempdir().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_is_read_again_also_after_a_restart() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    assert_eq!(produced(&mut client, batch(&["a", "b"])).base_offset, 0);
+    assert_eq!(produced(&mut client, batch(&["c"])).base_offset, 2);
+    assert_eq!(values(&fetched(&mut client, &fetch(0, 0, 0))), ["a", "b", "c"]);
+    // In the middle of a batch: the whole batch.
+    assert_eq!(values(&fetched(&mut client, &fetch(0, 1, 0))), ["a", "b", "c"]);
+    drop(client);
+    broker.stop().await.unwrap();
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    let data = fetched(&mut client, &fetch(0, 0, 0));
+    assert_eq!((values(&data).len(), data.high_watermark), (3, 3));
+    assert_eq!(produced(&mut client, batch(&["d"])).base_offset, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_requests_are_carried_out_and_answered_in_order() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    for id in 0..50 {
+        client.send(id, 9, &produce(-1, 0, batch(&[&format!("{id}")])));
+    }
+    client.send(50, 12, &fetch(0, 0, 0));
+    for id in 0..50 {
+        let (correlation_id, response) = client.receive::<ProduceRequest>(9);
+        let answer = &response.responses[0].partition_responses[0];
+        assert_eq!((correlation_id, answer.error_code, answer.base_offset), (id, ErrorCode::NONE, id.into()));
+    }
+    let (correlation_id, response) = client.receive::<FetchRequest>(12);
+    assert_eq!(correlation_id, 50);
+    let wanted: Vec<String> = (0..50).map(|id: i32| id.to_string()).collect();
+    assert_eq!(values(&response.responses[0].partitions[0]), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_poll_ends_with_the_record_that_it_waits_for() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let (mut waiting, mut producer) = (Client::new(&broker), Client::new(&broker));
+    let begun = Instant::now();
+    waiting.send(1, 12, &fetch(0, 0, 60_000));
+    produced(&mut producer, batch(&["news"]));
+    let (_, response) = waiting.receive::<FetchRequest>(12);
+    assert_eq!(values(&response.responses[0].partitions[0]), ["news"]);
+    assert!(begun.elapsed() < PATIENCE);
+    // Nothing comes: the answer does all the same, when its time is up.
+    let empty = fetched(&mut waiting, &fetch(0, 1, 50));
+    assert_eq!((empty.error_code, empty.records.len(), empty.high_watermark), (ErrorCode::NONE, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_poll_does_not_hold_a_shutdown_up() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    client.send(1, 12, &fetch(0, 0, 600_000));
+    // The request behind it tells that it was read.
+    client.send(2, 12, &fetch(0, 0, 600_000));
+    broker.stop().await.unwrap();
+    let (correlation_id, _) = client.receive::<FetchRequest>(12);
+    assert_eq!(correlation_id, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_0_is_silent_and_its_failure_closes_the_connection() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    client.send(1, 9, &produce(0, 0, batch(&["quiet"])));
+    assert_eq!(values(&fetched(&mut client, &fetch(0, 0, 10_000))), ["quiet"]);
+    client.send(1, 9, &produce(0, 99, batch(&["lost"])));
+    assert!(client.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_requests_get_the_codes_that_clients_act_by() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    let code = |client: &mut Client, request: ProduceRequest| {
+        client.call(9, &request).responses[0].partition_responses[0].error_code
+    };
+    assert_eq!(code(&mut client, produce(3, 0, batch(&["x"]))), ErrorCode::INVALID_REQUIRED_ACKS);
+    assert_eq!(code(&mut client, produce(1, 2, batch(&["x"]))), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(code(&mut client, produce(1, 0, Bytes::new())), ErrorCode::INVALID_RECORD);
+    let mut altered = batch(&["x"]).to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    assert_eq!(code(&mut client, produce(1, 0, altered.into())), ErrorCode::CORRUPT_MESSAGE);
+    let large = batch(&[&"x".repeat(1_100_000)]);
+    assert_eq!(code(&mut client, produce(1, 0, large)), ErrorCode::MESSAGE_TOO_LARGE);
+    let beyond = fetched(&mut client, &fetch(0, 5, 0));
+    assert_eq!((beyond.error_code, beyond.high_watermark), (ErrorCode::OFFSET_OUT_OF_RANGE, -1));
+    let mut newer = fetch(0, 0, 0);
+    newer.topics[0].partitions[0].current_leader_epoch = 9;
+    assert_eq!(fetched(&mut client, &newer).error_code, ErrorCode::UNKNOWN_LEADER_EPOCH);
+    let mut session = fetch(0, 0, 0);
+    session.session_id = 4;
+    session.session_epoch = 1;
+    assert_eq!(client.call(12, &session).error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_closes_the_connection_and_hurts_nobody_else() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &["socket.request.max.bytes=100000"]).await;
+    let mut good = Client::new(&broker);
+    let mut nonsense: Vec<Vec<u8>> =
+        [-1, 100_001, i32::MAX, i32::MIN, 3].map(|n| n.to_be_bytes().into()).into();
+    nonsense[4].extend([1, 2, 3]);
+    // An API that is not served; a version that is not served; a body that is cut.
+    nonsense.push([&12_i32.to_be_bytes()[..], &[0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat());
+    nonsense.push([&12_i32.to_be_bytes()[..], &[0, 3, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat());
+    nonsense.push([&12_i32.to_be_bytes()[..], &[0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0]].concat());
+    for bytes in &nonsense {
+        let mut bad = Client::new(&broker);
+        bad.0.write_all(bytes).unwrap();
+        assert!(bad.is_closed(), "{bytes:?}");
+    }
+    // Announced and never sent: it waits, and takes no memory.
+    let mut slow: Vec<Client> = (0..50).map(|_| Client::new(&broker)).collect();
+    for client in &mut slow {
+        client.0.write_all(&99_999_i32.to_be_bytes()).unwrap();
+    }
+    assert_eq!(produced(&mut good, batch(&["fine"])).error_code, ErrorCode::NONE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_from_the_future_is_told_what_is_served() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let mut client = Client::new(&broker);
+    let header = [&[0, 18, 0, 99][..], &5_i32.to_be_bytes(), &[0xff, 0xff, 0, 1, 2, 3]].concat();
+    client.0.write_all(&i32::try_from(header.len()).unwrap().to_be_bytes()).unwrap();
+    client.0.write_all(&header).unwrap();
+    let frame = client.frame();
+    assert_eq!(frame[..4], 5_i32.to_be_bytes());
+    let response = <ApiVersionsResponse as kafka_wire::Message>::from_body(&frame.slice(4..), 0).unwrap();
+    assert_eq!(response.error_code, ErrorCode::UNSUPPORTED_VERSION);
+    let own = response.api_keys.iter().find(|served| served.api_key == 18);
+    assert_eq!(own, Some(&ApiVersion { api_key: 18, min_version: 0, max_version: 4 }));
+    // The connection goes on.
+    let metadata = client.call(9, &MetadataRequest { topics: None, ..MetadataRequest::default() });
+    assert_eq!(metadata.topics[0].name.as_deref(), Some("orders"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_bound_are_closed() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &["max.connections.per.ip=3"]).await;
+    let metadata = MetadataRequest { topics: Some(Vec::new()), ..MetadataRequest::default() };
+    let answered = || {
+        let mut client = Client::new(&broker);
+        client.send(1, 9, &metadata);
+        client.0.read(&mut [0; 4]).is_ok_and(|read| read > 0).then_some(client)
+    };
+    let mut open = Vec::new();
+    // Connections that were just closed may still count.
+    eventually("three are served", async || {
+        open.extend(answered());
+        open.len() == 3
+    })
+    .await;
+    assert!(Client::new(&broker).is_closed());
+    drop(open.pop());
+    eventually("there is room again", async || answered().is_some()).await;
+}
