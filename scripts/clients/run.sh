@@ -61,20 +61,54 @@ run_kafkajs() { NODE_PATH=$made/kafkajs/node_modules KAFKAJS_NO_PARTITIONER_WARN
 install_franz-go() { (cd "$here/franz-go" && go build -o "$made/franz-go" .); }
 run_franz-go() { "$made/franz-go" "$@"; }
 
+# needs COMMAND...: whether they are all there.
+needs() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null || { missing=$command; return 1; }
+    done
+}
+needs_kcat() { needs kcat || [ "$(id -u)" = 0 ]; }
+needs_librdkafka() { needs python3; }
+needs_kafka-python() { needs python3; }
+needs_aiokafka() { needs python3; }
+needs_java() { needs java mvn; }
+needs_kafkajs() { needs node npm; }
+needs_franz-go() { needs go; }
+
+passed=0 failed=0 skipped=0
+ready=()
 for client in "${clients[@]}"; do
-    "install_$client"
+    if "needs_$client"; then
+        "install_$client"
+        ready+=("$client")
+    else
+        echo "test client $client ... skipped: $missing is not installed"
+        skipped=$((skipped + 1))
+    fi
 done
 if [ -z "${BOOTSTRAP:-}" ]; then
     [ -n "${DMQ:-}" ] || { cargo build --quiet && export DMQ=target/debug/dmq; }
     dir=$(mktemp -d)
     BOOTSTRAP=$(scripts/bench/our-cluster.sh start "$dir")
-    trap 'scripts/bench/our-cluster.sh stop "$dir"; [ -z "${failed:-}" ] && rm -rf "$dir" || echo "the cluster was in $dir" >&2' EXIT
+    finish() {
+        scripts/bench/our-cluster.sh stop "$dir"
+        if [ "$failed" = 0 ]; then rm -rf "$dir"; else echo "the cluster was in $dir" >&2; fi
+    }
+    trap finish EXIT
 fi
-failed=
-for client in "${clients[@]}"; do
-    printf '%-14s' "$client"
+for client in "${ready[@]}"; do
     begun=$(date +%s%N)
-    "run_$client" "$BOOTSTRAP" "check-$client-$begun" || failed+=" $client"
-    echo "              $((($(date +%s%N) - begun) / 1000000)) ms"
+    if "run_$client" "$BOOTSTRAP" "check-$client-$begun" >"$made/$client.log" 2>&1; then
+        echo "test client $client ... ok, $((($(date +%s%N) - begun) / 1000000)) ms"
+        passed=$((passed + 1))
+    else
+        echo "test client $client ... FAILED"
+        sed 's/^/    /' "$made/$client.log"
+        failed=$((failed + 1))
+    fi
 done
-[ -z "$failed" ] || { echo "FAILED:$failed" >&2; exit 1; }
+# As the test runner of cargo writes it, which is what sums both up.
+[ "$failed" = 0 ] && word=ok || word=FAILED
+echo "test result: $word. $passed passed; $failed failed; $skipped ignored"
+[ "$failed" = 0 ]

@@ -21,26 +21,41 @@ pub fn run(package: &str, profile: &str, args: &[String]) -> Result<(), String> 
     cargo(&command.into_iter().chain(args.iter().map(String::as_str)).collect::<Vec<_>>())
 }
 
-/// Runs every test of the workspace and prints the sum of what the test binaries report.
+/// Runs every test of the workspace, then other people's Kafka clients against a cluster, and prints the sum of what all
+/// of them report. With arguments for cargo, such as a filter, only its tests run.
 ///
-/// All binaries run even when one fails, so that one run tells everything.
+/// Everything runs even when something fails, so that one run tells everything.
 pub fn test(extra: &[String]) -> Result<(), String> {
-    let mut command = Command::new(cargo_path());
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(extra).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| format!("`cargo test` could not be started: {error}"))?;
     let mut totals = Totals::default();
+    let mut cargo_test = Command::new(cargo_path());
+    cargo_test.args(["test", "--workspace", "--no-fail-fast"]).args(extra);
+    let mut results = vec![counted(cargo_test, &mut totals)];
+    if extra.is_empty() {
+        results.push(counted(Command::new("scripts/clients/run.sh"), &mut totals));
+    }
+    println!("\ntotal: {} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.ignored);
+    results.into_iter().collect::<Result<Vec<()>, String>>()?;
+    if totals.passed == 0 { Err("no test ran".to_owned()) } else { Ok(()) }
+}
+
+/// Runs a command, shows what it writes, and adds up its results.
+fn counted(mut command: Command, totals: &mut Totals) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("`{name}` could not be started: {error}"))?;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             println!("{line}");
             totals.add(&line);
         }
     }
-    let status = child.wait().map_err(|error| format!("`cargo test` was lost: {error}"))?;
-    println!("\ntotal: {} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.ignored);
-    if !status.success() {
-        return Err(format!("`cargo test` ended with {status}"));
+    match child.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{name}` ended with {status}")),
+        Err(error) => Err(format!("`{name}` was lost: {error}")),
     }
-    if totals.passed == 0 { Err("no test ran".to_owned()) } else { Ok(()) }
 }
 
 fn cargo_path() -> std::ffi::OsString {
