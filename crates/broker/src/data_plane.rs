@@ -14,7 +14,7 @@ use crate::{
     identity::DataDir,
     image::SharedImage,
     kafka::{self, Server},
-    partition::{Keeper, Partitions},
+    partition::{Keeper, PartitionCollector, Partitions},
     producer_ids::ProducerIds,
     replicas::{ReplicaDirs, ReplicaManager, Replicas},
     replication::{self, Replication, ReplicationFigures},
@@ -83,6 +83,7 @@ impl DataPlane {
     /// Makes its figures part of `/metrics`.
     pub(crate) fn register_metrics(&self, registry: &mut Registry) {
         self.server.register_metrics(registry);
+        registry.register_collector(Box::new(PartitionCollector(self.partitions.clone())));
         self.replication.register(registry);
     }
 

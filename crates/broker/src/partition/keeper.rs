@@ -111,6 +111,7 @@ impl Keeper {
         let work = tokio::task::spawn_blocking(move || {
             for partition in partitions {
                 partition.look_after();
+                partition.reopen_if_fenced();
                 if retention {
                     partition.retain(may_delete);
                 }

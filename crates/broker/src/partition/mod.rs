@@ -12,11 +12,12 @@
 //! - [`flush`]: the threads that sync; [`waiting`]: producers that wait for that; [`watchers`]: readers that wait for
 //!   records.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`upkeep`]: what is due now
-//!   and then.
+//!   and then; [`reopen`]: after the disk failed.
 //!
 //! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
 //! `commit-log`. Here both are put under one lock, and everything that takes time is kept out of it.
 
+mod collector;
 mod error;
 mod fetch;
 mod flush;
@@ -27,6 +28,7 @@ mod options;
 #[expect(clippy::module_inception, reason = "the file is about the thing that the module is named after")]
 mod partition;
 mod produce;
+mod reopen;
 mod repair;
 mod services;
 mod state;
@@ -35,6 +37,7 @@ mod upkeep;
 mod waiting;
 mod watchers;
 
+pub use collector::PartitionCollector;
 pub use error::PartitionError;
 pub use fetch::{Marks, PlannedRead, ReadRecords, Reader};
 pub use flush::FlushPool;

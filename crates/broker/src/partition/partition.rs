@@ -89,7 +89,7 @@ impl Partition {
     /// Opens the log in `dir`, and takes the role that the metadata want by then. Blocks: a log that was not closed
     /// cleanly is read from its recovery point on.
     pub(super) fn open(self: &Arc<Self>, dir: &Path) {
-        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let opening = self.opening();
         if matches!(self.lock().stage, Stage::Gone) {
             return;
         }
@@ -123,7 +123,8 @@ impl Partition {
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
         let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
         let is_damaged = !log.missing().is_empty();
-        state.stage = Stage::Running(Box::new(Running { log, replica, retention, unsynced_records_max }));
+        let running = Running { log, replica, retention, unsynced_records_max, reopen_at_ms: None };
+        state.stage = Stage::Running(Box::new(running));
         self.services.roles.add(self);
         if is_damaged {
             self.services.repairs.add(self);
@@ -163,7 +164,7 @@ impl Partition {
 
     /// Its files go: nothing uses them from here on.
     pub(super) fn abandon(self: &Arc<Self>) {
-        let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let opening = self.opening();
         let mut state = self.lock();
         state.stage = Stage::Gone;
         state.waiting.fail(&PartitionError::Unknown);
@@ -298,6 +299,10 @@ impl Partition {
     pub(super) fn wake_all(&self) {
         self.committed.wake();
         self.appended.wake();
+    }
+
+    pub(super) fn opening(&self) -> MutexGuard<'_, ()> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

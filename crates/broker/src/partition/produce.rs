@@ -36,6 +36,9 @@ impl Partition {
             return Err(PartitionError::NotLeader);
         };
         leader.check_produce(acks, now.steady_ms)?;
+        if let Some(fence) = log.fence() {
+            return Err(PartitionError::Storage(fence.to_string()));
+        }
         let answers = log.append(&[batch], leader.leader_epoch(), Origin::Client, now.wall_ms);
         let mut answers = match answers {
             Ok(answers) => answers,

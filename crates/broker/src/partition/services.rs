@@ -89,9 +89,14 @@ impl Services {
     /// With the disk of this machine.
     pub fn new(settings: PartitionSettings) -> Self {
         let disk = Arc::new(commit_log::disk::RealDisk);
+        Self::on(settings, Files::new(disk, settings.open_files_max))
+    }
+
+    /// With these files.
+    pub(super) fn on(settings: PartitionSettings, files: Files) -> Self {
         Self {
             settings,
-            files: Arc::new(Files::new(disk, settings.open_files_max)),
+            files: Arc::new(files),
             flush: FlushPool::default(),
             proposals: PartitionQueue::default(),
             roles: PartitionQueue::default(),

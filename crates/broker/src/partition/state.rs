@@ -48,6 +48,8 @@ pub(super) struct Running {
     pub(super) retention: Option<Retention>,
     /// More records do not wait for a sync (`flush.messages`).
     pub(super) unsynced_records_max: Option<i64>,
+    /// When a log that is fenced is opened anew, on the clock that does not jump.
+    pub(super) reopen_at_ms: Option<i64>,
 }
 
 impl Running {

@@ -66,8 +66,8 @@ impl Waiting {
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
         self.entries.iter().map(BTreeMap::len).sum()
     }
 
