@@ -222,6 +222,7 @@ fn http_client(settings: &Settings) -> HttpClient {
     HttpClient::new(HttpOptions {
         connect_timeout: settings.request_timeout,
         cluster_id: Some(settings.cluster_id.clone()),
+        agent: Some(format!("dmq-broker/{}", settings.broker_id)),
         ..HttpOptions::default()
     })
 }

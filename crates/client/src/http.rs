@@ -21,6 +21,8 @@ pub struct HttpOptions {
     /// Says with every request which cluster it is meant for: a server of another one refuses it. `None` for
     /// clients that take whatever cluster they find.
     pub cluster_id: Option<ClusterId>,
+    /// Says with every request who sends it: `user-agent`. `None` for clients that are nobody in particular.
+    pub agent: Option<String>,
 }
 
 impl Default for HttpOptions {
@@ -31,6 +33,7 @@ impl Default for HttpOptions {
             // A full image of 100,000 partitions is about 20 MB.
             body_bytes_max: 256 * 1024 * 1024,
             cluster_id: None,
+            agent: None,
         }
     }
 }
@@ -192,6 +195,11 @@ impl HttpClient {
             && let Ok(value) = HeaderValue::from_str(id)
         {
             every_time.insert(HeaderName::from_static(headers::CLUSTER_ID), value);
+        }
+        if let Some(agent) = &options.agent
+            && let Ok(value) = HeaderValue::from_str(agent)
+        {
+            every_time.insert(http::header::USER_AGENT, value);
         }
         reqwest::Client::builder()
             .default_headers(every_time)

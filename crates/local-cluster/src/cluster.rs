@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{
-    NodeId,
+    BrokerId, NodeId,
     config::{ClusterConfig, ConfigErrors},
 };
 use futures_util::future::join_all;
@@ -285,6 +285,13 @@ impl LocalCluster {
                     proxy.set(*from, fault);
                 }
             }
+        }
+    }
+
+    /// Breaks the network between a broker and all metadata nodes. Clients and other brokers still reach it.
+    pub fn isolate_broker(&self, broker: BrokerId, fault: Fault) {
+        for proxy in self.proxies.values() {
+            proxy.set_broker(broker, fault);
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! The members of a quorum know each other by one URL each. With the proxy's address as that URL, all traffic to the
 //! node passes here; and since requests between nodes say who sends them (`"from":<id>` in the head of each), the
-//! first bytes of a connection tell which link it belongs to. A kept-alive connection has one sender for its life.
+//! first bytes of a connection tell which link it belongs to. Brokers say who they are in `user-agent`. A kept-alive
+//! connection has one sender for its life.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::NodeId;
+use common::{BrokerId, NodeId};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -42,16 +43,26 @@ pub enum Fault {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Rules {
     nodes: BTreeMap<NodeId, Fault>,
+    brokers: BTreeMap<BrokerId, Fault>,
     clients: Fault,
 }
 
 impl Rules {
-    fn of(&self, sender: Option<NodeId>) -> Fault {
+    fn of(&self, sender: Sender) -> Fault {
         match sender {
-            Some(node) => self.nodes.get(&node).copied().unwrap_or_default(),
-            None => self.clients,
+            Sender::Node(node) => self.nodes.get(&node).copied().unwrap_or_default(),
+            Sender::Broker(broker) => self.brokers.get(&broker).copied().unwrap_or(self.clients),
+            Sender::Other => self.clients,
         }
     }
+}
+
+/// Who began a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Node(NodeId),
+    Broker(BrokerId),
+    Other,
 }
 
 /// A proxy. Dropping it breaks all its connections.
@@ -92,6 +103,13 @@ impl FaultProxy {
     pub fn set(&self, from: NodeId, fault: Fault) {
         self.rules.send_modify(|rules| {
             rules.nodes.insert(from, fault);
+        });
+    }
+
+    /// Sets the fault of what the broker `from` sends here, and of the answers it gets.
+    pub fn set_broker(&self, from: BrokerId, fault: Fault) {
+        self.rules.send_modify(|rules| {
+            rules.brokers.insert(from, fault);
         });
     }
 
@@ -165,7 +183,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut gate: Gate) {
 /// Lets bytes of one connection pass as the rules want it.
 #[derive(Clone)]
 struct Gate {
-    sender: Option<NodeId>,
+    sender: Sender,
     rules: watch::Receiver<Rules>,
 }
 
@@ -191,14 +209,13 @@ impl Gate {
     }
 }
 
-/// Who sends, from the first bytes of a connection: `None` if more of them are needed, `Some(None)` for anybody who is
-/// no metadata node.
-fn sender_of(bytes: &[u8]) -> Option<Option<NodeId>> {
+/// Who sends, from the first bytes of a connection: `None` if more of them are needed.
+fn sender_of(bytes: &[u8]) -> Option<Sender> {
     const BETWEEN_NODES: &[u8] = b"POST /api/v1/raft/";
     const FROM: &[u8] = b"\"from\":";
     let prefix = bytes.get(..BETWEEN_NODES.len().min(bytes.len())).unwrap_or_default();
     if !BETWEEN_NODES.starts_with(prefix) {
-        return Some(None);
+        return broker_or_other(bytes);
     }
     let after = bytes.windows(FROM.len()).position(|window| window == FROM).map(|at| at + FROM.len());
     let rest = after.and_then(|at| bytes.get(at..)).unwrap_or_default();
@@ -207,9 +224,22 @@ fn sender_of(bytes: &[u8]) -> Option<Option<NodeId>> {
     if digits > 0 && digits < rest.len() {
         let id =
             rest.get(..digits).and_then(|id| std::str::from_utf8(id).ok()).and_then(|id| id.parse().ok());
-        return Some(id.map(NodeId));
+        return Some(id.map_or(Sender::Other, Sender::Node));
     }
-    (bytes.len() >= SENDER_BYTES_MAX).then_some(None)
+    (bytes.len() >= SENDER_BYTES_MAX).then_some(Sender::Other)
+}
+
+/// A broker by the `user-agent` in the head of its first request, which must be there as a whole.
+fn broker_or_other(bytes: &[u8]) -> Option<Sender> {
+    const AGENT: &str = "user-agent: dmq-broker/";
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    if end.is_none() && bytes.len() < SENDER_BYTES_MAX {
+        return None;
+    }
+    let head = String::from_utf8_lossy(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
+    let head = head.to_ascii_lowercase();
+    let id = head.lines().find_map(|line| line.strip_prefix(AGENT)).and_then(|id| id.trim().parse().ok());
+    Some(id.map_or(Sender::Other, |id| Sender::Broker(BrokerId(id))))
 }
 
 #[cfg(test)]
@@ -244,11 +274,13 @@ mod tests {
 
     #[test]
     fn the_sender_is_read_from_the_first_request() {
-        assert_eq!(sender_of(RAFT), Some(Some(NodeId(2))));
+        assert_eq!(sender_of(RAFT), Some(Sender::Node(NodeId(2))));
         assert_eq!(sender_of(RAFT.get(..RAFT.len() - 1).unwrap()), None, "the id may have more digits");
         assert_eq!(sender_of(b"POST /api"), None);
-        assert_eq!(sender_of(b"GET /livez HTTP/1.1\r\n"), Some(None));
-        assert_eq!(sender_of(b"POST /api/v1/metadata/topics HTTP/1.1\r\n"), Some(None));
+        assert_eq!(sender_of(b"GET /livez HTTP/1.1\r\n"), None, "the head has no end yet");
+        assert_eq!(sender_of(b"GET /livez HTTP/1.1\r\n\r\n"), Some(Sender::Other));
+        let broker = b"POST /x HTTP/1.1\r\nHost: y\r\nUser-Agent: dmq-broker/101\r\n\r\n";
+        assert_eq!(sender_of(broker), Some(Sender::Broker(BrokerId(101))));
     }
 
     #[tokio::test(flavor = "local")]
@@ -258,7 +290,7 @@ mod tests {
         let mut client = TcpStream::connect(proxy.address()).await.unwrap();
         exchange(&mut node, RAFT).await.unwrap();
         proxy.set(NodeId(2), Fault::Silence);
-        exchange(&mut client, b"GET / HTTP/1.1\r\n").await.unwrap();
+        exchange(&mut client, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         node.write_all(b"held").await.unwrap();
         // The client's answer comes although it was sent later; the node's is still held.
         exchange(&mut client, b"more").await.unwrap();

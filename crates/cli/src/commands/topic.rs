@@ -3,12 +3,14 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    time::Duration,
 };
 
 use clap::Subcommand;
 use client::api;
-use common::BrokerId;
-use http_api::{AlterTopicRequest, CreateTopicRequest, TopicInfo};
+use common::{BrokerId, Offset, PartitionId};
+use http_api::{AlterTopicRequest, BrokerInfo, CreateTopicRequest, TopicInfo};
+use kafka_client::{Address, Cluster, ClusterOptions, OffsetSpec, TopicPartition};
 use serde::Serialize;
 
 use super::replicas::{ReplicaCommand, movement};
@@ -17,6 +19,9 @@ use crate::{
     exit::Failure,
     output::{Render, Table, comma_separated, or_dash, say},
 };
+
+/// How long the leaders are asked for offsets.
+const OFFSETS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What to do with topics.
 #[derive(Debug, Subcommand)]
@@ -113,7 +118,12 @@ impl TopicCommand {
                 topics.retain(|topic| topic.topic_name.as_str().starts_with(&prefix));
                 connection.output.emit(&TopicList(topics))
             }
-            Self::Describe { name } => connection.output.emit(&client.call(&api::topic(&name)).await?),
+            Self::Describe { name } => {
+                let topic = client.call(&api::topic(&name)).await?;
+                let brokers = client.call(&api::brokers()).await.unwrap_or_default();
+                let offsets = offsets(&topic, &brokers).await;
+                connection.output.emit(&TopicDescription { topic, offsets })
+            }
             Self::Alter { name, partitions, configs, resets } => {
                 let request = alteration(partitions, configs, resets)?;
                 let topic = client.call(&api::alter_topic(&name, &request)).await?;
@@ -127,6 +137,39 @@ impl TopicCommand {
             }
         }
     }
+}
+
+/// Asks the leaders where each partition begins and ends; nothing is known of those that do not answer at once.
+async fn offsets(topic: &TopicInfo, brokers: &[BrokerInfo]) -> Vec<PartitionOffsets> {
+    let bootstrap = brokers.iter().filter_map(|one| Some(Address::new(one.host.clone(), one.kafka_port?)));
+    let options = ClusterOptions { max_block: OFFSETS_PATIENCE, ..ClusterOptions::default() };
+    let cluster = Cluster::new(bootstrap, options);
+    let led = || topic.partitions.iter().filter(|partition| partition.leader.is_some());
+    let of = |spec| {
+        let name = topic.topic_name.as_str();
+        led().map(move |partition| (TopicPartition::new(name, partition.id), spec))
+    };
+    let asked = async {
+        let earliest = cluster.offsets(of(OffsetSpec::Earliest)).await?;
+        let latest = cluster.offsets(of(OffsetSpec::Latest)).await?;
+        Ok::<_, kafka_client::ClusterError>((earliest, latest))
+    };
+    let (earliest, latest) = match tokio::time::timeout(OFFSETS_PATIENCE, asked).await {
+        Ok(Ok(offsets)) => offsets,
+        Ok(Err(error)) => {
+            say!("offsets are not known: {error}");
+            return Vec::new();
+        }
+        Err(_) => {
+            say!("offsets are not known: no answer within {} s", OFFSETS_PATIENCE.as_secs());
+            return Vec::new();
+        }
+    };
+    let partitions = latest.into_iter().filter_map(|(place, latest)| {
+        let earliest = earliest.get(&place).copied().flatten()?;
+        Some(PartitionOffsets { partition: place.partition, earliest, latest: latest? })
+    });
+    partitions.collect()
 }
 
 fn alteration(
@@ -178,6 +221,49 @@ impl Render for TopicList {
                 offline.to_string(),
                 under.to_string(),
                 settings(&topic.configs),
+            ]);
+        }
+        table.write(out)
+    }
+}
+
+/// A topic with the offsets of its partitions.
+#[derive(Serialize)]
+struct TopicDescription {
+    #[serde(flatten)]
+    topic: TopicInfo,
+    /// By partition, of those whose leader answers.
+    offsets: Vec<PartitionOffsets>,
+}
+
+#[derive(Serialize)]
+struct PartitionOffsets {
+    partition: PartitionId,
+    /// Of the first record.
+    earliest: Offset,
+    /// Behind the last record that consumers see.
+    latest: Offset,
+}
+
+impl Render for TopicDescription {
+    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.topic.render(out)?;
+        if self.offsets.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        let mut table = Table::new(["PARTITION", "FIRST OFFSET", "NEXT OFFSET", "RECORDS", "NOT IN SYNC"]);
+        for PartitionOffsets { partition, earliest, latest } in &self.offsets {
+            let info = self.topic.partitions.iter().find(|info| info.id == *partition);
+            let behind = info
+                .into_iter()
+                .flat_map(|info| info.replicas.iter().filter(|replica| !info.isr.contains(replica)));
+            table.row([
+                partition.to_string(),
+                earliest.to_string(),
+                latest.to_string(),
+                (*latest - *earliest).to_string(),
+                comma_separated(behind),
             ]);
         }
         table.write(out)

@@ -32,6 +32,8 @@ pub(crate) enum Drill {
     KillPartitionLeader,
     /// SIGSTOP a broker that leads partitions; SIGCONT once others lead: what it took in must not count
     PausePartitionLeader,
+    /// Cut a broker that leads partitions off from the controllers, but not from clients (throw-away clusters only)
+    PartitionBroker,
     /// SIGKILL all brokers at once, and start them again: what was acknowledged is on disk
     KillAllBrokers,
     /// SIGKILL a majority, the leader stays: writes fail clearly, reads go on
@@ -56,7 +58,7 @@ impl Drill {
 
     /// Whether it can only be run on a throw-away cluster.
     pub(crate) fn needs_throw_away(self) -> bool {
-        self == Self::PartitionController
+        matches!(self, Self::PartitionController | Self::PartitionBroker)
     }
 
     /// Whether records are written and read meanwhile.
@@ -65,6 +67,7 @@ impl Drill {
             self,
             Self::KillPartitionLeader
                 | Self::PausePartitionLeader
+                | Self::PartitionBroker
                 | Self::KillAllBrokers
                 | Self::RollingRestart
         )
@@ -80,6 +83,7 @@ impl Drill {
             Self::KillBroker => brokers::kill(stage).await,
             Self::KillPartitionLeader => leaders::kill(stage).await,
             Self::PausePartitionLeader => leaders::pause(stage).await,
+            Self::PartitionBroker => leaders::partition(stage).await,
             Self::KillAllBrokers => leaders::kill_all(stage).await,
             Self::QuorumLoss => quorum::loss(stage).await,
             Self::QuorumRestore => quorum::restore(stage).await,

@@ -181,6 +181,19 @@ impl Target {
         }
     }
 
+    /// Breaks the network between a broker and the metadata nodes.
+    pub(crate) fn isolate_broker(&self, broker: BrokerId) -> Result<(), Failure> {
+        match self {
+            Self::ThrowAway { cluster, .. } if cluster.has_fault_proxies() => {
+                cluster.isolate_broker(broker, Fault::Silence);
+                Ok(())
+            }
+            _ => Err(Failure::usage(
+                "this drill needs fault proxies before the nodes: run it with --ephemeral",
+            )),
+        }
+    }
+
     /// Ends all faults of the network.
     pub(crate) fn heal(&self) {
         if let Self::ThrowAway { cluster, .. } = self {

@@ -73,6 +73,11 @@ async fn pause_partition_leader(storage: Storage) {
     passes("pause-partition-leader", 1, storage).await;
 }
 
+on_both_databases!(partition_broker);
+async fn partition_broker(storage: Storage) {
+    passes("partition-broker", 1, storage).await;
+}
+
 on_both_databases!(kill_all_brokers);
 async fn kill_all_brokers(storage: Storage) {
     passes("kill-all-brokers", 2, storage).await;

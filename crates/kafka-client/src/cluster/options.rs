@@ -13,6 +13,9 @@ pub struct ClusterOptions {
     pub metadata_timeout: Duration,
     /// How long to try while a topic or its leaders are not known: `max.block.ms`.
     pub max_block: Duration,
+    /// How old metadata may get before they are asked for again, though nobody complained: `metadata.max.age.ms`. A leader
+    /// that is cut off from its cluster does not know that it was deposed, and answers on.
+    pub metadata_max_age: Duration,
     /// Between two attempts at the same thing: `retry.backoff.ms`.
     pub retry_backoff: Duration,
     /// Whether asking for a topic may create it, where brokers allow that: `allow.auto.create.topics`.
@@ -25,6 +28,7 @@ impl Default for ClusterOptions {
             connection: ConnectionOptions::default(),
             metadata_timeout: Duration::from_secs(2),
             max_block: Duration::from_secs(60),
+            metadata_max_age: Duration::from_secs(300),
             retry_backoff: Duration::from_millis(20),
             allow_auto_create_topics: false,
         }

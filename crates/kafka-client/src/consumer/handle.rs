@@ -37,6 +37,8 @@ pub struct Consumer {
     refreshing: bool,
     stale: bool,
     refresh_not_before: Instant,
+    /// When the metadata came.
+    refreshed: Instant,
     /// Counts fetches, so that each begins with another partition.
     turn: usize,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
@@ -83,6 +85,7 @@ impl Consumer {
             refreshing: false,
             stale: false,
             refresh_not_before: Instant::now(),
+            refreshed: Instant::now(),
             turn: 0,
             events: FuturesUnordered::new(),
         }
@@ -159,6 +162,9 @@ impl Consumer {
         let now = Instant::now();
         let mut wake: Option<Instant> = None;
         let mut wake_at = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
+        let expires = self.refreshed + self.cluster.options().metadata_max_age;
+        self.stale |= expires <= now;
+        wake_at(expires.max(now + self.cluster.options().retry_backoff));
         let mut by_leader: BTreeMap<BrokerId, Vec<Wanted>> = BTreeMap::new();
         let mut leaderless = false;
         if self.ready_bytes < self.options.fetch_max_bytes {
@@ -249,7 +255,10 @@ impl Consumer {
             }
             Event::Refreshed(result) => {
                 self.refreshing = false;
-                self.stale |= result.is_err();
+                match result {
+                    Ok(()) => self.refreshed = Instant::now(),
+                    Err(_) => self.stale = true,
+                }
             }
             Event::Fetched(broker, wanted, Ok(response)) => {
                 if let Some(Link::Up { busy, .. }) = self.links.get_mut(&broker) {

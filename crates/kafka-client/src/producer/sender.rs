@@ -34,6 +34,8 @@ pub(super) struct Sender {
     /// Metadata are known to be out of date.
     stale: bool,
     refresh_not_before: Instant,
+    /// When the metadata came.
+    refreshed: Instant,
     /// Counts requests, so that each begins with another partition.
     turn: usize,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
@@ -80,6 +82,7 @@ impl Sender {
             refreshing: false,
             stale: false,
             refresh_not_before: Instant::now(),
+            refreshed: Instant::now(),
             turn: 0,
             events: FuturesUnordered::new(),
         }
@@ -119,6 +122,9 @@ impl Sender {
         let linger = if shared.is_flushing() { std::time::Duration::ZERO } else { options.linger };
         let too_old = now.checked_sub(options.delivery_timeout);
         let mut plan = Plan::default();
+        let expires = self.refreshed + shared.cluster.options().metadata_max_age;
+        self.stale |= expires <= now;
+        plan.wake_at(expires.max(now + shared.cluster.options().retry_backoff));
         let mut due = Vec::new();
         let mut accumulator = shared.accumulator();
         for (place, leader, queue) in accumulator.queues() {
@@ -258,7 +264,10 @@ impl Sender {
             Event::Refreshed(result) => {
                 self.refreshing = false;
                 match result {
-                    Ok(()) => self.take_in_metadata(),
+                    Ok(()) => {
+                        self.refreshed = now;
+                        self.take_in_metadata();
+                    }
                     Err(error) => {
                         self.stale = true;
                         self.blame(None, &error);

@@ -3,7 +3,7 @@
 //! Each writer is an idempotent producer with `acks=all` and connections of its own. It sends a record to every partition in
 //! turn, every few milliseconds, without waiting for the one before: so an outage is measured to a few milliseconds, and
 //! whatever is under way when a leader dies is at stake. Clients are impatient: they give an answer a second, ask for
-//! metadata for 300 ms, and pause 5 ms between attempts.
+//! metadata for 300 ms and again every second, and pause 5 ms between attempts.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -79,6 +79,8 @@ impl Shared {
         let options = ClusterOptions {
             connection,
             metadata_timeout: Duration::from_millis(300),
+            // A broker that is cut off from the controllers goes on to answer fetches.
+            metadata_max_age: Duration::from_secs(1),
             max_block: DELIVERY_TIMEOUT,
             retry_backoff: RETRY_PAUSE,
             ..ClusterOptions::default()
