@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{Partition, Partitions, Services, state::Wanted, table::Pending};
+use super::{Partition, Partitions, Services, compact, state::Wanted, table::Pending};
 use crate::image::{Changes, SharedImage};
 
 /// From one look at everything to the next.
@@ -35,6 +35,7 @@ impl Keeper {
     pub fn start(tasks: &Tasks, partitions: &Partitions, image: &SharedImage) {
         let services = Arc::clone(partitions.services());
         services.flush.start(tasks, services.settings.flush_threads);
+        compact::start(tasks, partitions);
         let keeper = Self {
             partitions: partitions.clone(),
             image: Arc::clone(image),
@@ -162,7 +163,7 @@ pub(super) fn wanted(image: &SharedImage, topic: &Topic, id: PartitionId) -> Opt
 }
 
 /// A panic of a job is one of this task.
-fn resume_panic(result: Result<(), tokio::task::JoinError>) {
+pub(super) fn resume_panic(result: Result<(), tokio::task::JoinError>) {
     match result {
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The process is ending: blocking work is cancelled then, and only then.

@@ -12,12 +12,13 @@
 //! - [`flush`]: the threads that sync; [`waiting`]: producers that wait for that; [`watchers`]: readers that wait for
 //!   records.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`upkeep`]: what is due now
-//!   and then; [`reopen`]: after the disk failed.
+//!   and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]: after the disk failed.
 //!
 //! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
 //! `commit-log`. Here both are put under one lock, and everything that takes time is kept out of it.
 
 mod collector;
+mod compact;
 mod error;
 mod fetch;
 mod flush;
@@ -33,6 +34,8 @@ mod repair;
 mod services;
 mod state;
 mod table;
+#[cfg(test)]
+mod testing;
 mod upkeep;
 mod waiting;
 mod watchers;

@@ -75,35 +75,15 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use commit_log::{
-        Files,
         batch::BatchBuilder,
         disk::sim::{Fault, SimDisk},
     };
-    use common::{BrokerId, Offset, PartitionId, TopicId, TopicName, topic_config::TopicConfig};
-    use replica::{Acks, Assignment};
-    use uuid::Uuid;
+    use common::Offset;
+    use replica::Acks;
 
     use super::*;
-    use crate::partition::{PartitionError, PartitionName, PartitionSettings, Services, state::Wanted};
-
-    /// A partition with one replica, on this disk.
-    fn leader(disk: &SimDisk) -> Arc<Partition> {
-        let me = BrokerId(1);
-        let files = Files::new(Arc::new(disk.clone()), 64);
-        let services = Arc::new(Services::on(PartitionSettings::new(me), files));
-        let topic = TopicName::new("orders").unwrap();
-        let name = PartitionName { topic, topic_id: TopicId(Uuid::nil()), partition: PartitionId(0) };
-        let partition =
-            common::Partition { leader: Some(me), replicas: vec![me], isr: vec![me], ..Default::default() };
-        let assignment = Assignment { partition, online: [].into() };
-        let wanted = Wanted { assignment, config: TopicConfig::default() };
-        let partition = Arc::new(Partition::new(name, wanted, services));
-        partition.open(Path::new("orders-0"));
-        partition
-    }
+    use crate::partition::{PartitionError, testing::leader};
 
     fn produce(partition: &Arc<Partition>) -> Result<i64, PartitionError> {
         let batch = BatchBuilder::default().record(0, None, None).build(Offset(0)).unwrap().into();
@@ -113,7 +93,7 @@ mod tests {
     #[test]
     fn a_disk_that_was_full_is_used_again() {
         let disk = SimDisk::new();
-        let partition = leader(&disk);
+        let partition = leader(&disk, &[]);
         assert_eq!(produce(&partition), Ok(0));
         partition.flush();
         disk.fail_after(0, Fault::Full);
@@ -130,7 +110,7 @@ mod tests {
     #[test]
     fn a_disk_that_stays_full_is_not_asked_all_the_time() {
         let disk = SimDisk::new();
-        let partition = leader(&disk);
+        let partition = leader(&disk, &[]);
         disk.fail_after(0, Fault::Full);
         assert!(produce(&partition).is_err());
         partition.reopen_if_fenced();
