@@ -62,8 +62,8 @@ pub const SETTINGS: &[Setting] = &[
     int(
         "log.cache.bytes",
         0,
-        "1048576",
-        "Bytes of the last batches of each partition that are kept in memory.",
+        "67108864",
+        "Bytes of the last batches of all partitions that are kept in memory.",
     ),
     long("log.retention.check.interval.ms", 1, "300000", "How often old segments are looked for."),
     int("max.connections", 1, "20000", "Open connections of Kafka clients."),

@@ -50,7 +50,7 @@ impl DataPlane {
         let metadata = MetadataClient::new(http.clone(), nodes, MetadataClientOptions::default());
         let partitions = Partitions::new(settings.partitions());
         let replicas = Replicas::default();
-        Keeper::start(tasks, &partitions, image);
+        Keeper::start(tasks, &partitions, image, data_dir.path());
         let path = data_dir.path().to_owned();
         let dirs = tokio::task::spawn_blocking(move || ReplicaDirs::open(&path))
             .await

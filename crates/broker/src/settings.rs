@@ -146,7 +146,7 @@ impl Settings {
         let config = &self.config;
         PartitionSettings {
             session_timeout: self.session_timeout,
-            tail_bytes: config.number("log.cache.bytes"),
+            cache_bytes: config.number("log.cache.bytes"),
             replica_lag_time_max: config.time("replica.lag.time.max.ms"),
             producer_id_expiration: config.time("producer.id.expiration.ms"),
             retention_check_interval: config.time("log.retention.check.interval.ms"),

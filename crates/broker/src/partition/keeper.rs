@@ -1,22 +1,22 @@
-//! The task that keeps partitions in step: opens logs, gives roles, and does what is due now and then.
+//! The task that keeps partitions in step with the metadata: opens their logs, gives them roles, and closes them.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use commit_log::ClockGuard;
 use common::{BrokerStatus, Partition as Metadata, PartitionId, Topic, TopicId};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use replica::Assignment;
-use runtime::{Stop, TaskKind, Tasks};
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
+use runtime::{Stop, TaskHandle, TaskKind, Tasks};
+use tokio::task::JoinHandle;
+
+use super::{
+    Partition, Partitions, Services, caretaker::Caretaker, compact, high_watermarks::HighWatermarks,
+    state::Wanted, table::Pending,
 };
-
-use super::{Partition, Partitions, Services, compact, state::Wanted, table::Pending};
 use crate::image::{Changes, SharedImage};
-
-/// From one look at everything to the next.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps the partitions of a broker.
 #[derive(Debug)]
@@ -26,13 +26,17 @@ pub struct Keeper {
     image: SharedImage,
     /// Logs that wait to be opened.
     to_open: Vec<(Arc<Partition>, PathBuf)>,
-    clock: ClockGuard,
-    retention_at: Instant,
+    /// High watermarks, as the former process noted them.
+    noted: HighWatermarks,
+    /// Who looks after partitions beside this.
+    caretaker: TaskHandle,
 }
 
 impl Keeper {
-    /// Starts the task, and the threads that sync.
-    pub fn start(tasks: &Tasks, partitions: &Partitions, image: &SharedImage) {
+    /// Starts the task, the one that looks after partitions, and the threads that sync.
+    pub fn start(tasks: &Tasks, partitions: &Partitions, image: &SharedImage, data_dir: &Path) {
+        let noted = HighWatermarks::read(data_dir);
+        let caretaker = Caretaker::start(tasks, partitions, noted.clone());
         let services = Arc::clone(partitions.services());
         services.flush.start(tasks, services.settings.flush_threads);
         compact::start(tasks, partitions);
@@ -40,8 +44,8 @@ impl Keeper {
             partitions: partitions.clone(),
             image: Arc::clone(image),
             to_open: Vec::new(),
-            clock: ClockGuard::default(),
-            retention_at: Instant::now() + services.settings.retention_check_interval,
+            noted,
+            caretaker,
             services,
         };
         tasks.spawn(TaskKind::LogFlush, "partition.keeper", move |stop| keeper.run(stop));
@@ -49,25 +53,29 @@ impl Keeper {
 
     async fn run(mut self, stop: Stop) {
         let mut running: FuturesUnordered<JoinHandle<()>> = FuturesUnordered::new();
-        let mut upkeep = tokio::time::interval(UPKEEP_INTERVAL);
-        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while running.len() < self.services.settings.recovery_threads.max(1)
                 && let Some((partition, dir)) = self.to_open.pop()
             {
-                running.push(tokio::task::spawn_blocking(move || partition.open(&dir)));
+                let name = partition.name();
+                let high_watermark = self.noted.of(name.topic_id, name.partition);
+                running.push(tokio::task::spawn_blocking(move || partition.open(&dir, high_watermark)));
             }
             tokio::select! {
                 pending = self.partitions.take_pending() => self.take_in(pending),
                 Some(opened) = running.next(), if !running.is_empty() => resume_panic(opened),
-                _ = upkeep.tick() => self.look_after_all().await,
                 () = stop.requested() => break,
             }
         }
         while let Some(opened) = running.next().await {
             resume_panic(opened);
         }
+        // It notes high watermarks too, and not at the same time.
+        self.caretaker.ended().await;
+        let marks = self.noted.of_all(&self.partitions);
         self.close_all().await;
+        let mut noted = self.noted;
+        resume_panic(tokio::task::spawn_blocking(move || noted.write(marks)).await);
     }
 
     fn take_in(&mut self, pending: Pending) {
@@ -99,26 +107,6 @@ impl Keeper {
             }
         }
         affected
-    }
-
-    async fn look_after_all(&mut self) {
-        let now = self.services.now();
-        let may_delete = self.clock.observe(now.wall_ms, now.steady_ms);
-        let retention = self.retention_at <= Instant::now();
-        if retention {
-            self.retention_at = Instant::now() + self.services.settings.retention_check_interval;
-        }
-        let partitions = self.partitions.all();
-        let work = tokio::task::spawn_blocking(move || {
-            for partition in partitions {
-                partition.look_after();
-                partition.reopen_if_fenced();
-                if retention {
-                    partition.retain(may_delete);
-                }
-            }
-        });
-        resume_panic(work.await);
     }
 
     /// Notes of every log that it was closed in order.

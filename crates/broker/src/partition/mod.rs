@@ -11,18 +11,21 @@
 //! - [`produce`], [`fetch`], [`offsets`], [`follow`]: what is done with it, one file per purpose.
 //! - [`flush`]: the threads that sync; [`waiting`]: producers that wait for that; [`watchers`]: readers that wait for
 //!   records.
-//! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`upkeep`]: what is due now
-//!   and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]: after the disk failed.
+//! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
+//!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]:
+//!   after the disk failed.
 //!
 //! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
 //! `commit-log`. Here both are put under one lock, and everything that takes time is kept out of it.
 
+mod caretaker;
 mod collector;
 mod compact;
 mod error;
 mod fetch;
 mod flush;
 mod follow;
+mod high_watermarks;
 mod keeper;
 mod offsets;
 mod options;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use commit_log::{Log, LogError};
-use common::{LeaderEpoch, PartitionId, TopicId, TopicName};
+use common::{LeaderEpoch, Offset, PartitionId, TopicId, TopicName};
 use replica::{Effects, IsrAnswer, IsrProposal, Replica, RoleChange};
 use tokio::sync::Notify;
 
@@ -18,6 +18,9 @@ use super::{
     waiting::{For, Waiting},
     watchers::{Watch, Watchers},
 };
+
+/// Memory for the last batches of a log that was just opened, in bytes; its share comes with the first look.
+const TAIL_BYTES: usize = 64 * 1024;
 
 /// Which partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,20 +89,21 @@ impl Partition {
         }
     }
 
-    /// Opens the log in `dir`, and takes the role that the metadata want by then. Blocks: a log that was not closed
+    /// Opens the log in `dir`, and takes the role that the metadata want by then. `high_watermark` is what was noted of it
+    /// before. Blocks: a log that was not closed
     /// cleanly is read from its recovery point on.
-    pub(super) fn open(self: &Arc<Self>, dir: &Path) {
+    pub(super) fn open(self: &Arc<Self>, dir: &Path, high_watermark: Offset) {
         let opening = self.opening();
         if matches!(self.lock().stage, Stage::Gone) {
             return;
         }
-        let options = log_options(&self.lock().wanted.config, self.services.settings.tail_bytes);
+        let options = log_options(&self.lock().wanted.config, TAIL_BYTES);
         let opened = Log::open(dir, Arc::clone(&self.services.files), options);
         let mut state = self.lock();
         match opened {
             Ok((log, recovered)) => {
                 self.report(&log, &recovered);
-                self.run(&mut state, log);
+                self.run(&mut state, log, high_watermark);
             }
             Err(error) => {
                 tracing::error!(event = "partition.failed", partition = %self.name, "cannot open its log: {error}");
@@ -113,12 +117,11 @@ impl Partition {
     }
 
     /// Begins to work with an open log.
-    fn run(self: &Arc<Self>, state: &mut State, log: Log) {
+    fn run(self: &Arc<Self>, state: &mut State, log: Log, high_watermark: Offset) {
         let Wanted { assignment, config } = state.wanted.clone();
         let settings = self.services.replica_settings(&config, &assignment);
         let now = self.services.now();
         let me = self.services.settings.broker_id;
-        let high_watermark = log.log_start();
         let (replica, effects) =
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
         let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
@@ -139,7 +142,7 @@ impl Partition {
         let settings = self.services.replica_settings(&wanted.config, &wanted.assignment);
         state.wanted = wanted.clone();
         let Ok(running) = state.running() else { return };
-        let options = log_options(&wanted.config, self.services.settings.tail_bytes);
+        let options = log_options(&wanted.config, running.log.options().tail_bytes);
         if *running.log.options() != options {
             running.log.set_options(options);
         }
@@ -227,6 +230,11 @@ impl Partition {
         let Ok(Running { log, replica: Replica::Leader(leader), .. }) = state.running() else { return };
         let effects = leader.isr_answered(proposal, answer, &View(log), now.steady_ms);
         self.act(&mut state, effects);
+    }
+
+    /// What is committed, as far as is known here; `None` while the log is not open.
+    pub fn high_watermark(&self) -> Option<Offset> {
+        Some(self.lock().running().ok()?.replica.high_watermark())
     }
 
     /// The ISR that this leader wants, and was not answered yet.

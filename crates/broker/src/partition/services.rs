@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use commit_log::{Files, LogOptions};
+use commit_log::Files;
 use common::{
     BrokerId, PartitionId, TopicId,
     topic_config::{FlushPolicy, TopicConfig},
@@ -25,8 +25,8 @@ use super::{FlushPool, Partition};
 pub struct PartitionSettings {
     /// Whose replicas.
     pub broker_id: BrokerId,
-    /// Bytes of the last batches of each partition that are kept in memory.
-    pub tail_bytes: usize,
+    /// Bytes of the last batches of all partitions together that are kept in memory.
+    pub cache_bytes: usize,
     /// A member of the ISR that did not catch up for so long leaves it (`replica.lag.time.max.ms`).
     pub replica_lag_time_max: Duration,
     /// After so much silence the controllers take a broker for dead.
@@ -48,7 +48,7 @@ impl PartitionSettings {
     pub fn new(broker_id: BrokerId) -> Self {
         Self {
             broker_id,
-            tail_bytes: LogOptions::default().tail_bytes,
+            cache_bytes: 64 << 20,
             replica_lag_time_max: Duration::from_secs(30),
             session_timeout: Duration::from_secs(3),
             producer_id_expiration: Duration::from_secs(24 * 3_600),

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use commit_log::{Files, disk::sim::SimDisk};
-use common::{BrokerId, PartitionId, TopicId, TopicName, topic_config::TopicConfig};
+use common::{BrokerId, Offset, PartitionId, TopicId, TopicName, topic_config::TopicConfig};
 use replica::Assignment;
 use uuid::Uuid;
 
@@ -22,6 +22,6 @@ pub(super) fn leader(disk: &SimDisk, settings: &[(&str, &str)]) -> Arc<Partition
     let config =
         TopicConfig::new(&settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect());
     let partition = Arc::new(Partition::new(name, Wanted { assignment, config }, services));
-    partition.open(Path::new("orders-0"));
+    partition.open(Path::new("orders-0"), Offset(0));
     partition
 }

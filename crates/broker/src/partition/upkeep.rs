@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use commit_log::Retention;
+use commit_log::{LogOptions, Retention};
 use replica::Replica;
 
 use super::{
@@ -12,13 +12,16 @@ use super::{
 };
 
 impl Partition {
-    /// What is due every second.
-    pub(super) fn look_after(self: &Arc<Self>) {
+    /// What is due every second. `tail_bytes` is its share of the memory for last batches.
+    pub(super) fn look_after(self: &Arc<Self>, tail_bytes: usize) {
         let now = self.services.now();
         let mut state = self.lock();
         state.waiting.forget_gone();
         let queued = state.flush_queued;
         let Ok(running) = state.running() else { return };
+        if running.log.options().tail_bytes != tail_bytes {
+            running.log.set_options(LogOptions { tail_bytes, ..running.log.options().clone() });
+        }
         let flush = !queued && running.log.fence().is_none() && running.is_sync_due(now.steady_ms);
         let Running { log, replica, .. } = running;
         if let Replica::Leader(leader) = replica {
