@@ -27,3 +27,6 @@ pub use error::ProduceError;
 pub use handle::Producer;
 pub use options::{Acks, ProducerOptions};
 pub use partitioner::partition_of_key;
+
+#[cfg(test)]
+mod tests;

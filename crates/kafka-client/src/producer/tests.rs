@@ -1,0 +1,317 @@
+//! The producer against a broker that fails in every way that a broker can, and keeps the one promise that idempotence
+//! needs: a producer's batches are taken in by their numbers (KIP-98).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use commit_log::{
+    Offset,
+    batch::{Batch, NewRecord},
+};
+use common::PartitionId;
+use kafka_wire::{
+    ApiKey, ErrorCode, FrameReader, Incoming, Message as _, RequestHeader, encode_response,
+    messages::{
+        ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceRequest, ProduceResponse,
+        api_versions::ApiVersion,
+        metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+        produce::{PartitionProduceResponse, TopicProduceResponse},
+    },
+};
+use proptest::prelude::*;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use super::*;
+use crate::{Address, Cluster, ClusterOptions};
+
+const TOPIC: &str = "t";
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It is answered as it should be.
+    None,
+    /// It is refused, with nothing written.
+    Refused(ErrorCode),
+    /// It is written, and the answer says otherwise.
+    WrittenThen(ErrorCode),
+    /// The connection breaks before it is written.
+    Lost,
+    /// The connection breaks when it is written.
+    AnswerLost,
+}
+
+/// What a partition remembers of a producer.
+#[derive(Debug, Default)]
+struct Known {
+    epoch: i16,
+    /// The number behind the last record.
+    next: i32,
+    /// First number and base offset of the last batches.
+    batches: VecDeque<(i32, i64)>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    log: Vec<String>,
+    known: BTreeMap<i64, Known>,
+    faults: VecDeque<Fault>,
+}
+
+impl Partition {
+    /// Base offset or error code, as in Kafka.
+    fn append(&mut self, bytes: &[u8]) -> Result<i64, ErrorCode> {
+        let (batch, rest) = Batch::split_first(bytes).unwrap();
+        assert!(rest.is_empty(), "one batch per partition");
+        batch.check_crc().unwrap();
+        let base_offset = self.log.len() as i64;
+        if let Some(stamp) = batch.header().producer() {
+            let new = !self.known.contains_key(&stamp.id.0);
+            let known = self.known.entry(stamp.id.0).or_default();
+            if stamp.epoch > known.epoch {
+                *known = Known { epoch: stamp.epoch, ..Known::default() };
+            }
+            if stamp.epoch < known.epoch {
+                return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+            }
+            if let Some((_, offset)) = known.batches.iter().find(|(first, _)| *first == stamp.base_sequence) {
+                return Ok(*offset);
+            }
+            // Of a producer that is not known, any number is the first.
+            if !new && stamp.base_sequence != known.next {
+                return Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+            }
+            known.next = stamp.base_sequence + batch.header().record_count;
+            known.batches.push_back((stamp.base_sequence, base_offset));
+            if known.batches.len() > 5 {
+                known.batches.pop_front();
+            }
+        }
+        for record in batch.payload(1 << 20).unwrap().records() {
+            self.log.push(String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap());
+        }
+        Ok(base_offset)
+    }
+}
+
+/// A broker with one topic of one partition.
+struct Broker {
+    address: Address,
+    partition: Arc<Mutex<Partition>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Broker {
+    async fn start(faults: Vec<Fault>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
+        let partition = Arc::new(Mutex::new(Partition { faults: faults.into(), ..Partition::default() }));
+        let (shared, own) = (partition.clone(), address.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(serve(stream, shared.clone(), own.clone()));
+            }
+        });
+        Self { address, partition, _tasks: tasks }
+    }
+
+    fn producer(&self, options: ProducerOptions) -> Producer {
+        let retry_backoff = Duration::from_millis(1);
+        let cluster = ClusterOptions { retry_backoff, ..ClusterOptions::default() };
+        Producer::new(Cluster::new([self.address.clone()], cluster), options)
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.partition.lock().unwrap().log.clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, partition: Arc<Mutex<Partition>>, own: Address) {
+    let mut frames = FrameReader::new(1 << 20);
+    while let Ok(1..) = stream.read_buf(&mut frames.space()).await {
+        while let Some(frame) = frames.next_frame().unwrap() {
+            let Incoming::Request { header, body } = Incoming::read(&frame).unwrap() else { panic!() };
+            let Some(answer) = answer(&header, &body, &partition, &own) else { return };
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// `None`: the connection breaks.
+fn answer(
+    header: &RequestHeader,
+    body: &Bytes,
+    partition: &Mutex<Partition>,
+    own: &Address,
+) -> Option<Bytes> {
+    let (id, version) = (header.correlation_id, header.version);
+    let frame = match header.key {
+        ApiKey::ApiVersions => {
+            let apis = [ApiKey::ApiVersions, ApiKey::Metadata, ApiKey::InitProducerId, ApiKey::Produce];
+            let apis =
+                apis.map(|api| ApiVersion { api_key: api as i16, min_version: 3, max_version: 4 }).to_vec();
+            encode_response(id, version, &ApiVersionsResponse { api_keys: apis, ..Default::default() })
+        }
+        ApiKey::Metadata => encode_response(id, version, &metadata(own)),
+        ApiKey::InitProducerId => {
+            encode_response(id, version, &InitProducerIdResponse { producer_id: 7, ..Default::default() })
+        }
+        ApiKey::Produce => {
+            let request = ProduceRequest::from_body(body, version).unwrap();
+            encode_response(id, version, &produce(&request, &mut partition.lock().unwrap())?)
+        }
+        other => panic!("{other:?}"),
+    };
+    frame.unwrap().into_bytes()
+}
+
+fn metadata(own: &Address) -> MetadataResponse {
+    let partition = MetadataResponsePartition { leader_id: 1, ..Default::default() };
+    let topic =
+        MetadataResponseTopic { name: Some(TOPIC.into()), partitions: vec![partition], ..Default::default() };
+    let (host, port) = (own.host.clone(), i32::from(own.port));
+    let broker = MetadataResponseBroker { node_id: 1, host, port, ..Default::default() };
+    MetadataResponse { brokers: vec![broker], topics: vec![topic], ..Default::default() }
+}
+
+fn produce(request: &ProduceRequest, partition: &mut Partition) -> Option<ProduceResponse> {
+    let records = request.topic_data[0].partition_data[0].records.bytes().unwrap();
+    let (error_code, base_offset) = match partition.faults.pop_front().unwrap_or(Fault::None) {
+        Fault::Refused(code) => (code, -1),
+        Fault::Lost => return None,
+        fault => {
+            let written = partition.append(records);
+            match fault {
+                Fault::AnswerLost => return None,
+                Fault::WrittenThen(code) => (code, -1),
+                _ => (written.err().unwrap_or_default(), written.unwrap_or(-1)),
+            }
+        }
+    };
+    let told = PartitionProduceResponse { error_code, base_offset, ..Default::default() };
+    let name = TOPIC.to_owned();
+    let topic = TopicProduceResponse { name, partition_responses: vec![told], ..Default::default() };
+    Some(ProduceResponse { responses: vec![topic], ..Default::default() })
+}
+
+/// Sends so many records, two to a batch, and gives their deliveries once all are settled.
+async fn send(producer: &Producer, count: usize) -> Vec<Result<Ack, ProduceError>> {
+    let mut deliveries = Vec::new();
+    for number in 0..count {
+        let value = number.to_string();
+        let record = NewRecord { value: Some(value.as_bytes()), ..NewRecord::default() };
+        deliveries.push(producer.send(TOPIC, Some(PartitionId(0)), &record).await.unwrap());
+    }
+    producer.flush().await;
+    deliveries.iter().map(|delivery| delivery.try_acked().unwrap()).collect()
+}
+
+fn small_batches() -> ProducerOptions {
+    ProducerOptions { batch_bytes: 60, ..ProducerOptions::default() }
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let code = prop::sample::select(vec![
+        ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::REQUEST_TIMED_OUT,
+        ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ]);
+    prop_oneof![
+        3 => Just(Fault::None),
+        2 => code.clone().prop_map(Fault::Refused),
+        2 => code.prop_map(Fault::WrittenThen),
+        1 => Just(Fault::Lost),
+        1 => Just(Fault::AnswerLost),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever fails along the way: in the end every record is there, once, in order, where its delivery says.
+    #[test]
+    fn records_are_written_once_and_in_order(faults in prop::collection::vec(fault(), 0..20)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let broker = Broker::start(faults).await;
+            let acks = send(&broker.producer(small_batches()), 40).await;
+            let all: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+            prop_assert_eq!(broker.log(), all);
+            for (number, ack) in acks.into_iter().enumerate() {
+                prop_assert_eq!(ack.unwrap().offset, Some(Offset(number as i64)));
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn a_first_batch_that_is_refused_does_not_let_the_next_one_overtake() {
+    let faults = vec![Fault::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION); 3];
+    let broker = Broker::start(faults).await;
+    let acks = send(&broker.producer(small_batches()), 10).await;
+    assert!(acks.iter().all(Result::is_ok));
+    assert_eq!(broker.log(), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_is_told_and_the_rest_goes_on() {
+    let broker = Broker::start(vec![Fault::None, Fault::Refused(ErrorCode::INVALID_RECORD)]).await;
+    let acks = send(&broker.producer(small_batches()), 6).await;
+    let refused: Vec<usize> = (0..6).filter(|number| acks[*number].is_err()).collect();
+    assert!(!refused.is_empty());
+    for number in &refused {
+        let error = acks[*number].as_ref().unwrap_err();
+        assert!(matches!(error, ProduceError::Refused { code: ErrorCode::INVALID_RECORD, .. }), "{error}");
+        assert!(!error.is_unknown());
+    }
+    let rest: Vec<String> =
+        (0..6).filter(|number| !refused.contains(number)).map(|number| number.to_string()).collect();
+    assert_eq!(broker.log(), rest, "under a raised epoch");
+}
+
+#[tokio::test]
+async fn giving_up_says_whether_the_record_may_be_written() {
+    let options = ProducerOptions { delivery_timeout: Duration::from_millis(50), ..small_batches() };
+    let never = Broker::start(vec![Fault::Refused(ErrorCode::NOT_ENOUGH_REPLICAS); 1000]).await;
+    let error = send(&never.producer(options.clone()), 1).await.remove(0).unwrap_err();
+    assert!(matches!(error, ProduceError::NotWritten { .. }), "{error}");
+    assert!(error.to_string().contains("NOT_ENOUGH_REPLICAS"), "{error}");
+    let perhaps = Broker::start(vec![Fault::WrittenThen(ErrorCode::REQUEST_TIMED_OUT); 1000]).await;
+    let error = send(&perhaps.producer(options), 1).await.remove(0).unwrap_err();
+    assert!(error.is_unknown(), "{error}");
+    assert_eq!(perhaps.log(), ["0"]);
+}
+
+#[tokio::test]
+async fn a_record_that_no_request_can_hold_is_not_sent() {
+    let broker = Broker::start(Vec::new()).await;
+    let producer = broker.producer(ProducerOptions { request_bytes_max: 1000, ..ProducerOptions::default() });
+    let record = NewRecord { value: Some(&[0; 1000]), ..NewRecord::default() };
+    let error = producer.send(TOPIC, None, &record).await.unwrap_err();
+    assert!(matches!(error, ProduceError::TooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn without_a_producer_its_records_are_given_up() {
+    let broker = Broker::start(vec![Fault::Refused(ErrorCode::NOT_ENOUGH_REPLICAS); 1000]).await;
+    let producer = broker.producer(ProducerOptions::default());
+    let record = NewRecord { value: Some(b"v"), ..NewRecord::default() };
+    let delivery = producer.send(TOPIC, None, &record).await.unwrap();
+    drop(producer);
+    assert!(!delivery.acked().await.unwrap_err().is_unknown());
+}
