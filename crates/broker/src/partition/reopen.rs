@@ -65,7 +65,6 @@ impl Partition {
             "the disk works again: the log takes records",
         );
         running.log = log;
-        running.reopen_at_ms = None;
         if let Running { log, replica: Replica::Follower(follower), .. } = running {
             follower.truncated(&View(log));
         }

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use common::LeaderEpoch;
 
-use super::{Log, tail::Stored};
+use super::{Log, owned::APPEND, tail::Stored};
 use crate::{
     batch::{Batch, BatchError, BatchHeader, HEADER_BYTES, InvalidBatch, TimestampType, validate},
     checkpoint::{State, encode_derived},
@@ -262,8 +262,7 @@ impl Log {
         let mut parts: Vec<IoSlice<'_>> =
             pieces.filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)).collect();
         self.change(|| {
-            file.append(&mut parts)
-                .map_err(|source| DiskError::during("append to", &self.active_path())(source))
+            file.append(&mut parts).map_err(|source| DiskError::during(APPEND, &self.active_path())(source))
         })?;
         self.positions.written(end);
         for batch in staged.batches {

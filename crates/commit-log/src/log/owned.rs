@@ -50,6 +50,9 @@ pub struct Log {
     pub(super) shared: Arc<Shared>,
 }
 
+/// What is being done when batches are written, in errors.
+pub(super) const APPEND: &str = "append to";
+
 /// Name of the file that says that a write or a sync failed.
 pub(super) const FENCED_NAME: &str = "fenced";
 
@@ -72,11 +75,12 @@ pub(super) fn mark_fenced(files: &Files, dir: &Path) {
 impl Shared {
     /// From now on nothing changes any more. The first reason stays.
     pub(super) fn fence(&self, error: DiskError) -> Fence {
-        let fence = || {
+        // Batches that found the disk full took nothing from what was written before: the page cache can be believed,
+        // and the next open needs no space for copies, which is what there is none of.
+        if !(error.is_disk_full() && error.action == APPEND) {
             mark_fenced(&self.files, &self.dir);
-            Fence(error)
-        };
-        self.fence.get_or_init(fence).clone()
+        }
+        self.fence.get_or_init(|| Fence(error)).clone()
     }
 
     pub(super) fn check(&self) -> Result<(), Fence> {
