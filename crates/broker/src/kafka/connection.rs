@@ -15,6 +15,9 @@ use super::{
 /// How long what was begun for a client that has gone may take to come to its end.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a shutdown waits for answers, above all for acknowledgements of replicas that may be leaving too.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Serves a client until it goes, breaks the rules, or `stop` is requested and everything it asked is answered.
 pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, server: Arc<Server>, stop: Stop) {
     let (read, write) = stream.split();
@@ -32,8 +35,8 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, server: Arc<S
         }
     };
     let rest = match ended {
-        // Everything that was asked is answered, as far as the shutdown leaves time.
-        None => Some(writing.await),
+        // Everything that was asked is answered, if that takes no longer: the logs are to be closed in order after it.
+        None => timeout(LEAVE_TIMEOUT, writing).await.ok(),
         Some(Ended::Cut(why)) => {
             server.metrics.connection_cut();
             tracing::debug!(event = "kafka.connection_cut", %peer, "cut off: {why}");

@@ -77,9 +77,13 @@ impl Acceptor {
         // Small answers must not wait for the acknowledgement of earlier ones; a socket that is closed already
         // cannot be told, and ends in the next read.
         let _ = stream.set_nodelay(true);
-        self.tasks.spawn(TaskKind::Connection, "kafka.connection", move |stop| async move {
-            connection::serve(stream, peer, server, stop).await;
-            drop(slot);
+        self.tasks.spawn(TaskKind::Connection, "kafka.connection", move |stop| {
+            // In a box: what wraps it would have room for it several times, and most connections are idle.
+            let serving = Box::pin(connection::serve(stream, peer, server, stop));
+            async move {
+                serving.await;
+                drop(slot);
+            }
         });
         Ok(())
     }

@@ -63,7 +63,8 @@ pub(in crate::kafka) async fn start(
     let (server, client) = (Arc::clone(server), client.clone());
     let call = Call { server, client, header, held: request.held, arrived: Instant::now() };
     match key {
-        ApiKey::Produce => produce::start(call, &body).await,
+        // In a box, so that a connection that is idle has no room for it.
+        ApiKey::Produce => Box::pin(produce::start(call, &body)).await,
         ApiKey::Fetch => fetch::start(call, &body),
         ApiKey::ListOffsets => later(call, &body, list_offsets::handle),
         ApiKey::Metadata => later(call, &body, metadata::handle),
