@@ -68,8 +68,12 @@ async fn topics(metadata: &str) {
     let altered = altered.await.json();
     assert_eq!((&altered["numPartitions"], &altered["configs"]), (&6.into(), &serde_json::json!({})));
     assert_eq!(run(metadata, &["topic", "alter", "orders"]).await.exit, 2);
-    let described = run(metadata, &["topic", "describe", "orders"]).await;
-    assert_eq!(described.stdout.lines().count(), 8, "{}", described.stdout);
+    testkit::eventually("replicas and offsets of six partitions", testkit::cluster::DEADLINE, async || {
+        let described = run(metadata, &["topic", "describe", "orders"]).await.stdout;
+        let parts: Vec<usize> = described.split("\n\n").map(|part| part.lines().count()).collect();
+        if parts == [8, 7] { Ok(()) } else { Err(described) }
+    })
+    .await;
     leaders_and_replicas(metadata).await;
     assert_eq!(run(metadata, &["topic", "delete", "orders"]).await.exit, 0);
     assert_eq!(run(metadata, &["topic", "describe", "orders"]).await.exit, 1);
