@@ -18,6 +18,9 @@ const LOOKS_PER_NOTE: u32 = 5;
 /// A partition's share of the memory for last batches is this at most, in bytes: more would help nobody.
 const TAIL_BYTES_MAX: usize = 1 << 20;
 
+/// How often retention deletes a little of one partition in one round.
+const PASSES_MAX: usize = 32;
+
 /// Looks after the partitions of a broker.
 #[derive(Debug)]
 pub(super) struct Caretaker {
@@ -70,7 +73,8 @@ impl Caretaker {
             partition.look_after(tail_bytes);
             partition.reopen_if_fenced();
             if retain {
-                partition.retain(may_delete);
+                // What is left then has its turn in the next round.
+                let _ = (0..PASSES_MAX).all(|_| partition.retain(may_delete));
             }
         }
         self.looks = self.looks.wrapping_add(1);

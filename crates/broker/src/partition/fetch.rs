@@ -210,8 +210,10 @@ impl Partition {
                 effects
             }
         };
-        let plan = log.plan_read(from, log.log_end(), max_bytes)?;
+        // Whatever comes of the read, those who waited for this fetch are answered.
         self.act(&mut state, effects);
+        let log = &state.running()?.log;
+        let plan = log.plan_read(from, log.log_end(), max_bytes)?;
         Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted: None, marks })
     }
 }
@@ -233,6 +235,9 @@ impl PlannedRead {
                 self.partition.damaged(damage);
             }
         })?;
+        for segment in read.damaged_indexes {
+            self.partition.restore_index(segment);
+        }
         let (from, next) = (self.from, read.next);
         let aborted = self.aborted.map(|mut aborted| {
             aborted.retain(|transaction| from < next && transaction.first < next);

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use common::{BrokerStatus, Partition as Metadata, PartitionId, Topic, TopicId};
+use common::{BrokerStatus, Partition as Metadata, PartitionId, Topic, TopicId, topic_config::TopicConfig};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use replica::Assignment;
 use runtime::{Stop, TaskHandle, TaskKind, Tasks};
@@ -79,8 +79,10 @@ impl Keeper {
     }
 
     fn take_in(&mut self, pending: Pending) {
+        let mut changes = pending.changes;
+        // What was found may have changed since it was looked up.
+        changes.topics.extend(pending.found.iter().map(|(partition, _)| partition.name().topic.clone()));
         self.to_open.extend(pending.found);
-        let changes = pending.changes;
         for (partition, wanted) in self.affected(&changes) {
             partition.assign(wanted);
         }
@@ -89,6 +91,12 @@ impl Keeper {
     /// The partitions here that these changes are about, with what the metadata want of them now.
     fn affected(&self, changes: &Changes) -> Vec<(Arc<Partition>, Wanted)> {
         let everything = changes.full || !changes.brokers.is_empty();
+        let concerns = |topic: &Topic, wanted: &Wanted| {
+            let replicas = &wanted.assignment.partition.replicas;
+            changes.full
+                || changes.topics.contains(&topic.topic_name)
+                || replicas.iter().any(|replica| changes.brokers.contains(replica))
+        };
         let ids: BTreeSet<TopicId> = if everything {
             self.partitions.topic_ids()
         } else {
@@ -100,8 +108,10 @@ impl Keeper {
         let mut affected = Vec::new();
         for id in ids {
             let Some(topic) = self.image.read(|state| state.topic_by_id(id).cloned()) else { continue };
+            let config = Arc::new(topic.config());
             for partition in self.partitions.of_topic(id) {
-                if let Some(wanted) = wanted(&self.image, &topic, partition.name().partition) {
+                let wanted = wanted(&self.image, &topic, &config, partition.name().partition);
+                if let Some(wanted) = wanted.filter(|wanted| concerns(&topic, wanted)) {
                     affected.push((partition, wanted));
                 }
             }
@@ -135,8 +145,13 @@ impl Keeper {
 /// Logs that are closed at the same time: each costs a few syncs, and the disk does several at once.
 const CLOSING_MAX: usize = 16;
 
-/// What the metadata want of partition `id` of `topic`.
-pub(super) fn wanted(image: &SharedImage, topic: &Topic, id: PartitionId) -> Option<Wanted> {
+/// What the metadata want of partition `id` of `topic`, which has these settings.
+pub(super) fn wanted(
+    image: &SharedImage,
+    topic: &Topic,
+    config: &Arc<TopicConfig>,
+    id: PartitionId,
+) -> Option<Wanted> {
     let index = usize::try_from(id.0).ok()?;
     let partition: &Metadata = topic.partitions.get(index)?;
     let online = image.read(|state| {
@@ -147,7 +162,7 @@ pub(super) fn wanted(image: &SharedImage, topic: &Topic, id: PartitionId) -> Opt
         partition.replicas.iter().filter_map(online).collect()
     });
     let assignment = Assignment { partition: partition.clone(), online };
-    Some(Wanted { assignment, config: topic.config() })
+    Some(Wanted { assignment, config: Arc::clone(config) })
 }
 
 /// A panic of a job is one of this task.

@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use commit_log::{Damage, FillError};
+use commit_log::{Damage, FillError, LogError};
 use common::Offset;
 
 use super::{Partition, PartitionError};
@@ -24,6 +24,19 @@ impl Partition {
                 self.services.repairs.add(self);
             }
             Err(error) => self.storage_failed(&mut state, &error),
+        }
+    }
+
+    /// A read found the index of a segment damaged, and did without: it is stored anew. Blocks.
+    pub(super) fn restore_index(self: &Arc<Self>, segment: Offset) {
+        let mut state = self.lock();
+        let Ok(running) = state.running() else { return };
+        match running.log.restore_index(segment) {
+            Err(error @ LogError::Fenced(_)) => self.storage_failed(&mut state, &error),
+            Err(error) => {
+                tracing::warn!(event = "partition.index", partition = %self.name(), "not stored anew: {error}");
+            }
+            Ok(()) => {}
         }
     }
 

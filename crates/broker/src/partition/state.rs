@@ -1,6 +1,8 @@
 //! What a partition is at the moment. All of it is behind one lock that is held for page-cache writes, lookups and
 //! counting only: what takes longer (syncs, reads, recovery) is planned here and done outside.
 
+use std::sync::Arc;
+
 use commit_log::{Log, Retention};
 use common::{LeaderEpoch, Offset, topic_config::TopicConfig};
 use replica::{Assignment, Replica, ReplicaLog};
@@ -13,7 +15,7 @@ pub(super) struct Wanted {
     /// Leader, ISR, epochs, and which brokers are there.
     pub assignment: Assignment,
     /// The topic's settings.
-    pub config: TopicConfig,
+    pub config: Arc<TopicConfig>,
 }
 
 /// See the [module](self).

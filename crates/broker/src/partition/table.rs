@@ -106,7 +106,8 @@ impl Partitions {
 
     /// The directory of a replica is there. Its log is opened by the keeper, unless it is already.
     pub(crate) fn found(&self, image: &SharedImage, topic: &Topic, partition: PartitionId, dir: PathBuf) {
-        let Some(wanted) = keeper::wanted(image, topic, partition) else { return };
+        let config = Arc::new(topic.config());
+        let Some(wanted) = keeper::wanted(image, topic, &config, partition) else { return };
         let name = PartitionName { topic: topic.topic_name.clone(), topic_id: topic.topic_id, partition };
         let mut table = self.write();
         let partitions = table.by_id.entry(name.topic_id).or_default();

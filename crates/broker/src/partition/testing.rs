@@ -21,7 +21,7 @@ pub(super) fn leader(disk: &SimDisk, settings: &[(&str, &str)]) -> Arc<Partition
     let assignment = Assignment { partition, online: [].into() };
     let config =
         TopicConfig::new(&settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect());
-    let partition = Arc::new(Partition::new(name, Wanted { assignment, config }, services));
+    let partition = Arc::new(Partition::new(name, Wanted { assignment, config: Arc::new(config) }, services));
     partition.open(Path::new("orders-0"), Offset(0));
     partition
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use commit_log::{LogOptions, Retention};
+use commit_log::LogOptions;
 use replica::Replica;
 
 use super::{
@@ -35,32 +35,39 @@ impl Partition {
         }
     }
 
-    /// Deletes what the topic no longer wants. `may_delete`: whether the wall clock can be believed. Blocks.
-    pub(super) fn retain(self: &Arc<Self>, may_delete: bool) {
+    /// Deletes a little of what the topic no longer wants; true if there may be more. `may_delete`: whether the wall clock
+    /// can be believed. Blocks.
+    pub(super) fn retain(self: &Arc<Self>, may_delete: bool) -> bool {
         let now = self.services.now();
         let expiration = i64::try_from(self.services.settings.producer_id_expiration.as_millis());
         let mut state = self.lock();
-        let Ok(Running { log, replica, retention, .. }) = state.running() else { return };
+        let Ok(Running { log, replica, retention, .. }) = state.running() else { return false };
         if log.fence().is_some() {
-            return;
+            return false;
         }
         if may_delete {
             log.expire_producers(now.wall_ms.saturating_sub(expiration.unwrap_or(i64::MAX)));
         }
         // A follower deletes what its leader deleted.
-        let (Some(retention), Replica::Leader(leader)) = (retention.as_ref(), &*replica) else { return };
-        let retention = Retention { ..*retention };
+        let (Some(retention), Replica::Leader(leader)) = (retention.as_ref(), &*replica) else {
+            return false;
+        };
+        let retention = *retention;
         let wall_ms = may_delete.then_some(now.wall_ms);
         match log.retain(&retention, wall_ms, leader.high_watermark()) {
-            Ok(0) => {}
+            Ok(0) => false,
             Ok(segments) => {
                 tracing::info!(
                     event = "partition.retained", partition = %self.name(), segments, log_start = %log.log_start(),
                     "deleted old segments",
                 );
                 self.confirmed(&mut state);
+                true
             }
-            Err(error) => self.storage_failed(&mut state, &error),
+            Err(error) => {
+                self.storage_failed(&mut state, &error);
+                false
+            }
         }
     }
 }
