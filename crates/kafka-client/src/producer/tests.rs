@@ -239,24 +239,39 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+/// Whatever fails along the way: in the end every record is there, once, in order, where its delivery says.
+async fn written_once_and_in_order(faults: Vec<Fault>) {
+    let broker = Broker::start(faults).await;
+    let acks = send(&broker.producer(small_batches()), 40).await;
+    let all: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    assert_eq!(broker.log(), all);
+    for (number, ack) in acks.into_iter().enumerate() {
+        assert_eq!(ack.unwrap().offset, Some(Offset(number as i64)));
+    }
+}
 
-    /// Whatever fails along the way: in the end every record is there, once, in order, where its delivery says.
+/// `PROPTEST_CASES=5000 cargo test -p kafka-client in_order` is the long form.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn records_are_written_once_and_in_order(faults in prop::collection::vec(fault(), 0..20)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let broker = Broker::start(faults).await;
-            let acks = send(&broker.producer(small_batches()), 40).await;
-            let all: Vec<String> = (0..40).map(|number| number.to_string()).collect();
-            prop_assert_eq!(broker.log(), all);
-            for (number, ack) in acks.into_iter().enumerate() {
-                prop_assert_eq!(ack.unwrap().offset, Some(Offset(number as i64)));
-            }
-            Ok(())
-        })?;
+        runtime.block_on(written_once_and_in_order(faults));
     }
+}
+
+/// Were others written meanwhile, the broker would no longer know the batch for one that it has.
+#[tokio::test]
+async fn a_batch_that_is_tried_again_and_again_is_alone() {
+    let moved = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+    let mut faults = vec![Fault::None; 8];
+    (faults[1], faults[6]) = (Fault::WrittenThen(moved), Fault::Refused(moved));
+    written_once_and_in_order(faults).await;
 }
 
 #[tokio::test]
