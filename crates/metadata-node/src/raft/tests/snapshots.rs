@@ -21,6 +21,9 @@ async fn a_node_that_is_far_behind_is_sent_a_snapshot() {
     quorum.eventually("the log to be purged", purged).await;
     quorum.start(away).await;
     quorum.converged().await;
+    // It is counted behind the state that it brings.
+    let counted = || (quorum.node(away).figures().snapshots_installed() > 0).then_some(());
+    quorum.eventually("the snapshot to be counted", counted).await;
     assert_eq!(quorum.node(away).figures().snapshots_installed(), 1);
     assert_eq!(quorum.node(away).read(metadata_core::State::broker_count), 1000);
     quorum.node(away).read(|state| state.check_invariants()).unwrap();
