@@ -127,8 +127,14 @@ async fn views(metadata: &str) {
     let moved = run(metadata, &["raft", "members", "transfer"]).await;
     assert_eq!(moved.exit, 0, "{}", moved.stderr);
 
-    let status = run(metadata, &["cluster", "status"]).await;
-    assert_eq!(status.exit, 0, "{}", status.stdout);
+    // The new leader is known to all nodes a moment later.
+    testkit::eventually("a cluster that is well again", testkit::cluster::DEADLINE, async || {
+        match run(metadata, &["cluster", "status"]).await {
+            status if status.exit == 0 => Ok(()),
+            status => Err(status.stdout),
+        }
+    })
+    .await;
     let nobody = run("http://127.0.0.1:1", &["topic", "list", "--timeout", "1"]).await;
     assert_eq!((nobody.exit, nobody.stdout.as_str()), (4, ""));
     assert_eq!(run(metadata, &["topic", "list", "--no-such-flag"]).await.exit, 2);
