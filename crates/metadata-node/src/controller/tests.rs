@@ -81,9 +81,10 @@ impl FakeBroker {
         self.watches.wait_for(|count| *count > 0).await.unwrap();
     }
 
-    /// SIGKILL: returns when its sockets are closed.
+    /// SIGKILL: returns when its sockets are closed, those of connections too.
     async fn kill(&mut self) {
-        self.runtime.take().unwrap().shutdown_background();
+        let runtime = self.runtime.take().unwrap();
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(AT_ONCE)).await.unwrap();
         while tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
             tokio::task::yield_now().await;
         }
