@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["kafka-wire"],
     &["http-api"],
     &["replica"],
+    &["coordinator"],
     &["metadata-core"],
     // base2histogram (crates/openraft-histogram) is openraft's dependency, not ours.
     &["common", "base2histogram"],

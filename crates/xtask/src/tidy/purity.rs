@@ -10,7 +10,7 @@ use super::Finding;
 use crate::workspace::SourceFile;
 
 /// The starred crates of the architecture.
-const PURE: &[&str] = &["common", "metadata-core", "replica"];
+const PURE: &[&str] = &["common", "coordinator", "metadata-core", "replica"];
 
 /// Path endings that mean the outside, with what to do instead.
 const BANNED: &[(&[&str], &str)] = &[

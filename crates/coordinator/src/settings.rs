@@ -1,0 +1,60 @@
+//! Settings of groups, under Kafka's names and with its defaults.
+
+/// Whether a group may go from one protocol to the other while it has members (`group.consumer.migration.policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MigrationPolicy {
+    /// Both ways.
+    #[default]
+    Bidirectional,
+    /// From classic to consumer only.
+    Upgrade,
+    /// From consumer to classic only.
+    Downgrade,
+    /// Not at all.
+    Disabled,
+}
+
+/// All settings; times in ms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `group.min.session.timeout.ms`: the shortest that a classic member may ask for.
+    pub group_min_session_timeout_ms: i32,
+    /// `group.max.session.timeout.ms`: the longest that a classic member may ask for.
+    pub group_max_session_timeout_ms: i32,
+    /// `group.initial.rebalance.delay.ms`: how long a group that was empty waits for more members to come.
+    pub group_initial_rebalance_delay_ms: i32,
+    /// `group.max.size`: members of a classic group.
+    pub group_max_size: usize,
+    /// `offset.metadata.max.bytes`: of what a client notes beside an offset.
+    pub offset_metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`, in ms.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: i64,
+    /// `group.consumer.session.timeout.ms`: of members of consumer groups.
+    pub group_consumer_session_timeout_ms: i32,
+    /// `group.consumer.heartbeat.interval.ms`: told to members of consumer groups.
+    pub group_consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.max.size`: members of a consumer group.
+    pub group_consumer_max_size: usize,
+    /// `group.consumer.migration.policy`.
+    pub group_consumer_migration_policy: MigrationPolicy,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            group_min_session_timeout_ms: 6_000,
+            group_max_session_timeout_ms: 1_800_000,
+            group_initial_rebalance_delay_ms: 3_000,
+            group_max_size: i32::MAX as usize,
+            offset_metadata_max_bytes: 4_096,
+            offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
+            offsets_retention_check_interval_ms: 600_000,
+            group_consumer_session_timeout_ms: 45_000,
+            group_consumer_heartbeat_interval_ms: 5_000,
+            group_consumer_max_size: i32::MAX as usize,
+            group_consumer_migration_policy: MigrationPolicy::Bidirectional,
+        }
+    }
+}
