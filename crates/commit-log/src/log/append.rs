@@ -235,7 +235,7 @@ impl Log {
             .is_none_or(|since| header.max_timestamp_ms.saturating_sub(since) <= self.options.segment_ms);
         if !(timely && self.segments.last().is_some_and(|segment| segment.has_room(header, max_bytes))) {
             self.write(std::mem::take(staged))?;
-            self.roll(header.base_offset)?;
+            self.roll(self.next_base(header))?;
         }
         let foreseen =
             self.end_of_segments() == header.base_offset && self.latest_epoch() == Some(header.leader_epoch);
@@ -252,6 +252,13 @@ impl Log {
         self.derived.apply(applied);
         staged.batches.push(stored(header, head, bytes));
         Ok(())
+    }
+
+    /// Where a segment that this batch is the first of begins: where the log ends, so that a gap between two segments is
+    /// always a loss; unless the batch lies too far behind that.
+    fn next_base(&self, header: &BatchHeader) -> Offset {
+        let end = self.end_of_segments();
+        if i32::try_from(header.last_offset() - end).is_ok() { end } else { header.base_offset }
     }
 
     fn write(&mut self, staged: Staged) -> Result<(), LogError> {

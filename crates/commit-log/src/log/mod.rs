@@ -7,6 +7,7 @@ mod flush;
 mod open;
 mod owned;
 mod positions;
+mod ranges;
 mod read;
 mod repair;
 mod retention;

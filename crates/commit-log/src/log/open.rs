@@ -4,6 +4,9 @@
 //! **Torn tail or rot.** Damage is a torn tail, and is cut off, only where nothing says that the bytes were durable
 //! once: behind the recovery point, and behind every durable front that the frames of the segment have noted.
 //! Anything else is rot: what is good is kept, what is not is reported as missing, and the damaged file is put aside.
+//!
+//! **Whole or not.** Each segment ends where the next one begins. Offsets between two segments, or in front of the first,
+//! had a file that is gone: they are missing. A batch that reaches into the next segment is damage like any other.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +21,7 @@ use super::{
     flush::FlushState,
     owned::{FENCED_NAME, Shared, mark_fenced},
     positions::Positions,
+    ranges::{add_ranges, outside, push_range},
     salvage,
     swap::{SWAP_NAME, Swap},
     tail::Tail,
@@ -172,7 +176,13 @@ impl Opening {
 
     fn walk(&mut self, found: &BTreeMap<Offset, Sizes>) -> Result<(), LogError> {
         let mut bases = found.iter().peekable();
+        // Where the next segment should begin.
+        let mut expected = self.checkpoint.log_start;
+        if found.is_empty() {
+            self.note_gap(expected..self.checkpoint.recovery_point);
+        }
         while let Some((base, sizes)) = bases.next() {
+            self.note_gap(expected..*base);
             let next = bases.peek().map(|(base, _)| **base);
             let segment = Segment::empty(Arc::clone(&self.dir), *base);
             let log_bytes = sizes.log.unwrap_or_default();
@@ -180,7 +190,12 @@ impl Opening {
             if ends_before || (next.is_none() && self.checkpoint.state == State::Clean) {
                 let indexed = segment.clone().described_by_frames(&self.files, log_bytes, sizes.frames);
                 match indexed {
-                    Ok(segment) if ends_before || segment.end == self.checkpoint.recovery_point => {
+                    Ok(segment)
+                        if next.map_or(segment.end == self.checkpoint.recovery_point, |next| {
+                            segment.end <= next
+                        }) =>
+                    {
+                        expected = expected.max(segment.end);
                         self.segments.push(segment);
                         continue;
                     }
@@ -189,12 +204,34 @@ impl Opening {
                 }
             }
             self.report.clean = false;
-            let was_durable = ends_before || self.any_synced(bases.clone())?;
+            // Without a checkpoint nobody knows what was durable. A segment that has another behind it most likely was.
+            let was_durable =
+                ends_before || (self.checkpoint_lost && next.is_some()) || self.any_synced(bases.clone())?;
             if !self.recover(segment, *sizes, next, was_durable)? {
                 return self.drop_segments(bases.map(|(base, sizes)| (*base, *sizes)));
             }
+            expected = expected.max(self.segments.last().map_or(expected, |segment| segment.end));
         }
         Ok(())
+    }
+
+    /// Offsets of the log that no file is there for: what is not known to be missing is from now on.
+    fn note_gap(&mut self, gap: Range<Offset>) {
+        let lost = outside(&self.checkpoint.missing, gap);
+        if !lost.is_empty() {
+            self.report.clean = false;
+            self.note_missing(lost, |lost| Damage {
+                segment: lost.start,
+                range: lost.clone(),
+                reason: "there is no file with them".to_owned(),
+            });
+        }
+    }
+
+    /// Reports damage, and notes it for the next checkpoint.
+    fn note_missing(&mut self, lost: Vec<Range<Offset>>, damage: impl Fn(&Range<Offset>) -> Damage) {
+        self.report.damage.extend(lost.iter().map(damage));
+        self.checkpoint.missing = add_ranges(&self.checkpoint.missing, lost);
     }
 
     /// Whether the index of any of these segments notes that something of it was durable: then all segments in
@@ -220,13 +257,10 @@ impl Opening {
     ) -> Result<bool, LogError> {
         let log_bytes = sizes.log.unwrap_or_default();
         let recovery_point = self.checkpoint.recovery_point;
-        let known = segment.good_frames(&self.files, sizes.frames)?;
-        let trusted = match known.cut_below(&self.files, recovery_point) {
-            Ok(trusted) => trusted,
-            Err(IndexError::Disk(error)) => return Err(error.into()),
-            Err(IndexError::Damaged(_)) => Segment::empty(Arc::clone(&self.dir), known.base),
-        };
-        let durable_bytes = known.synced.max(trusted.size);
+        let described = segment.good_frames(&self.files, sizes.frames)?;
+        let known = self.cut_below(&described, next.unwrap_or(described.end))?;
+        let trusted = self.cut_below(&known, recovery_point)?;
+        let durable_bytes = described.synced.max(trusted.size);
         let mut segment = if u64::from(trusted.size) <= log_bytes {
             trusted
         } else {
@@ -241,7 +275,7 @@ impl Opening {
         if segment.end < recovery_point.min(next.unwrap_or(recovery_point)) {
             self.report.indexes_rebuilt.push(segment.base);
         }
-        let end = self.scan(&mut segment, &known, log_bytes)?;
+        let end = self.scan(&mut segment, &known, log_bytes, next)?;
         let short = segment.size < durable_bytes || (next.is_none() && segment.end < recovery_point);
         // The end of a file can be lost between two batches, and the file after it be there all the same.
         let noted_end =
@@ -277,8 +311,23 @@ impl Opening {
         Ok(!torn)
     }
 
-    /// Reads and checks what the segment has behind its known batches.
-    fn scan(&mut self, segment: &mut Segment, known: &Segment, log_bytes: u64) -> Result<ScanEnd, LogError> {
+    /// What of a segment ends below an offset, by its index; nothing if that is damaged.
+    fn cut_below(&self, segment: &Segment, offset: Offset) -> Result<Segment, DiskError> {
+        match segment.cut_below(&self.files, offset) {
+            Ok(cut) => Ok(cut),
+            Err(IndexError::Disk(error)) => Err(error),
+            Err(IndexError::Damaged(_)) => Ok(Segment::empty(Arc::clone(&self.dir), segment.base)),
+        }
+    }
+
+    /// Reads and checks what the segment has behind its known batches, up to the base of the next one.
+    fn scan(
+        &mut self,
+        segment: &mut Segment,
+        known: &Segment,
+        log_bytes: u64,
+        next: Option<Offset>,
+    ) -> Result<ScanEnd, LogError> {
         let from = segment.size;
         let recovery_point = self.checkpoint.recovery_point;
         let strict = !self.checkpoint_lost;
@@ -291,6 +340,12 @@ impl Opening {
                 (Ok(()), Err(error)) => return Ok(Err(error.to_string())),
             };
             let header = &applied.header;
+            if let Some(next) = next.filter(|next| header.next_offset() > *next) {
+                return Ok(Err(format!(
+                    "the batch at {} reaches into the segment at {next}",
+                    header.base_offset
+                )));
+            }
             if header.base_offset < recovery_point {
                 return Ok(Ok(()));
             }
@@ -359,13 +414,11 @@ impl Opening {
             range: range.clone(),
             reason: reason.clone(),
         };
-        self.report.damage.extend(ranges.iter().map(damage));
-        let mut missing = std::mem::take(&mut self.checkpoint.missing);
-        missing.extend(ranges);
-        missing.sort_by_key(|range| range.start);
-        for range in missing {
-            push_range(&mut self.checkpoint.missing, range);
+        if ranges.is_empty() {
+            // Nothing that the log has no good copy of: still, the file is put aside, and that has a reason.
+            self.report.damage.push(damage(&(end..end)));
         }
+        self.note_missing(ranges, damage);
         let checkpoint = self.checkpoint.clone();
         CheckpointFile::new(Arc::clone(&self.files), &self.dir, checkpoint)
             .write(|next| next.state = State::Open)?;
@@ -455,13 +508,4 @@ fn make_durable(files: &Files, dir: &Path, segments: &mut [Segment]) -> Result<(
         segment.synced = segment.size;
     }
     files.disk().sync_dir(dir).map_err(DiskError::during("sync", dir))
-}
-
-/// Appends a range, joined with the last one where they touch.
-pub(super) fn push_range(ranges: &mut Vec<Range<Offset>>, range: Range<Offset>) {
-    match ranges.last_mut() {
-        _ if range.is_empty() => {}
-        Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
-        _ => ranges.push(range),
-    }
 }

@@ -230,17 +230,19 @@ impl ReadPlan {
 
     fn locate(&mut self, damaged: &mut Vec<Offset>) -> Result<Vec<(Segment, Located)>, LogError> {
         let mut found = Vec::new();
-        let mut left = self.max_bytes;
-        let from = self.from;
-        for segment in self.segments.iter_mut().filter(|segment| segment.end > from) {
+        let (mut next, mut left) = (self.from, self.max_bytes);
+        for segment in &mut self.segments {
+            if segment.end <= next {
+                continue;
+            }
             let located = with_index(&self.files, segment, damaged, |segment| {
-                segment.locate(&self.files, self.from, self.limit, left)
+                segment.locate(&self.files, next, self.limit, left)
             })?;
             let Some(located) = located else { continue };
             if !found.is_empty() && located.size() > left {
                 break;
             }
-            left = left.saturating_sub(located.size());
+            (next, left) = (located.end(), left.saturating_sub(located.size()));
             let goes_on = located.end() == segment.end && left > 0;
             found.push((segment.clone(), located));
             if !goes_on {

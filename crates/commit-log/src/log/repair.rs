@@ -8,7 +8,11 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Log, open::push_range, owned::Shared};
+use super::{
+    Log,
+    owned::Shared,
+    ranges::{add_ranges, outside},
+};
 use crate::{
     batch::{Batch, BatchError},
     error::{Damage, DiskError, LogError},
@@ -156,12 +160,7 @@ impl Log {
         };
         found.retain(|range| !known(range));
         if !found.is_empty() {
-            let mut all = self.missing.clone();
-            all.extend(found.iter().cloned());
-            all.sort_by_key(|range| range.start);
-            let mut missing = Vec::new();
-            all.into_iter().for_each(|range| push_range(&mut missing, range));
-            self.set_missing(missing)?;
+            self.set_missing(add_ranges(&self.missing, found.iter().cloned()))?;
         }
         Ok(found)
     }
@@ -212,29 +211,17 @@ impl Log {
             .collect();
         let base = old.first().map_or(range.start, |old| old.base);
         let end = old.last().map_or(range.start, |old| old.end);
-        let back = self.good_ranges(whole.end..end.max(whole.end));
+        let back = outside(&self.missing, whole.end..end.max(whole.end));
         Ok(FillJob {
             shared: Arc::clone(&self.shared),
             truncations: self.compaction.truncations,
-            front: self.good_ranges(base.min(range.start)..range.start),
+            front: outside(&self.missing, base.min(range.start)..range.start),
             back_base: (range.end < whole.end && !back.is_empty()).then_some(whole.end),
             back,
             old,
             range,
             records,
         })
-    }
-
-    /// Parts of a range that are not missing.
-    fn good_ranges(&self, range: Range<Offset>) -> Vec<Range<Offset>> {
-        let mut good = Vec::new();
-        let mut next = range.start;
-        for missing in self.missing.iter().filter(|missing| missing.end > range.start) {
-            push_range(&mut good, next..missing.start.min(range.end));
-            next = next.max(missing.end);
-        }
-        push_range(&mut good, next..range.end);
-        good
     }
 
     /// Puts filled offsets in place. `false` if the log has changed meanwhile so that they have none any more.

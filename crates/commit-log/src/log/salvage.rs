@@ -5,7 +5,7 @@
 
 use std::{io::IoSlice, ops::Range};
 
-use super::{open::push_range, swap::Swap};
+use super::{ranges::push_range, swap::Swap};
 use crate::{
     batch::Batch,
     derived::Applied,

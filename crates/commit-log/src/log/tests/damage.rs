@@ -7,6 +7,7 @@ use common::LeaderEpoch;
 use super::support::{DIR, Model, append, batch, check, open, options, read_all};
 use crate::{
     Log, LogError, Offset,
+    batch::{Batch, HEADER_BYTES},
     disk::{Disk, sim::SimDisk},
 };
 
@@ -134,4 +135,90 @@ fn a_scrub_finds_rot_that_nobody_has_read() {
     assert_eq!(scrub(), []);
     disk.damage(&path, |bytes| bytes[100] ^= 1).unwrap();
     assert_eq!(scrub()[0].range, model.batches[0].0);
+}
+
+/// Kafka's CRC does not cover the base offset: without an index, a batch may claim any.
+#[test]
+fn a_batch_that_reaches_into_the_next_segment_is_damage() {
+    let (whole, model) = life(false);
+    let (log, _) = open(&whole, options()).unwrap();
+    let (first, second) = (log.segments[0].clone(), log.segments[1].base);
+    let last = first.frame_count() - 1;
+    let at = usize::try_from(first.frame(&log.files, last).unwrap().position).unwrap();
+    let lost = model.batches[usize::try_from(last).unwrap()].0.clone();
+    drop(log);
+    let across = second + (1 - (lost.end - lost.start));
+    for (claimed, with_checkpoint) in [(second, true), (second, false), (across, true), (across, false)] {
+        let disk = whole.fork();
+        for file in disk.list(Path::new(DIR)).unwrap() {
+            let index = file.name == crate::segment::file_name(Offset(0), "frames");
+            if index || (!with_checkpoint && !file.name.ends_with("log") && !file.name.ends_with("frames")) {
+                disk.remove(&Path::new(DIR).join(&file.name)).unwrap();
+            }
+        }
+        disk.damage(&first.log_path(), |bytes| bytes[at..at + 8].copy_from_slice(&claimed.0.to_be_bytes()))
+            .unwrap();
+        let (log, recovered) = open(&disk, options()).unwrap();
+        assert_eq!(recovered.damage.len(), 1, "{recovered:?}");
+        assert_eq!((log.missing(), log.log_end()), (std::slice::from_ref(&lost), model.end));
+        assert_eq!(served(&log, &model), (model.batches.len() - 1, 1));
+        let read = log.plan_read(Offset(0), log.log_end(), 1 << 20).unwrap().read().unwrap();
+        assert_eq!(read.next, lost.start);
+    }
+}
+
+#[test]
+fn offsets_whose_file_is_gone_are_missing() {
+    for clean in [true, false] {
+        let (whole, model) = life(clean);
+        let names: Vec<_> = whole.list(Path::new(DIR)).unwrap().into_iter().map(|file| file.name).collect();
+        let logs: Vec<_> = names.iter().filter(|name| name.ends_with(".log")).collect();
+        assert!(logs.len() > 3);
+        for count in [1, 2, logs.len()] {
+            for gone in logs.windows(count) {
+                let disk = whole.fork();
+                for name in gone {
+                    disk.remove(&Path::new(DIR).join(name)).unwrap();
+                }
+                let (mut log, recovered) = open(&disk, options()).unwrap();
+                assert!(!recovered.clean && !recovered.damage.is_empty(), "without {gone:?}");
+                assert_eq!((log.log_start(), log.log_end()), (Offset(0), model.end), "without {gone:?}");
+                let (good, damaged) = served(&log, &model);
+                assert_eq!(good + damaged, model.batches.len());
+                assert!(damaged > 0, "without {gone:?}");
+                append(&mut log, &[batch(99)], LeaderEpoch(1)).unwrap();
+                log.close().unwrap();
+                let (log, recovered) = open(&disk, options()).unwrap();
+                assert!(recovered.clean, "it was noted: {recovered:?}");
+                assert_eq!(served(&log, &model), (good, damaged));
+            }
+        }
+    }
+}
+
+/// What a follower fetches from a compacted leader has gaps; none of them is taken for a file that is gone.
+#[test]
+fn gaps_within_what_was_fetched_are_no_damage() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    let mut end = Offset(0);
+    for seed in 0..24 {
+        let bytes = batch(seed);
+        let (parsed, _) = Batch::split_first(&bytes).unwrap();
+        let mut header = *parsed.header();
+        (header.base_offset, header.leader_epoch) = (end + 7, LeaderEpoch(1));
+        end = header.next_offset();
+        let stored = [&header.encode()[..], &bytes[HEADER_BYTES..]].concat();
+        log.append_replicated(&stored.into()).unwrap();
+    }
+    assert!(log.segment_count() > 3);
+    log.flush().unwrap();
+    drop(log);
+    for name in [None, Some("checkpoint")] {
+        if let Some(name) = name {
+            disk.remove(&Path::new(DIR).join(name)).unwrap();
+        }
+        let (log, recovered) = open(&disk, options()).unwrap();
+        assert_eq!((recovered.damage, log.missing(), log.log_end()), (Vec::new(), &[][..], end));
+    }
 }
