@@ -40,12 +40,14 @@
 //!
 //! # Where to look
 //! [`registry`] says which versions the broker serves. The [`messages`] are generated from Kafka's own schemas by
-//! `cargo xtask kafka-messages`; [`codec`] is what they are written with, and where the limits are: see
+//! `cargo xtask kafka-messages`, and so are the [`group_records`] of `__consumer_offsets`; [`codec`] is what they are written with, and where the limits are: see
 //! [`codec::Decoder`].
 
 pub mod codec;
 pub mod error_code;
 pub mod frame;
+pub mod group_record;
+pub mod group_records;
 pub mod header;
 pub mod message;
 pub mod messages;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeProblem, Wire};
+use super::{DecodeError, DecodeProblem, Struct, Wire};
 
 /// A decoded message may take this many bytes of memory for each of its bytes ...
 pub const MEMORY_PER_INPUT_BYTE: usize = 4;
@@ -95,6 +95,17 @@ impl<'a> Decoder<'a> {
             self.rest = after;
         }
         Ok(())
+    }
+
+    /// Reads a tagged structure that may be null: 0 for null, or another number and the structure.
+    ///
+    /// # Errors
+    /// Those of the structure.
+    pub fn read_nullable_tag<T: Struct>(&mut self, field: &'static str) -> Result<Option<T>, DecodeError> {
+        match self.varint(field)? {
+            0 => Ok(None),
+            _ => T::decode(self).map(Some),
+        }
     }
 
     /// Skips the tagged fields of a structure that knows none.

@@ -1,6 +1,6 @@
 //! Writes one message. Records are not copied into it: see [`Encoder::finish`].
 
-use super::{EncodeError, Wire};
+use super::{EncodeError, Struct, Wire};
 use crate::records::Records;
 
 /// Records of up to this many bytes are copied into the message: an extra piece for the socket costs more.
@@ -106,12 +106,43 @@ impl Encoder {
         if is_default {
             return Ok(());
         }
+        self.tagged(tags, tag, field, |encoder| value.write(encoder, field))
+    }
+
+    /// As [`Encoder::tag`], for a structure that may be null: 0 for null, or 1 and the structure.
+    ///
+    /// # Errors
+    /// If the version cannot carry the value.
+    pub fn nullable_tag<T: Struct>(
+        &mut self,
+        tags: &mut TagCount,
+        tag: u32,
+        field: &'static str,
+        value: &Option<T>,
+        is_default: bool,
+    ) -> Result<(), EncodeError> {
+        if is_default {
+            return Ok(());
+        }
+        self.tagged(tags, tag, field, |encoder| {
+            encoder.varint(u32::from(value.is_some()));
+            value.as_ref().map_or(Ok(()), |value| value.encode(encoder))
+        })
+    }
+
+    fn tagged(
+        &mut self,
+        tags: &mut TagCount,
+        tag: u32,
+        field: &'static str,
+        write: impl FnOnce(&mut Self) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
         debug_assert!(self.flexible && tags.count < 0x7f, "tags are few, and of flexible versions only");
         tags.count += 1;
         self.varint(tag);
         // Its size comes first but is known last: it is written behind the value, and both change places.
         let start = self.bytes.len();
-        value.write(self, field)?;
+        write(self)?;
         let end = self.bytes.len();
         self.varint(u32::try_from(end - start).map_err(|_| self.error(field, TOO_LONG))?);
         let size_bytes = self.bytes.len() - end;

@@ -1,28 +1,28 @@
-//! The `kafka-clients` jar: fetched by Maven, read by `unzip`.
+//! Kafka's jars: fetched by Maven, read by `unzip`.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// Path of the jar of a Kafka release, fetched into `target/` at the first use.
-pub(super) fn fetch(root: &Path, version: &str) -> Result<PathBuf, String> {
+/// Path of a jar of a Kafka release (`kafka-clients`, say), fetched into `target/` at the first use.
+pub(super) fn fetch(root: &Path, artifact: &str, version: &str) -> Result<PathBuf, String> {
     let dir = root.join("target/kafka-clients");
-    let jar = dir.join(format!("kafka-clients-{version}.jar"));
+    let jar = dir.join(format!("{artifact}-{version}.jar"));
     if jar.exists() {
         return Ok(jar);
     }
     let status = Command::new("mvn")
         .args(["-q", "dependency:copy"])
-        .arg(format!("-Dartifact=org.apache.kafka:kafka-clients:{version}"))
+        .arg(format!("-Dartifact=org.apache.kafka:{artifact}:{version}"))
         .arg(format!("-DoutputDirectory={}", dir.display()))
         .current_dir(std::env::temp_dir())
         .status()
-        .map_err(|error| format!("mvn (needed to fetch kafka-clients {version}): {error}"))?;
+        .map_err(|error| format!("mvn (needed to fetch {artifact} {version}): {error}"))?;
     if status.success() && jar.exists() {
         Ok(jar)
     } else {
-        Err(format!("mvn could not fetch kafka-clients {version}: {status}"))
+        Err(format!("mvn could not fetch {artifact} {version}: {status}"))
     }
 }
 

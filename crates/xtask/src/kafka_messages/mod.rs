@@ -1,11 +1,13 @@
 //! `cargo xtask kafka-messages`: the Rust messages of `crates/kafka-wire/src/messages`, from Kafka's own schemas.
 //!
-//! Kafka describes each message in a JSON file, and Maven Central's `kafka-clients` jar holds them all. Only the code
-//! made from them is in the tree: building needs neither the jar nor this command. Another Kafka version or another
-//! API is a change of the two constants below, one run, and a review of the difference.
+//! Kafka describes each message in a JSON file, and Maven Central's `kafka-clients` jar holds them all; the records of
+//! `__consumer_offsets` are described in the same way in `kafka-group-coordinator`. Only the code made from them is in
+//! the tree: building needs neither the jars nor this command. Another Kafka version, another API or record is a change
+//! of the constants below, one run, and a review of the difference.
 
 mod api;
 mod jar;
+mod record;
 mod schema;
 mod structs;
 mod versions;
@@ -19,6 +21,7 @@ use std::{
 };
 
 use api::Api;
+use record::GroupRecord;
 
 /// The Kafka release whose schemas are used.
 const KAFKA_VERSION: &str = "4.3.0";
@@ -63,23 +66,29 @@ const APIS: &[&str] = &[
     "DescribeTopicPartitions",
 ];
 
+/// The records of `__consumer_offsets` that are read or written: those of classic groups, of offsets and of KIP-848.
+const GROUP_RECORDS: &[&str] = &[
+    "LegacyOffsetCommit",
+    "OffsetCommit",
+    "GroupMetadata",
+    "ConsumerGroupMetadata",
+    "ConsumerGroupPartitionMetadata",
+    "ConsumerGroupMemberMetadata",
+    "ConsumerGroupTargetAssignmentMetadata",
+    "ConsumerGroupTargetAssignmentMember",
+    "ConsumerGroupCurrentMemberAssignment",
+    "ConsumerGroupRegularExpression",
+];
+
 /// Writes the messages into the tree, or with `check` only compares.
 ///
 /// # Errors
-/// If the jar cannot be had, a schema uses what the generator does not know, or (with `check`) the tree differs.
+/// If a jar cannot be had, a schema uses what the generator does not know, or (with `check`) the tree differs.
 pub fn run(root: &Path, check: bool) -> Result<(), String> {
-    let jar = jar::fetch(root, KAFKA_VERSION)?;
-    let mut apis = Vec::new();
-    for name in APIS {
-        let request = schema::parse(&jar::read(&jar, &format!("common/message/{name}Request.json"))?)?;
-        let response = schema::parse(&jar::read(&jar, &format!("common/message/{name}Response.json"))?)?;
-        apis.push(Api::new(name, request, response)?);
-    }
-    apis.sort_by_key(|api| api.key);
-    let dir = root.join("crates/kafka-wire/src/messages");
+    let (apis, records) = read_schemas(root)?;
     let mut differing = Vec::new();
-    for (name, text) in files(&apis)? {
-        let path = dir.join(&name);
+    for (name, text) in files(&apis, &records)? {
+        let path = root.join("crates/kafka-wire/src").join(&name);
         let text = format_rust(root, &text)?;
         if fs::read_to_string(&path).is_ok_and(|current| current == text) {
             continue;
@@ -89,22 +98,51 @@ pub fn run(root: &Path, check: bool) -> Result<(), String> {
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
     }
+    let (apis, records) = (apis.len(), records.len());
     match differing.as_slice() {
-        [] => println!("the messages of {} APIs are as Kafka {KAFKA_VERSION} has them", apis.len()),
+        [] => println!(
+            "the messages of {apis} APIs and {records} records are as Kafka {KAFKA_VERSION} has them"
+        ),
         names if check => return Err(format!("not as generated: {}", names.join(", "))),
         names => println!("written: {}", names.join(", ")),
     }
     Ok(())
 }
 
-/// The generated files by name.
-fn files(apis: &[Api]) -> Result<BTreeMap<String, String>, String> {
+/// Everything that is in the two lists, in order of the numbers.
+fn read_schemas(root: &Path) -> Result<(Vec<Api>, Vec<GroupRecord>), String> {
+    let read =
+        |jar: &Path, name: &str| schema::parse(&jar::read(jar, &format!("common/message/{name}.json"))?);
+    let jar = jar::fetch(root, "kafka-clients", KAFKA_VERSION)?;
+    let apis = APIS.iter().map(|name| {
+        let (request, response) =
+            (read(&jar, &format!("{name}Request"))?, read(&jar, &format!("{name}Response"))?);
+        Api::new(name, request, response)
+    });
+    let mut apis: Vec<Api> = apis.collect::<Result<_, _>>()?;
+    apis.sort_by_key(|api| api.key);
+    let jar = jar::fetch(root, "kafka-group-coordinator", KAFKA_VERSION)?;
+    let records = GROUP_RECORDS.iter().map(|name| {
+        let (key, value) = (read(&jar, &format!("{name}Key"))?, read(&jar, &format!("{name}Value"))?);
+        GroupRecord::new(name, key, value)
+    });
+    let mut records: Vec<GroupRecord> = records.collect::<Result<_, _>>()?;
+    records.sort_by_key(|record| record.number);
+    Ok((apis, records))
+}
+
+/// The generated files by their paths in the crate's `src`.
+fn files(apis: &[Api], records: &[GroupRecord]) -> Result<BTreeMap<String, String>, String> {
     let mut files = BTreeMap::new();
     for api in apis {
-        files.insert(format!("{}.rs", api.module), api.file(KAFKA_VERSION)?);
+        files.insert(format!("messages/{}.rs", api.module), api.file(KAFKA_VERSION)?);
     }
-    files.insert("mod.rs".to_owned(), api::modules(apis, KAFKA_VERSION));
-    files.insert("table.rs".to_owned(), api::table(apis, KAFKA_VERSION));
+    files.insert("messages/mod.rs".to_owned(), api::modules(apis, KAFKA_VERSION));
+    files.insert("messages/table.rs".to_owned(), api::table(apis, KAFKA_VERSION));
+    for record in records {
+        files.insert(format!("group_records/{}.rs", record.module), record.file(KAFKA_VERSION)?);
+    }
+    files.insert("group_records/mod.rs".to_owned(), record::modules(records, KAFKA_VERSION));
     Ok(files)
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::versions::Versions;
 
-/// One file: a request or a response.
+/// One file: a request or a response, or the key or the value of a record.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Schema {
@@ -49,6 +49,7 @@ pub(super) struct Field {
     #[serde(deserialize_with = "versions", default = "no_versions")]
     pub(super) tagged_versions: Versions,
     pub(super) tag: Option<u32>,
+    /// Kafka's own generator takes a bare `null` for no default, and so does serde; `"null"` is null.
     #[serde(default)]
     pub(super) default: Option<serde_json::Value>,
     /// Whether a version without this field may drop its value.

@@ -80,6 +80,7 @@ fn decode(members: &[Member<'_>], all: Versions) -> String {
     for member in members {
         let (name, field) = (&member.name, &member.field.name);
         let read = match member.nulls_differ() {
+            _ if member.is_nullable_tag() => format!("this.{name} = decoder.read_nullable_tag(\"{field}\")?"),
             Some(nulls) => format!(
                 "this.{name} = if {} {{ decoder.read(\"{field}\")? }} else {{ decoder.read_some(\"{field}\")? }}",
                 nulls.condition(member.versions).unwrap_or_default(),
@@ -122,8 +123,9 @@ fn encode(members: &[Member<'_>], all: Versions) -> Result<String, String> {
         match (member.field.tag, member.nulls_differ()) {
             (Some(tag), _) => {
                 let default = member.is_default(false)?;
+                let method = if member.is_nullable_tag() { "nullable_tag" } else { "tag" };
                 let write =
-                    format!("encoder.tag(&mut tags, {tag}, \"{field}\", &self.{name}, {default})?;\n");
+                    format!("encoder.{method}(&mut tags, {tag}, \"{field}\", &self.{name}, {default})?;\n");
                 tags.push(condition, &write, &absent);
             }
             (None, Some(nulls)) => {
@@ -152,7 +154,7 @@ fn encode(members: &[Member<'_>], all: Versions) -> Result<String, String> {
 }
 
 fn version_line(body: &str, codec: &str) -> String {
-    let used = ["version >", "version <", "&version"].iter().any(|usage| body.contains(usage));
+    let used = ["version >", "version <", "version ==", "&version"].iter().any(|usage| body.contains(usage));
     if used { format!("let version = {codec}.version();\n") } else { String::new() }
 }
 
@@ -250,6 +252,11 @@ impl Member<'_> {
         (self.nullable && nulls != self.versions).then_some(nulls)
     }
 
+    /// Whether it is a tagged structure that may be null, which has a form of its own.
+    fn is_nullable_tag(&self) -> bool {
+        self.field.tag.is_some() && self.nullable && self.kind == Kind::Struct
+    }
+
     /// The default in the schema, as text; an absent one is the empty value and not null.
     fn default_text(&self) -> String {
         match &self.field.default {
@@ -293,7 +300,8 @@ impl Member<'_> {
             Kind::Text | Kind::Array | Kind::Bytes if self.nullable => {
                 format!("{this}.as_ref().is_some_and(|value| value.is_empty())")
             }
-            Kind::Struct if self.nullable => format!("{this}.is_none()"),
+            Kind::Struct if self.nullable && null_is_empty => format!("{this}.is_none()"),
+            Kind::Struct if self.nullable => format!("{this} == Some(Default::default())"),
             Kind::Number => format!("{this} == {}", self.default()?),
             Kind::Bool if text == "true" => this,
             Kind::Bool => format!("!{this}"),

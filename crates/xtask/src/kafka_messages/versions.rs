@@ -33,6 +33,7 @@ impl Versions {
             (false, false) => None,
             (true, false) => Some(format!("version >= {}", self.min)),
             (false, true) => Some(format!("version <= {}", self.max)),
+            (true, true) if self.min == self.max => Some(format!("version == {}", self.min)),
             (true, true) => Some(format!("({}..={}).contains(&version)", self.min, self.max)),
         }
     }
@@ -79,6 +80,7 @@ mod tests {
         assert_eq!(condition("12+").as_deref(), Some("version >= 12"));
         assert_eq!(condition("0-14").as_deref(), Some("version <= 14"));
         assert_eq!(condition("7-12").as_deref(), Some("(7..=12).contains(&version)"));
+        assert_eq!(condition("9").as_deref(), Some("version == 9"));
         assert_eq!(condition("0-2").as_deref(), Some("false"));
     }
 }
