@@ -3,10 +3,11 @@
 //! Kafka describes each message in a JSON file, and Maven Central's `kafka-clients` jar holds them all; the records of
 //! `__consumer_offsets` are described in the same way in `kafka-group-coordinator`. Only the code made from them is in
 //! the tree: building needs neither the jars nor this command. Another Kafka version, another API or record is a change
-//! of the constants below, one run, and a review of the difference.
+//! of a constant in `lists.rs`, one run, and a review of the difference.
 
 mod api;
 mod jar;
+mod lists;
 mod record;
 mod schema;
 mod structs;
@@ -21,64 +22,8 @@ use std::{
 };
 
 use api::Api;
+use lists::{APIS, GROUP_RECORDS, KAFKA_VERSION};
 use record::GroupRecord;
-
-/// The Kafka release whose schemas are used.
-const KAFKA_VERSION: &str = "4.3.0";
-
-/// The APIs that get messages: what the broker serves, or will with consumer groups.
-const APIS: &[&str] = &[
-    "Produce",
-    "Fetch",
-    "ListOffsets",
-    "Metadata",
-    "OffsetCommit",
-    "OffsetFetch",
-    "FindCoordinator",
-    "JoinGroup",
-    "Heartbeat",
-    "LeaveGroup",
-    "SyncGroup",
-    "DescribeGroups",
-    "ListGroups",
-    "ApiVersions",
-    "CreateTopics",
-    "DeleteTopics",
-    "DeleteRecords",
-    "InitProducerId",
-    "OffsetForLeaderEpoch",
-    "DescribeConfigs",
-    "AlterConfigs",
-    "DescribeLogDirs",
-    "CreatePartitions",
-    "DeleteGroups",
-    "ElectLeaders",
-    "IncrementalAlterConfigs",
-    "AlterPartitionReassignments",
-    "ListPartitionReassignments",
-    "OffsetDelete",
-    "DescribeQuorum",
-    "UpdateFeatures",
-    "DescribeCluster",
-    "DescribeProducers",
-    "ConsumerGroupHeartbeat",
-    "ConsumerGroupDescribe",
-    "DescribeTopicPartitions",
-];
-
-/// The records of `__consumer_offsets` that are read or written: those of classic groups, of offsets and of KIP-848.
-const GROUP_RECORDS: &[&str] = &[
-    "LegacyOffsetCommit",
-    "OffsetCommit",
-    "GroupMetadata",
-    "ConsumerGroupMetadata",
-    "ConsumerGroupPartitionMetadata",
-    "ConsumerGroupMemberMetadata",
-    "ConsumerGroupTargetAssignmentMetadata",
-    "ConsumerGroupTargetAssignmentMember",
-    "ConsumerGroupCurrentMemberAssignment",
-    "ConsumerGroupRegularExpression",
-];
 
 /// Writes the messages into the tree, or with `check` only compares.
 ///
