@@ -185,6 +185,7 @@ impl Link {
     fn succeeded(&mut self, now: Time, term: Term) {
         self.term = self.term.max(term);
         self.last_success = Some(now);
+        self.heard = Some(self.sent);
         self.consecutive_failures = 0;
         self.trouble = None;
     }

@@ -42,6 +42,9 @@ pub struct Link {
     /// Since when another process has been holding this broker's id.
     pub(super) duplicate_since: Option<Time>,
     pub(super) last_success: Option<Time>,
+    /// When what is under way with the controller was sent, and when the last of it was that the controller took.
+    pub(super) sent: Time,
+    pub(super) heard: Option<Time>,
     pub(super) consecutive_failures: u32,
     pub(super) rediscoveries: u64,
     pub(super) trouble: Option<String>,
@@ -79,6 +82,8 @@ impl Link {
             was_replaced: false,
             duplicate_since: None,
             last_success: None,
+            sent: Time::ZERO,
+            heard: None,
             consecutive_failures: 0,
             rediscoveries: 0,
             trouble: None,
@@ -159,6 +164,7 @@ impl Link {
             metadata_version: self.catchup.have(),
             pull_trouble: self.catchup.trouble().map(str::to_owned),
             last_success: self.last_success,
+            heard: self.heard,
             consecutive_failures: self.consecutive_failures,
             rediscoveries: self.rediscoveries,
             trouble: self.trouble.clone(),
@@ -246,6 +252,7 @@ impl Link {
         };
         let id = self.begin();
         self.control_job = Some(id);
+        self.sent = now;
         Some(Job { id, action })
     }
 

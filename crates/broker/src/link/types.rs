@@ -203,6 +203,8 @@ pub struct LinkStatus {
     pub pull_trouble: Option<String>,
     /// When a heartbeat (or a registration) last succeeded.
     pub last_success: Option<Time>,
+    /// When it was sent. The controller, which took it later, judges this broker no earlier than a session from here.
+    pub heard: Option<Time>,
     /// Failures in a row since then.
     pub consecutive_failures: u32,
     /// How often the controller was looked for anew.

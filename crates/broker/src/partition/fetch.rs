@@ -105,10 +105,11 @@ impl Partition {
         from: Offset,
         max_bytes: usize,
     ) -> Result<PlannedRead, PartitionError> {
+        let now = self.services.now();
         let mut state = self.lock();
-        let Running { log, replica, .. } = state.running()?;
-        replica.check_epoch(leader_epoch)?;
-        let Replica::Leader(leader) = replica else { return Err(PartitionError::NotLeader) };
+        let running = state.running()?;
+        running.replica.check_epoch(leader_epoch)?;
+        let (log, leader) = running.serving(&self.services, now)?;
         let positions = leader.positions(&View(log));
         let mut marks = Marks {
             log_start: positions.log_start(),
@@ -140,6 +141,10 @@ impl Partition {
         from: Offset,
         max_bytes: usize,
     ) -> Result<PlannedRead, PartitionError> {
+        if !self.services.is_in_session(self.services.now()) {
+            // It may know neither its leader nor what is committed any more.
+            return Err(PartitionError::NotLeader);
+        }
         let mut state = self.lock();
         let Running { log, replica, .. } = state.running()?;
         replica.check_epoch(leader_epoch)?;

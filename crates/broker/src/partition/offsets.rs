@@ -56,10 +56,11 @@ impl Partition {
         isolation: Isolation,
         leader_epoch: Option<LeaderEpoch>,
     ) -> Result<OffsetAnswer, PartitionError> {
+        let now = self.services.now();
         let mut state = self.lock();
-        let Running { log, replica, .. } = state.running()?;
-        replica.check_epoch(leader_epoch)?;
-        let Replica::Leader(leader) = replica else { return Err(PartitionError::NotLeader) };
+        let running = state.running()?;
+        running.replica.check_epoch(leader_epoch)?;
+        let (log, leader) = running.serving(&self.services, now)?;
         let spec = match spec {
             OffsetSpec::Earliest => {
                 let start = log.log_start();
@@ -86,10 +87,11 @@ impl Partition {
         asked: LeaderEpoch,
         leader_epoch: Option<LeaderEpoch>,
     ) -> Result<Option<EpochEnd>, PartitionError> {
+        let now = self.services.now();
         let mut state = self.lock();
-        let Running { log, replica, .. } = state.running()?;
-        replica.check_epoch(leader_epoch)?;
-        let Replica::Leader(leader) = replica else { return Err(PartitionError::NotLeader) };
+        let running = state.running()?;
+        running.replica.check_epoch(leader_epoch)?;
+        let (log, leader) = running.serving(&self.services, now)?;
         Ok(leader.end_of_epoch(asked, &View(log)))
     }
 
@@ -102,10 +104,9 @@ impl Partition {
         self: &Arc<Self>,
         before: Option<Offset>,
     ) -> Result<(Offset, Offset), PartitionError> {
+        let now = self.services.now();
         let mut state = self.lock();
-        let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
-            return Err(PartitionError::NotLeader);
-        };
+        let (log, leader) = state.running()?.serving(&self.services, now)?;
         let high_watermark = leader.high_watermark();
         let before = before.unwrap_or(high_watermark);
         if before > high_watermark || before < Offset(0) {

@@ -252,6 +252,15 @@ impl Partition {
         Some((running.replica.leader_epoch(), matches!(running.replica, Replica::Leader(_))))
     }
 
+    /// Whether this broker leads it as far as it knows, but may have been replaced: see [`replica::Leader::is_cut_off`].
+    pub fn is_cut_off(&self) -> bool {
+        let now = self.services.now();
+        let mut state = self.lock();
+        let Ok(running) = state.running() else { return false };
+        let leads = matches!(running.replica, Replica::Leader(_));
+        leads && running.serving(&self.services, now).is_err()
+    }
+
     /// Records were appended.
     pub(super) fn grown(self: &Arc<Self>, state: &mut State) {
         let now = self.services.now();

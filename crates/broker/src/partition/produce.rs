@@ -32,9 +32,7 @@ impl Partition {
     pub fn produce(self: &Arc<Self>, batch: Bytes, acks: Acks) -> Result<Produced, PartitionError> {
         let now = self.services.now();
         let mut state = self.lock();
-        let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
-            return Err(PartitionError::NotLeader);
-        };
+        let (log, leader) = state.running()?.serving(&self.services, now)?;
         leader.check_produce(acks, now.steady_ms)?;
         if let Some(fence) = log.fence() {
             return Err(PartitionError::Storage(fence.to_string()));

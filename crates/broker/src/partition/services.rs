@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -71,8 +71,8 @@ pub struct Services {
     pub(super) repairs: PartitionQueue,
     /// Rung when a partition takes a role.
     pub(super) took_role: Notify,
-    /// Whether the controllers hear this broker.
-    in_session: AtomicBool,
+    /// Until when the controllers take this broker for alive, on the clock that does not jump.
+    session_ends_ms: AtomicI64,
     clock: Monotonic,
 }
 
@@ -102,7 +102,7 @@ impl Services {
             roles: PartitionQueue::default(),
             repairs: PartitionQueue::default(),
             took_role: Notify::new(),
-            in_session: AtomicBool::new(true),
+            session_ends_ms: AtomicI64::new(i64::MAX),
             clock: Monotonic::start(),
         }
     }
@@ -140,13 +140,22 @@ impl Services {
         &self.repairs
     }
 
-    /// Whether the controllers hear this broker. Leaders go by it from the next second on.
-    pub fn set_in_session(&self, in_session: bool) {
-        self.in_session.store(in_session, Ordering::Relaxed);
+    /// How long the controllers will take this broker for alive, whatever they hear from now on; `None`: they may have
+    /// given it up. A process that was paused finds the time over when it goes on.
+    pub fn set_session(&self, left: Option<Duration>) {
+        let ms = |left| i64::try_from(clock::as_ms(left)).unwrap_or(i64::MAX);
+        let ends = left.map_or(0, |left| self.now().steady_ms.saturating_add(ms(left)));
+        self.session_ends_ms.store(ends, Ordering::Relaxed);
     }
 
-    pub(super) fn is_in_session(&self) -> bool {
-        self.in_session.load(Ordering::Relaxed)
+    /// Whether the controllers take this broker for alive now.
+    pub fn has_session(&self) -> bool {
+        self.is_in_session(self.now())
+    }
+
+    /// Whether the controllers take this broker for alive at `now`.
+    pub(super) fn is_in_session(&self, now: Now) -> bool {
+        now.steady_ms < self.session_ends_ms.load(Ordering::Relaxed)
     }
 
     pub(super) fn now(&self) -> Now {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use commit_log::{Log, Retention};
 use common::{LeaderEpoch, Offset, topic_config::TopicConfig};
-use replica::{Assignment, Replica, ReplicaLog};
+use replica::{Assignment, Leader, Replica, ReplicaLog};
 
-use super::{PartitionError, waiting::Waiting};
+use super::{PartitionError, Services, services::Now, waiting::Waiting};
 
 /// What the metadata want of a replica.
 #[derive(Debug, Clone)]
@@ -59,6 +59,22 @@ impl Running {
     pub(super) fn is_sync_due(&mut self, now_ms: i64) -> bool {
         let unsynced = self.log.log_end() - self.log.durable().offset();
         self.log.flush_due(now_ms) || self.unsynced_records_max.is_some_and(|max| unsynced >= max)
+    }
+}
+
+impl Running {
+    /// The log and its leader, for whoever is no replica. Nobody is served by a leader that may have been replaced.
+    pub(super) fn serving(
+        &mut self,
+        services: &Services,
+        now: Now,
+    ) -> Result<(&mut Log, &mut Leader), PartitionError> {
+        let Replica::Leader(leader) = &mut self.replica else { return Err(PartitionError::NotLeader) };
+        leader.set_in_session(services.is_in_session(now));
+        if leader.is_cut_off(now.steady_ms) {
+            return Err(PartitionError::NotLeader);
+        }
+        Ok((&mut self.log, leader))
     }
 }
 

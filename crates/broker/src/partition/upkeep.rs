@@ -7,8 +7,8 @@ use commit_log::LogOptions;
 use replica::Replica;
 
 use super::{
-    Partition,
-    state::{Running, View},
+    Partition, PartitionError,
+    state::{Running, State, View},
 };
 
 impl Partition {
@@ -25,14 +25,24 @@ impl Partition {
         let flush = !queued && running.log.fence().is_none() && running.is_sync_due(now.steady_ms);
         let Running { log, replica, .. } = running;
         if let Replica::Leader(leader) = replica {
-            leader.set_in_session(self.services.is_in_session());
+            leader.set_in_session(self.services.is_in_session(now));
+            let is_cut_off = leader.is_cut_off(now.steady_ms);
             let effects = leader.tick(&View(log), now.steady_ms);
             self.act(&mut state, effects);
+            if is_cut_off {
+                self.send_away(&mut state);
+            }
         }
         if flush {
             state.flush_queued = true;
             self.services.flush.push(Arc::clone(self));
         }
+    }
+
+    /// Whoever waits here shall look for the leader elsewhere: what it waits for needs a follower that may never come back.
+    fn send_away(&self, state: &mut State) {
+        state.waiting.fail(&PartitionError::NotLeader);
+        self.wake_all();
     }
 
     /// Deletes a little of what the topic no longer wants; true if there may be more. `may_delete`: whether the wall clock

@@ -12,6 +12,7 @@
 
 mod answers;
 mod fixture;
+pub(crate) mod kafka;
 
 use std::{
     collections::BTreeMap,
@@ -197,6 +198,13 @@ impl Quorum {
     pub(crate) fn register_other(&self, id: i32) {
         let command = answers::registration(BrokerId(id), Uuid::new_v4(), "localhost".into(), 9, None, true);
         self.apply(command).result.unwrap();
+    }
+
+    /// The controllers give a broker up.
+    pub(crate) fn fence(&self, id: i32) {
+        let broker_id = BrokerId(id);
+        let broker_epoch = self.core().state.broker(broker_id).unwrap().broker_epoch;
+        self.apply(Command::FenceBrokers { brokers: vec![(broker_id, broker_epoch)] }).result.unwrap();
     }
 
     /// Deltas do not reach back any more.

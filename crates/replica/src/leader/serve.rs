@@ -107,7 +107,8 @@ impl Leader {
     }
 
     /// The replica that a consumer of `rack` should read from instead of this one (KIP-392): one in the ISR, in the
-    /// consumer's rack, that has the offset; the most advanced of them. `None`: this one.
+    /// consumer's rack, that has the offset; the most advanced of them. `None`: this one. So it is without a session too:
+    /// then this leader cannot know whether the other one has one, and it would send its consumers back.
     pub fn preferred_replica<'a>(
         &self,
         rack: &str,
@@ -115,7 +116,7 @@ impl Leader {
         rack_of: impl Fn(BrokerId) -> Option<&'a str>,
     ) -> Option<BrokerId> {
         let is_near = |id: BrokerId| rack_of(id) == Some(rack);
-        if is_near(self.me) {
+        if is_near(self.me) || !self.in_session {
             return None;
         }
         let near = self

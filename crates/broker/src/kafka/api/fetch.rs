@@ -318,7 +318,9 @@ impl Fetch {
         for topic in &mut response.responses {
             let name = TopicRef::new(self.by_id, &topic.topic, topic.topic_id);
             for data in topic.partitions.iter_mut().filter(|data| wants_leader(data.error_code)) {
-                let Some(hint) = self.call.server.leader_hint(name, data.partition_index) else { continue };
+                let Some(hint) = self.call.server.leader_elsewhere(name, data.partition_index) else {
+                    continue;
+                };
                 let Some(node) = hint.node else { continue };
                 data.current_leader =
                     LeaderIdAndEpoch { leader_id: hint.leader_id, leader_epoch: hint.leader_epoch };

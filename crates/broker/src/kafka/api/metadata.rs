@@ -3,6 +3,7 @@
 //! - Of a topic that does not exist and may be made by asking for it (`auto.create.topics.enable`), the answer is the
 //!   finished topic, or UNKNOWN_TOPIC_OR_PARTITION if that took too long: clients ask again.
 //! - Every broker calls itself the controller: it passes on what it is asked to change.
+//! - A leader that may have been replaced, as the controllers do not hear it, calls itself none: clients ask another broker.
 //! - A broker without a Kafka listener, or one that is OFFLINE, is not named; a leader that is not named is none.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -19,6 +20,7 @@ use metadata_core::State;
 use uuid::Uuid;
 
 use super::{
+    super::Server,
     Call,
     create_topics::{self, Wish},
     topics::{Node, TopicRef},
@@ -50,7 +52,7 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
         create_missing(&call, names.filter_map(|topic| topic.name.as_deref()).collect()).await;
     }
     let server = &call.server;
-    server.image.read(|state| {
+    let mut response = server.image.read(|state| {
         let topics = match &wanted {
             None => state.topics().map(|topic| described(state, topic)).collect(),
             Some(wanted) => wanted
@@ -77,7 +79,25 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
             cluster_authorized_operations: OPERATIONS_NOT_ASKED,
             ..MetadataResponse::default()
         }
-    })
+    });
+    if !server.partitions.services().has_session() {
+        name_no_cut_off_leaders(server, &mut response);
+    }
+    response
+}
+
+/// A broker that the controllers do not hear names itself the leader of nothing that it does not serve: clients would
+/// come back to it for ever.
+fn name_no_cut_off_leaders(server: &Server, response: &mut MetadataResponse) {
+    for topic in &mut response.topics {
+        let led = topic.partitions.iter_mut().filter(|it| it.leader_id == server.settings.broker_id.0);
+        for partition in led {
+            let found = server.partition(TopicRef::Id(topic.topic_id), partition.partition_index);
+            if found.is_ok_and(|found| found.is_cut_off()) {
+                (partition.leader_id, partition.error_code) = (-1, ErrorCode::LEADER_NOT_AVAILABLE);
+            }
+        }
+    }
 }
 
 /// Makes the topics that are not there, and waits until they are known here.

@@ -197,7 +197,7 @@ fn add_leaders(call: &Call, response: &mut ProduceResponse) {
     for topic in &mut response.responses {
         let name = TopicRef::new(by_id, &topic.name, topic.topic_id);
         for answer in topic.partition_responses.iter_mut().filter(|answer| wants_leader(answer.error_code)) {
-            let Some(hint) = call.server.leader_hint(name, answer.index) else { continue };
+            let Some(hint) = call.server.leader_elsewhere(name, answer.index) else { continue };
             let Some(node) = hint.node else { continue };
             answer.current_leader =
                 LeaderIdAndEpoch { leader_id: hint.leader_id, leader_epoch: hint.leader_epoch };

@@ -124,6 +124,11 @@ impl Server {
         }
     }
 
+    /// Who leads a partition that this broker does not serve: another broker.
+    pub(super) fn leader_elsewhere(&self, topic: TopicRef<'_>, index: i32) -> Option<LeaderHint> {
+        self.leader_hint(topic, index).filter(|hint| hint.leader_id != self.settings.broker_id.0)
+    }
+
     /// Who leads a partition.
     pub(super) fn leader_hint(&self, topic: TopicRef<'_>, index: i32) -> Option<LeaderHint> {
         self.image.read(|state| {
