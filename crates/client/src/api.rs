@@ -9,6 +9,7 @@ use http_api::{
     RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo,
     elections::{ElectLeadersRequest, ElectLeadersResponse},
     features::{FeatureLevel, SetFeatureLevelRequest},
+    internal_topics::CreateInternalTopicRequest,
     isr::{AlterIsrRequest, AlterIsrResponse},
     members::{AddMemberRequest, MembersResponse, TransferLeaderRequest, TransferLeaderResponse},
     paths,
@@ -114,6 +115,11 @@ pub fn reassign_partitions(request: &ReassignRequest) -> Call<ReassignResponse> 
 /// The moves of replicas that are under way.
 pub fn reassignments() -> Call<Vec<ReassignmentInfo>> {
     Call::read(paths::REASSIGNMENTS)
+}
+
+/// Creates a topic of the system, on behalf of a broker.
+pub fn create_internal_topic(request: &CreateInternalTopicRequest) -> Call<TopicInfo> {
+    Call::write(Method::POST, paths::INTERNAL_TOPICS).json(request)
 }
 
 /// Asks for a block of producer ids.

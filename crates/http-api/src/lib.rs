@@ -16,6 +16,7 @@ pub mod headers;
 pub mod health;
 pub mod heartbeat;
 pub mod history;
+pub mod internal_topics;
 pub mod isr;
 pub mod members;
 pub mod paths;

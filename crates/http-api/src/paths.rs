@@ -28,6 +28,8 @@ pub const SUSPICIONS: &str = "/api/v1/metadata/suspicions";
 pub const ELECTIONS: &str = "/api/v1/metadata/elections";
 /// Replicas that move to other brokers.
 pub const REASSIGNMENTS: &str = "/api/v1/metadata/reassignments";
+/// Topics of the system, which brokers ask for.
+pub const INTERNAL_TOPICS: &str = "/api/v1/metadata/internal-topics";
 /// Blocks of producer ids.
 pub const PRODUCER_IDS: &str = "/api/v1/metadata/producer-ids";
 /// The feature level.

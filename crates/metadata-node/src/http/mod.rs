@@ -19,6 +19,7 @@ mod health;
 mod heartbeat;
 mod history;
 mod image;
+mod internal_topics;
 mod isr;
 mod members;
 mod params;

@@ -29,8 +29,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    api::Api, brokers, cluster, controller, elections, features, health, heartbeat, history, isr, members,
-    producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions, topics,
+    api::Api, brokers, cluster, controller, elections, features, health, heartbeat, history, internal_topics,
+    isr, members, producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions, topics,
 };
 use crate::metrics::{Metrics, RouteMetrics};
 
@@ -122,6 +122,7 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
         .routes(guarded(routes!(elections::post)))
         .routes(guarded(routes!(reassignments::post, reassignments::list)))
         .routes(guarded(routes!(producer_ids::allocate)))
+        .routes(guarded(routes!(internal_topics::create)))
         .routes(guarded(routes!(features::get, features::set)))
         .routes(guarded(routes!(history::get)))
         .routes(guarded(routes!(raft::status)))

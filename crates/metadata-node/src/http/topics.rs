@@ -185,7 +185,7 @@ pub(super) async fn leader(
     })
 }
 
-fn topic_answer(outcome: Outcome, status: StatusCode) -> Answer<Response> {
+pub(super) fn topic_answer(outcome: Outcome, status: StatusCode) -> Answer<Response> {
     match outcome {
         Outcome::Topic { topic } => Ok((status, Json(TopicRef::from(topic.as_ref()))).into_response()),
         other => Err(unexpected(&other)),
@@ -221,7 +221,7 @@ fn missing(field: &str) -> Refusal {
 
 /// Numbers that do not even fit their type. Whether one fits the cluster is decided when the command is applied;
 /// there -1 stands for "as the assignments say", so it is kept out here.
-fn num_partitions(number: i64) -> Answer<i32> {
+pub(super) fn num_partitions(number: i64) -> Answer<i32> {
     i32::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
         let bound = common::limits::PARTITIONS_PER_TOPIC_MAX;
         let detail = format!("numPartitions is {number}; 1 to {bound} are allowed");
@@ -229,7 +229,7 @@ fn num_partitions(number: i64) -> Answer<i32> {
     })
 }
 
-fn replication_factor(number: i64) -> Answer<i16> {
+pub(super) fn replication_factor(number: i64) -> Answer<i16> {
     i16::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
         let bound = common::limits::REPLICATION_FACTOR_MAX;
         let detail = format!("replicationFactor is {number}; 1 to {bound} are allowed");
@@ -242,6 +242,6 @@ fn out_of_bounds(code: ErrorCode, detail: String, field: &str, value: i64, bound
 }
 
 /// Where placement starts: drawn here, so that every node that applies the command places alike.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }

@@ -73,6 +73,10 @@ fn further() -> Vec<(Method, &'static str, Value, ErrorCode)> {
         broker[field] = value;
         broker
     };
+    let internal = |broker: i32, epoch: i64| {
+        json!({"brokerId": broker, "brokerEpoch": epoch, "topicName": "__consumer_offsets", "numPartitions": 1,
+            "replicationFactor": 1})
+    };
     let post = Method::POST;
     vec![
         (post.clone(), BROKERS, json!({}), InvalidRequest),
@@ -122,6 +126,9 @@ fn further() -> Vec<(Method, &'static str, Value, ErrorCode)> {
             json!({"brokerId": 999, "brokerEpoch": 1}),
             UnknownBroker,
         ),
+        (post.clone(), "/api/v1/metadata/internal-topics", internal(999, 1), UnknownBroker),
+        (post.clone(), "/api/v1/metadata/internal-topics", internal(101, 987_654), StaleBrokerEpoch),
+        (post.clone(), "/api/v1/metadata/internal-topics", json!({"brokerId": 101}), InvalidRequest),
         (post.clone(), "/api/v1/metadata/features", json!({"level": 0}), InvalidFeatureLevel),
         (post, "/api/v1/metadata/features", json!({"level": 70_000}), InvalidRequest),
     ]

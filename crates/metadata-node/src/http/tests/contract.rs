@@ -317,6 +317,16 @@ async fn further_writes_of_brokers_and_operators() {
     let next = first["firstProducerId"].as_i64().unwrap() + first["count"].as_i64().unwrap();
     assert_eq!(second["firstProducerId"], next);
 
+    let wanted = |name: &str| {
+        json!({"brokerId": 101, "brokerEpoch": epoch, "topicName": name, "numPartitions": 50,
+        "replicationFactor": 3, "configs": {"cleanup.policy": "compact"}})
+    };
+    let path = "/api/v1/metadata/internal-topics";
+    let made = node.post(path, &wanted("__consumer_offsets")).await.expect(201);
+    assert_eq!((&made["numPartitions"], &made["replicationFactor"]), (&json!(50), &json!(3)));
+    node.post(path, &wanted("__consumer_offsets")).await.is(ErrorCode::TopicAlreadyExists);
+    node.post(path, &wanted("orders")).await.is(ErrorCode::InvalidTopicName);
+
     assert_eq!(node.bare(Method::POST, "/api/v1/metadata/elections").await.expect(200)["elected"], 0);
     let features = node.get("/api/v1/metadata/features").await.expect(200);
     assert!(features["level"].as_u64() <= features["maxLevel"].as_u64());

@@ -48,6 +48,7 @@ async fn follower_names_the_leader_or_redirects() {
         (Method::POST, "/api/v1/metadata/suspicions"),
         (Method::POST, "/api/v1/metadata/elections"),
         (Method::POST, "/api/v1/metadata/producer-ids"),
+        (Method::POST, "/api/v1/metadata/internal-topics"),
         (Method::POST, "/api/v1/metadata/features"),
         (Method::POST, "/api/v1/raft/members"),
         (Method::DELETE, "/api/v1/raft/members/9"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::document;
 
 /// Every path of the metadata nodes' API. The RPCs between nodes are no part of it.
-const PATHS: [&str; 24] = [
+const PATHS: [&str; 25] = [
     paths::CONTROLLER,
     paths::CLUSTER,
     paths::TOPICS,
@@ -21,6 +21,7 @@ const PATHS: [&str; 24] = [
     paths::SUSPICIONS,
     paths::ELECTIONS,
     paths::PRODUCER_IDS,
+    paths::INTERNAL_TOPICS,
     paths::FEATURES,
     paths::REASSIGNMENTS,
     paths::HISTORY,
