@@ -12,7 +12,7 @@ use crate::{
     error::{Damage, IndexError, LogError},
     files::Files,
     offset::Offset,
-    segment::{Located, ScanEnd, Segment},
+    segment::{ScanEnd, Segment, Span},
 };
 
 /// Most bytes that a batch may decompress to while a timestamp is looked for in it.
@@ -193,7 +193,9 @@ impl ReadPlan {
             return Ok(ready);
         }
         let mut read = Read { next: self.from, ..Read::default() };
-        for (segment, located) in self.locate(&mut read.damaged_indexes)? {
+        let located = self
+            .locate(&mut read.damaged_indexes, Segment::locate, |located| (located.size(), located.end()))?;
+        for (segment, located) in located {
             let bytes = match segment.read(&self.files, &located) {
                 Ok(bytes) => bytes,
                 // What was read before the damage is an answer; the next read begins with the damage.
@@ -220,36 +222,43 @@ impl ReadPlan {
     /// that were appended since the last [`Log::append`] returned are never part of it.
     pub fn ranges(mut self) -> Result<Vec<FileRange>, LogError> {
         self.ready = None;
-        let located = self.locate(&mut Vec::new())?;
-        let range = |(segment, located): (Segment, Located)| {
+        let spans = self.locate(&mut Vec::new(), Segment::span, |span| (span.len, span.end))?;
+        let range = |(segment, span): (Segment, Span)| {
             let file = segment.open_log(&self.files)?;
-            Ok(FileRange { file, position: located.position(), len: located.size() })
+            Ok(FileRange { file, position: span.position, len: span.len })
         };
-        located.into_iter().map(range).collect()
+        spans.into_iter().map(range).collect()
     }
 
-    fn locate(&mut self, damaged: &mut Vec<Offset>) -> Result<Vec<(Segment, Located)>, LogError> {
-        let mut found = Vec::new();
+    /// Finds what to read in each segment with `find`, of which `extent` gives the bytes and the end.
+    fn locate<T>(
+        &mut self,
+        damaged: &mut Vec<Offset>,
+        find: impl Fn(&Segment, &Files, Offset, Offset, usize) -> Result<Option<T>, IndexError>,
+        extent: impl Fn(&T) -> (usize, Offset),
+    ) -> Result<Vec<(Segment, T)>, LogError> {
+        let mut all = Vec::new();
         let (mut next, mut left) = (self.from, self.max_bytes);
         for segment in &mut self.segments {
             if segment.end <= next {
                 continue;
             }
-            let located = with_index(&self.files, segment, damaged, |segment| {
-                segment.locate(&self.files, next, self.limit, left)
+            let found = with_index(&self.files, segment, damaged, |segment| {
+                find(segment, &self.files, next, self.limit, left)
             })?;
-            let Some(located) = located else { continue };
-            if !found.is_empty() && located.size() > left {
+            let Some(found) = found else { continue };
+            let (size, end) = extent(&found);
+            if !all.is_empty() && size > left {
                 break;
             }
-            (next, left) = (located.end(), left.saturating_sub(located.size()));
-            let goes_on = located.end() == segment.end && left > 0;
-            found.push((segment.clone(), located));
+            (next, left) = (end, left.saturating_sub(size));
+            let goes_on = end == segment.end && left > 0;
+            all.push((segment.clone(), found));
             if !goes_on {
                 break;
             }
         }
-        Ok(found)
+        Ok(all)
     }
 }
 

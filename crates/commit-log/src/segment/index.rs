@@ -6,6 +6,7 @@ use super::{
     Frame, Segment,
     frame::FRAME_BYTES,
     scan::{ScanEnd, Scanner},
+    search::PAGE_FRAMES,
 };
 use crate::{
     batch::{Batch, HEADER_BYTES},
@@ -14,9 +15,6 @@ use crate::{
     files::Files,
     offset::Offset,
 };
-
-/// A binary search ends by reading this many frames at once: one page.
-pub(super) const PAGE_FRAMES: u32 = 128;
 
 /// Whether a batch may follow, or why not.
 pub(crate) type Judgement = Result<(), String>;
@@ -218,44 +216,6 @@ impl Segment {
             next = until;
         }
         Ok(())
-    }
-
-    /// How many frames from the front on satisfy `before`, which must hold for a front of them only.
-    pub(crate) fn partition_point(
-        &self,
-        files: &Files,
-        before: impl Fn(&Frame) -> bool,
-    ) -> Result<u32, IndexError> {
-        let in_tail = |stored: u32| {
-            let point = self.tail.partition_point(&before);
-            stored.saturating_add(u32::try_from(point).unwrap_or(u32::MAX))
-        };
-        let (mut low, mut high) = (0, self.stored);
-        // The tail decides without IO whether the file matters at all.
-        if self.tail.first().is_some_and(&before) || self.stored == 0 {
-            return Ok(in_tail(self.stored));
-        }
-        while high - low > PAGE_FRAMES {
-            let middle = low + (high - low) / 2;
-            if before(&self.frame(files, middle)?) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        let page = self.frames(files, low, high)?;
-        Ok(low + u32::try_from(page.partition_point(before)).unwrap_or(u32::MAX))
-    }
-
-    /// Number of the first frame whose batch holds `offset` or comes after it.
-    pub(crate) fn find_offset(&self, files: &Files, offset: Offset) -> Result<u32, IndexError> {
-        let delta = offset - self.base;
-        self.partition_point(files, |frame| i64::from(frame.last_delta) < delta)
-    }
-
-    /// Number of the first frame whose batch has a record of this time or a later one.
-    pub(crate) fn find_timestamp(&self, files: &Files, timestamp_ms: i64) -> Result<u32, IndexError> {
-        self.partition_point(files, |frame| frame.max_timestamp_ms < timestamp_ms)
     }
 
     /// The same segment with its frames made anew from its batches, as far as those are good; they are all in

@@ -9,11 +9,12 @@ mod frame;
 mod index;
 mod read;
 mod scan;
+mod search;
 mod view;
 mod writer;
 
 pub(crate) use frame::Frame;
-pub(crate) use read::Located;
 pub(crate) use scan::{ScanEnd, Scanner};
+pub(crate) use search::Span;
 pub(crate) use view::{Segment, file_name, parse_file_name};
 pub(crate) use writer::{NEW_SUFFIX, SegmentWriter};

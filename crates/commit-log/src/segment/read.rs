@@ -1,6 +1,6 @@
 //! Reading whole batches from a segment, each one checked before it is given away.
 
-use super::{Frame, Segment};
+use super::{Frame, Segment, Span};
 use crate::{
     batch::{Batch, HEADER_BYTES},
     error::{Damage, DiskError, IndexError, LogError},
@@ -11,40 +11,30 @@ use crate::{
 /// Bytes read and checked at once: small enough to be still in the processor's cache when they are checked.
 const CHECK_BYTES: usize = 256 * 1024;
 
-/// Neighbouring batches of a segment.
+/// Neighbouring batches of a segment, with what is needed to check them.
 #[derive(Debug, Clone)]
 pub(crate) struct Located {
-    /// Their frames.
+    span: Span,
     frames: Vec<Frame>,
-    /// Number of the first one.
-    first: u32,
-    /// Chain value of the frame before the first.
-    header_check: u32,
-    /// Offset of whatever came before the first.
-    from: Offset,
-    /// Offset of whatever comes after the last.
-    end: Offset,
 }
 
 impl Located {
     pub(crate) fn position(&self) -> u64 {
-        self.frames.first().map_or(0, |frame| u64::from(frame.position))
+        self.span.position
     }
 
     /// Offset of whatever comes after the last one.
     pub(crate) fn end(&self) -> Offset {
-        self.end
+        self.span.end
     }
 
     pub(crate) fn size(&self) -> usize {
-        let end = self.frames.last().map_or(0, Frame::end_position);
-        usize::try_from(end.saturating_sub(self.position())).unwrap_or(0)
+        self.span.len
     }
 }
 
 impl Segment {
-    /// The batches from the one that holds `from` (or comes after it) on, all of them below `limit`, of at most
-    /// `max_bytes` together but at least one. `None` if there are none.
+    /// As [`Segment::span`], for reading them.
     pub(crate) fn locate(
         &self,
         files: &Files,
@@ -52,40 +42,8 @@ impl Segment {
         limit: Offset,
         max_bytes: usize,
     ) -> Result<Option<Located>, IndexError> {
-        let first = self.find_offset(files, from)?;
-        // One frame more than asked for, in front: its chain value is where the chain goes on from.
-        let before = first.saturating_sub(1);
-        let limit_delta = limit - self.base;
-        let mut found =
-            Located { frames: Vec::new(), first, header_check: 0, from: self.base, end: self.base };
-        let mut next = before;
-        'pages: while next < self.frame_count() {
-            let page = self.frames(
-                files,
-                next,
-                self.frame_count().min(next.saturating_add(super::index::PAGE_FRAMES)),
-            )?;
-            for frame in page {
-                let index = next;
-                next += 1;
-                if index < first {
-                    found.header_check = frame.header_check;
-                    found.from = self.end_of(&frame);
-                    continue;
-                }
-                if frame.end_position() > u64::from(self.size) {
-                    return Err(IndexError::Damaged(index));
-                }
-                let size = found.size().saturating_add(usize::try_from(frame.size).unwrap_or(usize::MAX));
-                let fits = found.frames.is_empty() || size <= max_bytes;
-                if !fits || i64::from(frame.last_delta) >= limit_delta {
-                    break 'pages;
-                }
-                found.end = self.end_of(&frame);
-                found.frames.push(frame);
-            }
-        }
-        Ok((!found.frames.is_empty()).then_some(found))
+        let Some(span) = self.span(files, from, limit, max_bytes)? else { return Ok(None) };
+        Ok(Some(Located { span, frames: self.frames(files, span.first, span.until)? }))
     }
 
     /// The bytes of located batches. Every batch is checked: its place, its header against the chain, its
@@ -95,7 +53,8 @@ impl Segment {
         let path = self.log_path();
         let mut bytes = vec![0; located.size()];
         let mut read = 0;
-        let mut chain = Chain { check: located.header_check, from: located.from, index: located.first };
+        let Span { header_check: check, from, first: index, .. } = located.span;
+        let mut chain = Chain { check, from, index };
         let mut checked = 0;
         let mut frames = located.frames.as_slice();
         while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
@@ -131,12 +90,13 @@ impl Segment {
         let mut good = located.clone();
         good.frames.retain(|frame| self.end_of(frame) <= damage.range.start);
         let Some(last) = good.frames.last() else { return Ok(None) };
-        good.end = self.end_of(last);
-        Ok(Some((self.read(files, &good)?, good.end)))
+        good.span.end = self.end_of(last);
+        good.span.len = usize::try_from(last.end_position() - good.span.position).unwrap_or(0);
+        Ok(Some((self.read(files, &good)?, good.span.end)))
     }
 
     /// Offset of whatever comes after the batch of this frame.
-    fn end_of(&self, frame: &Frame) -> Offset {
+    pub(super) fn end_of(&self, frame: &Frame) -> Offset {
         self.base + i64::from(frame.last_delta) + 1
     }
 
@@ -212,10 +172,7 @@ impl Segment {
             match self.read(files, &located) {
                 Ok(bytes) => {
                     good(&bytes);
-                    next = located
-                        .frames
-                        .last()
-                        .map_or(self.end, |frame| self.base + i64::from(frame.last_delta) + 1)
+                    next = located.end();
                 }
                 Err(LogError::Damaged(damage)) => {
                     if let Some((bytes, _)) = self.read_before(files, &located, &damage)? {
@@ -243,13 +200,16 @@ impl Segment {
     ) -> Result<Result<Vec<u8>, LogError>, IndexError> {
         let before = index.checked_sub(1).map(|before| self.frame(files, before)).transpose()?;
         let frame = self.frame(files, index)?;
-        let located = Located {
-            frames: vec![frame],
+        let span = Span {
             first: index,
+            until: index.saturating_add(1),
+            position: frame.position.into(),
+            len: usize::try_from(frame.size).unwrap_or(usize::MAX),
             header_check: before.map_or(0, |before| before.header_check),
             from: before.map_or(self.base, |before| self.end_of(&before)),
             end: self.end_of(&frame),
         };
+        let located = Located { span, frames: vec![frame] };
         Ok(self.read(files, &located))
     }
 }
