@@ -4,9 +4,9 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::{
-    records::history::PartitionVerdict,
+    records::{history::PartitionVerdict, workload::Load},
     report::{RecordsReport, Report, Timing, Verdict},
-    scripts::{brokers, controller, leaders, quorum, rolling},
+    scripts::{brokers, controller, leaders, quorum, random, rolling},
     stage::{Seen, Stage},
     target::Target,
 };
@@ -36,6 +36,10 @@ pub(crate) enum Drill {
     PartitionBroker,
     /// SIGKILL all brokers at once, and start them again: what was acknowledged is on disk
     KillAllBrokers,
+    /// SIGKILL random brokers at random moments, `--times` of them in one run; then all at once
+    KillRandomBrokers,
+    /// The same while partitions move from broker to broker (at least four brokers)
+    KillWhileMoving,
     /// SIGKILL a majority, the leader stays: writes fail clearly, reads go on
     QuorumLoss,
     /// SIGKILL a majority with the leader, and start them again
@@ -61,19 +65,32 @@ impl Drill {
         matches!(self, Self::PartitionController | Self::PartitionBroker)
     }
 
-    /// Whether records are written and read meanwhile.
-    fn has_records(self) -> bool {
-        matches!(
-            self,
+    /// How many records are written and read meanwhile, if any.
+    fn load(self) -> Option<Load> {
+        match self {
             Self::KillPartitionLeader
-                | Self::PausePartitionLeader
-                | Self::PartitionBroker
-                | Self::KillAllBrokers
-                | Self::RollingRestart
-        )
+            | Self::PausePartitionLeader
+            | Self::PartitionBroker
+            | Self::KillAllBrokers
+            | Self::RollingRestart => Some(Load::LIGHT),
+            Self::KillRandomBrokers | Self::KillWhileMoving => Some(Load::HEAVY),
+            Self::KillController
+            | Self::StopController
+            | Self::PauseController
+            | Self::RestartOldController
+            | Self::PartitionController
+            | Self::KillBroker
+            | Self::QuorumLoss
+            | Self::QuorumRestore => None,
+        }
     }
 
-    async fn play(self, stage: &mut Stage<'_>) -> Result<(), Failure> {
+    /// Whether `--times` counts faults of one run, with one history, rather than runs.
+    fn is_one_run(self) -> bool {
+        matches!(self, Self::KillRandomBrokers | Self::KillWhileMoving)
+    }
+
+    async fn play(self, faults: usize, stage: &mut Stage<'_>) -> Result<(), Failure> {
         match self {
             Self::KillController => controller::kill(stage).await,
             Self::PauseController => controller::pause(stage).await,
@@ -85,6 +102,8 @@ impl Drill {
             Self::PausePartitionLeader => leaders::pause(stage).await,
             Self::PartitionBroker => leaders::partition(stage).await,
             Self::KillAllBrokers => leaders::kill_all(stage).await,
+            Self::KillRandomBrokers => random::kill(stage, faults, random::Moves::No).await,
+            Self::KillWhileMoving => random::kill(stage, faults, random::Moves::Yes).await,
             Self::QuorumLoss => quorum::loss(stage).await,
             Self::QuorumRestore => quorum::restore(stage).await,
             Self::RollingRestart => rolling::restart(stage).await,
@@ -92,17 +111,18 @@ impl Drill {
     }
 }
 
-/// Runs a drill `times` times on one cluster. An error of the cluster makes a FAIL, not an error.
+/// Runs a drill `times` times on one cluster, or once with so many faults if it is such a drill. An error of the cluster makes a FAIL, not an error.
 pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Result<Report, Failure> {
     let mut seen = Seen::default();
     let mut error = None;
     let mut done = 0;
-    for time in 1..=times {
-        if times > 1 {
-            say!("{} {time}/{times}", drill.name());
+    let (runs, faults) = if drill.is_one_run() { (1, times) } else { (times, 1) };
+    for run in 1..=runs {
+        if runs > 1 {
+            say!("{} {run}/{runs}", drill.name());
         }
-        done = time;
-        if let Err(failure) = once(drill, target, &mut seen).await {
+        done = run * faults;
+        if let Err(failure) = once(drill, faults, target, &mut seen).await {
             error = Some(failure.message);
             break;
         }
@@ -125,9 +145,9 @@ pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Resu
     })
 }
 
-async fn once(drill: Drill, target: &mut Target, seen: &mut Seen) -> Result<(), Failure> {
-    let mut stage = Stage::open(target, seen, drill.has_records()).await?;
-    let played = drill.play(&mut stage).await;
+async fn once(drill: Drill, faults: usize, target: &mut Target, seen: &mut Seen) -> Result<(), Failure> {
+    let mut stage = Stage::open(target, seen, drill.load()).await?;
+    let played = drill.play(faults, &mut stage).await;
     // What was acknowledged is checked even if the drill was cut short.
     let closed = stage.close().await;
     played.and(closed)

@@ -27,12 +27,14 @@ pub(crate) enum Write {
     Create,
     /// Sets [`REGISTER`] of a topic.
     Set(u64),
+    /// Deletes a topic: the last write to it.
+    Delete,
 }
 
 /// How a write ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The cluster said that it is done; a creation with the topic's id.
+    /// The cluster said that it is done, to the topic with this id.
     Acknowledged(TopicId),
     /// The cluster said that it is not done.
     Refused(String),
@@ -115,6 +117,10 @@ struct Expected<'a> {
     floor: Option<u64>,
     /// Values of writes of unknown outcome.
     unknown: BTreeSet<u64>,
+    /// Set by an acknowledged deletion.
+    deleted: bool,
+    /// A deletion may have happened.
+    perhaps_deleted: bool,
 }
 
 impl History {
@@ -186,6 +192,8 @@ impl History {
                 (Write::Set(value), Outcome::Unknown) => {
                     topic.unknown.insert(*value);
                 }
+                (Write::Delete, Outcome::Acknowledged(_)) => topic.deleted = true,
+                (Write::Delete, Outcome::Unknown) => topic.perhaps_deleted = true,
                 (_, Outcome::Refused(_)) => {}
             }
         }
@@ -203,12 +211,15 @@ fn check_node(
         image.topics.iter().map(|topic| (topic.topic_name.as_str(), topic)).collect();
     for (name, want) in expected {
         let Some(topic) = held.get(name) else {
-            if want.id.is_some() {
+            if want.id.is_some() && !want.deleted && !want.perhaps_deleted {
                 findings.lost.push(format!("node {node}: topic {name} was acknowledged and is not there"));
             }
             continue;
         };
         match want.id {
+            _ if want.deleted => {
+                findings.invented.push(format!("node {node}: topic {name} was deleted and is there"));
+            }
             Some(id) if *id != topic.topic_id => findings.lost.push(format!(
                 "node {node}: topic {name} has id {}, but was acknowledged with {id}",
                 topic.topic_id

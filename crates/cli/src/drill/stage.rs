@@ -15,7 +15,10 @@ use local_cluster::{Leadership, Observer, wait_for};
 
 use super::{
     history::{Findings, History, Outcome, Record, Write},
-    records::{history::PartitionVerdict, workload::RecordWorkload},
+    records::{
+        history::PartitionVerdict,
+        workload::{Load, RecordWorkload},
+    },
     report::Check,
     stage_records,
     target::Target,
@@ -85,7 +88,7 @@ impl<'a> Stage<'a> {
     pub(crate) async fn open(
         target: &'a mut Target,
         seen: &'a mut Seen,
-        with_records: bool,
+        load: Option<Load>,
     ) -> Result<Self, Failure> {
         let observer = target.observer()?;
         let leader = observer.agreed_leader(DEADLINE).await.map_err(Failure::failed)?;
@@ -94,9 +97,9 @@ impl<'a> Stage<'a> {
         if !workload.advance(WARM_WRITES, DEADLINE).await {
             return Err(Failure::failed("no writes are acknowledged, before anything was broken"));
         }
-        let records = match with_records {
-            true => stage_records::start(&observer, &target.brokers()?).await?,
-            false => None,
+        let records = match load {
+            Some(load) => stage_records::start(&observer, &target.brokers()?, load).await?,
+            None => None,
         };
         let (own_writes, excused) = (Vec::new(), Vec::new());
         Ok(Self { target, observer, workload, records, seen, own_writes, version_before, excused })

@@ -3,13 +3,19 @@
 use std::time::Instant;
 
 use client::api;
-use common::{BrokerId, PartitionId};
-use http_api::{CreateTopicRequest, TopicInfo};
+use common::{BrokerId, BrokerStatus, PartitionId};
+use http_api::{
+    CreateTopicRequest, ErrorCode, TopicInfo,
+    reassignments::{ReassignRequest, ReassignmentRequest},
+};
 use kafka_client::Address;
 use local_cluster::{Observer, wait_for};
 
 use super::{
-    records::workload::RecordWorkload,
+    records::{
+        history::Mark,
+        workload::{Load, RecordWorkload},
+    },
     stage::{DEADLINE, Seen, Stage, patient},
 };
 use crate::exit::Failure;
@@ -24,6 +30,7 @@ const REPLICAS: usize = 3;
 pub(super) async fn start(
     observer: &Observer,
     brokers: &[BrokerId],
+    load: Load,
 ) -> Result<Option<RecordWorkload>, Failure> {
     if brokers.is_empty() {
         return Ok(None);
@@ -48,7 +55,7 @@ pub(super) async fn start(
     let min_isr = replicas.min(2).to_string();
     create.configs.insert("min.insync.replicas".to_owned(), min_isr);
     client.call(&api::create_topic(&create)).await?;
-    let records = RecordWorkload::start(bootstrap, name, PARTITIONS);
+    let records = RecordWorkload::start(bootstrap, name, PARTITIONS, load);
     if !records.advance(DEADLINE).await {
         return Err(Failure::failed("no records are acknowledged and read, before anything was broken"));
     }
@@ -78,11 +85,15 @@ pub(super) async fn close(
     Ok(())
 }
 
+fn no_brokers() -> Failure {
+    Failure::usage("this drill needs brokers")
+}
+
 impl Stage<'_> {
     /// The records' topic, as the controller has it.
     pub(crate) async fn record_topic(&self) -> Result<TopicInfo, Failure> {
         let records = self.records.as_ref();
-        let records = records.ok_or_else(|| Failure::usage("this drill needs brokers"))?;
+        let records = records.ok_or_else(no_brokers)?;
         Ok(patient(&self.observer).call(&api::topic(records.topic())).await?)
     }
 
@@ -99,26 +110,53 @@ impl Stage<'_> {
         fault: Instant,
         partitions: &[PartitionId],
     ) -> Result<(), Failure> {
-        let since = Instant::now();
-        let Some(records) = &self.records else { return Ok(()) };
-        let written = records.wait(DEADLINE, |history| {
-            // The last partition counts; `None` if one of them has no such record yet.
-            let firsts = partitions.iter().map(|partition| history.first_acknowledged(*partition, since));
-            firsts.collect::<Option<Vec<Instant>>>()?.into_iter().max()
-        });
-        let written = written.await;
-        let read = records.wait(DEADLINE, |history| {
-            let firsts = partitions.iter().map(|partition| history.first_shown(*partition, since));
-            firsts.collect::<Option<Vec<Instant>>>()?.into_iter().max()
-        });
-        let read = read.await;
-        let late =
-            |what| Failure::failed(format!("no record is {what} {} s after the fault", DEADLINE.as_secs()));
-        let (written, read) =
-            (written.ok_or_else(|| late("acknowledged"))?, read.ok_or_else(|| late("read"))?);
+        let since = self.record_mark()?;
+        let (written, read) = self.records_again(&since, partitions).await?;
         self.time("producers' outage", written.duration_since(fault));
         self.time("consumer's outage", read.duration_since(fault));
         Ok(())
+    }
+
+    /// Marks this moment in the records' history.
+    pub(crate) fn record_mark(&self) -> Result<Mark, Failure> {
+        let records = self.records.as_ref().ok_or_else(no_brokers)?;
+        Ok(records.history().mark())
+    }
+
+    /// Waits until a record that was sent after the mark is acknowledged in each of these partitions, and another one shown
+    /// to the consumer: when that was.
+    pub(crate) async fn records_again(
+        &self,
+        since: &Mark,
+        partitions: &[PartitionId],
+    ) -> Result<(Instant, Instant), Failure> {
+        let records = self.records.as_ref().ok_or_else(no_brokers)?;
+        let written = records.wait(DEADLINE, |history| history.all_acknowledged(partitions, since)).await;
+        let read = records.wait(DEADLINE, |history| history.all_shown(partitions, since)).await;
+        let late =
+            |what| Failure::failed(format!("no record is {what} {} s after the fault", DEADLINE.as_secs()));
+        Ok((written.ok_or_else(|| late("acknowledged"))?, read.ok_or_else(|| late("read"))?))
+    }
+
+    /// Begins to move every partition of the records' topic to other brokers, drawn at random from those that are online.
+    pub(crate) async fn move_records(&self, random: &mut fastrand::Rng) -> Result<(), Failure> {
+        let topic = self.record_topic().await?;
+        let brokers = patient(&self.observer).call(&api::brokers()).await?.into_iter();
+        let online = brokers.filter(|broker| broker.status == BrokerStatus::Online);
+        let online: Vec<BrokerId> = online.map(|broker| broker.broker_id).collect();
+        let reassignments = topic.partitions.iter().map(|partition| ReassignmentRequest {
+            topic_name: topic.topic_name.clone(),
+            partition: partition.id,
+            replicas: Some(random.choose_multiple(&online, REPLICAS).into_iter().copied().collect()),
+        });
+        let request = ReassignRequest { reassignments: reassignments.collect() };
+        let answer = patient(&self.observer).call(&api::reassign_partitions(&request)).await?;
+        let problems = answer.results.into_iter().filter_map(|result| result.problem);
+        // A broker may have been found dead meanwhile: the partition stays where it is.
+        match problems.into_iter().find(|problem| problem.code != ErrorCode::InvalidAssignment) {
+            Some(problem) => Err(Failure::failed(problem)),
+            None => Ok(()),
+        }
     }
 
     /// Waits until all replicas of the records' topic are in sync.
@@ -126,10 +164,11 @@ impl Stage<'_> {
         if self.records.is_none() {
             return Ok(());
         }
+        let brokers = self.target.brokers()?.len();
         let wait = wait_for("all replicas are in sync", DEADLINE, async || {
             let topic = self.record_topic().await.map_err(|failure| failure.message)?;
             let behind: Vec<_> =
-                topic.partitions.iter().filter(|one| one.isr.len() < one.replicas.len()).collect();
+                topic.partitions.iter().filter(|one| one.isr.len() != REPLICAS.min(brokers)).collect();
             if behind.is_empty() { Ok(()) } else { Err(format!("{behind:?}")) }
         });
         wait.await.map_err(Failure::failed)

@@ -1,5 +1,5 @@
-//! The workload of the drills: writers that keep creating topics and changing settings while the cluster is hurt,
-//! and write down how every write ended.
+//! The workload of the drills: writers that keep creating topics, changing settings and deleting topics while the cluster
+//! is hurt, and write down how every write ended.
 //!
 //! A writer is its own, impatient client: it gives a node 400 ms, then asks the next one, and pauses 5 ms between
 //! attempts, so that an outage is measured to a few milliseconds. Every second writer sends an idempotency key and
@@ -15,7 +15,8 @@ use std::{
 
 use client::{Call, CallError, HttpClient, api};
 use common::TopicId;
-use http_api::{AlterTopicRequest, CreateTopicRequest, Retry, TopicInfo};
+use http_api::{AlterTopicRequest, CreateTopicRequest, Retry};
+use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::history::{History, Outcome, REGISTER, Record, Write};
@@ -34,6 +35,9 @@ const WRITE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Settings written per topic created.
 const SETS_PER_TOPIC: u64 = 8;
+
+/// One topic of so many is kept, so that in the end some must be there and some must not.
+const KEPT_OF: u64 = 4;
 
 /// A running workload. Dropping it stops it.
 pub(crate) struct Workload {
@@ -138,20 +142,25 @@ impl Writer {
                 replication_factor: Some(1),
                 ..CreateTopicRequest::default()
             });
-            if !self.write(&topic, Write::Create, create).await {
+            let created = self.write(&topic, Write::Create, create, |topic| topic.topic_id).await;
+            let Some(id) = created else {
                 // Without its topic there is nothing to set.
                 if self.stopped() {
                     return;
                 }
                 continue;
-            }
+            };
             for value in 1..=SETS_PER_TOPIC {
                 let mut request = AlterTopicRequest::default();
                 request.configs.insert(REGISTER.to_owned(), Some(value.to_string()));
-                self.write(&topic, Write::Set(value), api::alter_topic(&topic, &request)).await;
+                let set = api::alter_topic(&topic, &request);
+                self.write(&topic, Write::Set(value), set, |topic| topic.topic_id).await;
                 if self.stopped() {
                     return;
                 }
+            }
+            if number % KEPT_OF != 0 {
+                self.write(&topic, Write::Delete, api::delete_topic(&topic), |()| id).await;
             }
         }
     }
@@ -160,8 +169,17 @@ impl Writer {
         self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// Makes one write and records its end. True: it was acknowledged.
-    async fn write(&self, topic: &str, write: Write, call: Call<TopicInfo>) -> bool {
+    /// Makes one write and records its end. The topic's id: it was acknowledged.
+    async fn write<T>(
+        &self,
+        topic: &str,
+        write: Write,
+        call: Call<T>,
+        id: impl Fn(T) -> TopicId,
+    ) -> Option<TopicId>
+    where
+        T: DeserializeOwned,
+    {
         tokio::time::sleep(WRITE_PAUSE).await;
         let mut call = call.timeout(ATTEMPT_TIMEOUT);
         if !self.with_keys {
@@ -172,8 +190,8 @@ impl Writer {
         let (node, begun, outcome) = loop {
             let begun = Instant::now();
             let position = self.shared.leader.load(Ordering::Relaxed) % self.shared.nodes.len().max(1);
-            let Some(node) = self.shared.nodes.get(position) else { return false };
-            match Verdict::of(call.send(&self.shared.http, node).await) {
+            let node = self.shared.nodes.get(position)?;
+            match Verdict::of(call.send(&self.shared.http, node).await.map(&id)) {
                 Verdict::Acknowledged(id) => break (node, begun, Outcome::Acknowledged(id)),
                 Verdict::Refused(why) => break (node, begun, Outcome::Refused(why)),
                 Verdict::NotDone { leader } => self.turn_to(position, leader),
@@ -192,11 +210,14 @@ impl Writer {
             }
             tokio::time::sleep(RETRY_PAUSE).await;
         };
-        let acknowledged = matches!(outcome, Outcome::Acknowledged(_));
+        let acknowledged = match outcome {
+            Outcome::Acknowledged(id) => Some(id),
+            Outcome::Refused(_) | Outcome::Unknown => None,
+        };
         let (topic, node) = (topic.to_owned(), node.clone());
         let record = Record { topic, write, node, begun, ended: Instant::now(), outcome };
         self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).0.push(record);
-        if acknowledged {
+        if acknowledged.is_some() {
             self.shared.acknowledged.send_modify(|count| *count += 1);
         }
         acknowledged
@@ -224,9 +245,9 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn of(result: Result<TopicInfo, CallError>) -> Self {
+    fn of(result: Result<TopicId, CallError>) -> Self {
         match result {
-            Ok(topic) => Self::Acknowledged(topic.topic_id),
+            Ok(id) => Self::Acknowledged(id),
             Err(CallError::NotController { leader, .. }) => {
                 Self::NotDone { leader: leader.map(|hint| hint.url) }
             }

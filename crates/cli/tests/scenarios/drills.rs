@@ -9,9 +9,15 @@ use crate::{dmq, on_both_databases};
 
 /// Runs a drill on a throw-away cluster and fails with its whole report.
 async fn passes(drill: &'static str, times: u32, storage: Storage) {
+    passes_with(drill, times, &[], storage).await;
+}
+
+/// The same with further arguments.
+async fn passes_with(drill: &'static str, times: u32, args: &'static [&'static str], storage: Storage) {
     let run = tokio::task::spawn_blocking(move || {
         let mut command = Command::new(dmq());
         command.args(["drill", "run", drill, "--ephemeral", "--times", &times.to_string(), "-o", "json"]);
+        command.args(args);
         if storage == Storage::Postgres {
             let server = PostgresServer::shared();
             let urls: Vec<String> =
@@ -81,6 +87,16 @@ async fn partition_broker(storage: Storage) {
 on_both_databases!(kill_all_brokers);
 async fn kill_all_brokers(storage: Storage) {
     passes("kill-all-brokers", 2, storage).await;
+}
+
+on_both_databases!(kill_random_brokers);
+async fn kill_random_brokers(storage: Storage) {
+    passes("kill-random-brokers", 4, storage).await;
+}
+
+on_both_databases!(kill_while_moving);
+async fn kill_while_moving(storage: Storage) {
+    passes_with("kill-while-moving", 3, &["--brokers", "5"], storage).await;
 }
 
 // Scenario 9: quorum loss and restoration.

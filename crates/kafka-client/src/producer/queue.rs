@@ -19,6 +19,11 @@ use tokio::time::{Duration, Instant};
 
 use super::delivery::{Completion, Delivery};
 
+/// Batches of a producer that a broker knows again, for each partition: its last ones. So no more are under way, to whichever
+/// brokers: when a partition changes its leader, some may still be at the former one while the next go to the new one,
+/// and those must come back as duplicates.
+const KNOWN_AGAIN: usize = 5;
+
 /// A producer, as InitProducerId named it, with the epoch it has now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -118,8 +123,8 @@ pub(super) struct Queue {
     recovering: bool,
     /// Batches leave one by one until one is written: no batch has been written under these numbers yet, one was out of
     /// order, or the one under way was sent before. A broker that does not know the producer accepts any number first, and
-    /// must not be offered a later one before the first. And it remembers the last five batches: were others written
-    /// while one is tried again and again, it would no longer know that one for a duplicate.
+    /// must not be offered a later one before the first. And it remembers the [last batches](KNOWN_AGAIN) only: were others
+    /// written while one is tried again and again, it would no longer know that one for a duplicate.
     one_by_one: bool,
     not_before: Option<Instant>,
     made: u64,
@@ -185,6 +190,9 @@ impl Queue {
     /// When the foremost batch is to be sent. `linger`: how long an open batch waits for more records.
     pub(super) fn due(&self, now: Instant, linger: Duration) -> Due {
         if (self.recovering || self.one_by_one) && self.under_way > 0 {
+            return Due::Nothing;
+        }
+        if self.numbers.is_some() && self.under_way >= KNOWN_AGAIN {
             return Due::Nothing;
         }
         let full = (!self.waiting.is_empty()).then_some(now);
@@ -463,6 +471,17 @@ mod tests {
         assert!(!bench.due());
         bench.queue.written();
         assert!(bench.due());
+    }
+
+    #[test]
+    fn no_more_is_under_way_than_a_broker_knows_again() {
+        let mut bench = Bench::new().written();
+        (0..7).for_each(|_| drop(bench.batch()));
+        let mut under_way: Vec<_> = (0..KNOWN_AGAIN).map(|_| bench.take()).collect();
+        assert!(!bench.due(), "whether they are at one broker or two");
+        drop(under_way.pop());
+        bench.queue.written();
+        assert_eq!(sequence(&bench.take()), (0, 6));
     }
 
     #[test]

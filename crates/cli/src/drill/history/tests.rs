@@ -90,6 +90,22 @@ fn a_register_never_goes_back_behind_the_last_acknowledged_value() {
 }
 
 #[test]
+fn what_was_deleted_must_not_be_there() {
+    let records = |deletion| {
+        vec![record("t", Write::Create, Outcome::Acknowledged(ID)), record("t", Write::Delete, deletion)]
+    };
+    let there = || vec![topic("t", ID, None)];
+    let deleted = || records(Outcome::Acknowledged(ID));
+    assert!(check(deleted(), vec![]).is_empty());
+    assert_eq!(check(deleted(), there()).invented.len(), 1);
+    assert!(check(records(Outcome::Unknown), vec![]).is_empty());
+    assert!(check(records(Outcome::Unknown), there()).is_empty());
+    let refused = || records(Outcome::Refused("503 NOT_CONTROLLER".into()));
+    assert_eq!(check(refused(), vec![]).lost.len(), 1);
+    assert!(check(refused(), there()).is_empty());
+}
+
+#[test]
 fn nodes_that_differ_at_one_version_are_found() {
     let images = BTreeMap::from([
         (NodeId(1), image(vec![topic("t", ID, None)])),

@@ -71,6 +71,14 @@ pub(crate) struct RecordHistory {
     pub(crate) stored: BTreeMap<PartitionId, Vec<Stored>>,
 }
 
+/// A moment, and where the history stood then: whatever was sent later is behind that.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    at: Instant,
+    sent: usize,
+    shown: BTreeMap<PartitionId, usize>,
+}
+
 /// Whether the brokers kept their word about one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -154,35 +162,56 @@ impl RecordHistory {
         verdict
     }
 
-    /// When the first record was acknowledged, of those sent to a partition at `since` or later.
-    pub(crate) fn first_acknowledged(&self, partition: PartitionId, since: Instant) -> Option<Instant> {
-        let acknowledged = self.acknowledged(partition).filter(|sent| sent.begun >= since);
-        acknowledged.map(|sent| sent.ended).min()
+    /// Marks this moment.
+    pub(crate) fn mark(&self) -> Mark {
+        let shown = self.shown.iter().map(|(partition, shown)| (*partition, shown.len())).collect();
+        Mark { at: Instant::now(), sent: self.sent.len(), shown }
     }
 
-    /// When the first record was shown to the consumer, of those sent to a partition at `since` or later.
-    pub(crate) fn first_shown(&self, partition: PartitionId, since: Instant) -> Option<Instant> {
-        let shown = self.shown.get(&partition).into_iter().flatten().filter(|shown| shown.begun >= since);
-        shown.map(|shown| shown.at).min()
+    /// When a record was acknowledged in each of these partitions that was sent there after the mark: the first of each
+    /// counts, and the last of those. `None`: there is none yet in one of them.
+    pub(crate) fn all_acknowledged(&self, partitions: &[PartitionId], since: &Mark) -> Option<Instant> {
+        let later = self.sent.get(since.sent..).unwrap_or_default();
+        last_of_firsts(partitions, |partition| {
+            let acknowledged = acknowledged(later, partition).filter(|sent| sent.begun >= since.at);
+            acknowledged.map(|sent| sent.ended).min()
+        })
+    }
+
+    /// The same of records that were shown to the consumer.
+    pub(crate) fn all_shown(&self, partitions: &[PartitionId], since: &Mark) -> Option<Instant> {
+        last_of_firsts(partitions, |partition| {
+            let from = since.shown.get(&partition).copied().unwrap_or_default();
+            let later = self.shown.get(&partition)?.get(from..)?;
+            later.iter().filter(|shown| shown.begun >= since.at).map(|shown| shown.at).min()
+        })
     }
 
     /// The longest time that any partition was without an acknowledgement, from `since` on.
     pub(crate) fn longest_silence(&self, since: Instant) -> Option<Duration> {
         let partitions: BTreeSet<PartitionId> = self.sent.iter().map(|sent| sent.partition).collect();
         let gap = |partition| {
-            let ended = self.acknowledged(partition).map(|sent| sent.ended).filter(|ended| *ended >= since);
+            let ended =
+                acknowledged(&self.sent, partition).map(|sent| sent.ended).filter(|ended| *ended >= since);
             let mut times: Vec<Instant> = ended.chain([since]).collect();
             times.sort_unstable();
             times.windows(2).filter_map(|pair| Some(pair.last()?.duration_since(*pair.first()?))).max()
         };
         partitions.into_iter().filter_map(gap).max()
     }
+}
 
-    fn acknowledged(&self, partition: PartitionId) -> impl Iterator<Item = &Sent> {
-        self.sent.iter().filter(move |sent| {
-            sent.partition == partition && matches!(sent.outcome, Outcome::Acknowledged(_))
-        })
-    }
+fn acknowledged(sent: &[Sent], partition: PartitionId) -> impl Iterator<Item = &Sent> {
+    sent.iter()
+        .filter(move |sent| sent.partition == partition && matches!(sent.outcome, Outcome::Acknowledged(_)))
+}
+
+fn last_of_firsts(
+    partitions: &[PartitionId],
+    first: impl Fn(PartitionId) -> Option<Instant>,
+) -> Option<Instant> {
+    let firsts: Option<Vec<Instant>> = partitions.iter().map(|partition| first(*partition)).collect();
+    firsts?.into_iter().max()
 }
 
 /// A record that was sent, against where it stands.

@@ -1,6 +1,6 @@
 //! Writers and a reader that keep at it while the brokers are hurt.
 //!
-//! Each writer is an idempotent producer with `acks=all` and connections of its own. It sends a record to every partition in
+//! Each writer is an idempotent producer with `acks=all` and connections of its own. It sends records to every partition in
 //! turn, every few milliseconds, without waiting for the one before: so an outage is measured to a few milliseconds, and
 //! whatever is under way when a leader dies is at stake. Clients are impatient: they give an answer a second, ask for
 //! metadata for 300 ms and again every second, and pause 5 ms between attempts.
@@ -26,8 +26,21 @@ use super::{
 };
 use crate::exit::Failure;
 
-/// How many writers there are.
-const WRITERS: u32 = 2;
+/// How much is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// How many writers there are.
+    writers: u32,
+    /// Records that a writer sends to each partition in a round.
+    burst: u32,
+}
+
+impl Load {
+    /// Enough to see how long nothing is acknowledged.
+    pub(crate) const LIGHT: Self = Self { writers: 2, burst: 1 };
+    /// Enough that many batches of many records are at stake when a broker dies.
+    pub(crate) const HEAVY: Self = Self { writers: 4, burst: 8 };
+}
 
 /// Between two rounds of a writer.
 const ROUND_PAUSE: Duration = Duration::from_millis(10);
@@ -91,7 +104,7 @@ impl Shared {
 
 impl RecordWorkload {
     /// Starts on a topic of so many partitions that nobody else writes to.
-    pub(crate) fn start(bootstrap: Vec<Address>, topic: String, partitions: usize) -> Self {
+    pub(crate) fn start(bootstrap: Vec<Address>, topic: String, partitions: usize, load: Load) -> Self {
         let (sender, progress) = watch::channel(0);
         let ids = (0..i32::try_from(partitions).unwrap_or(i32::MAX)).map(PartitionId);
         let shared = Arc::new(Shared {
@@ -104,8 +117,8 @@ impl RecordWorkload {
             progress: sender,
         });
         let mut writers = JoinSet::new();
-        for id in 0..WRITERS {
-            writers.spawn(Writer::new(shared.clone(), id).run());
+        for id in 0..load.writers {
+            writers.spawn(Writer::new(shared.clone(), id).run(load.burst));
         }
         let mut reader = JoinSet::new();
         reader.spawn(reader::along(shared.clone()));
@@ -151,13 +164,10 @@ impl RecordWorkload {
     /// Waits until a record sent from now on is acknowledged in every partition, and shown to the reader. False: not
     /// within `deadline`.
     pub(crate) async fn advance(&self, deadline: Duration) -> bool {
-        let (now, partitions) = (Instant::now(), self.partitions());
+        let (now, partitions) = (self.history().mark(), self.partitions());
         let advanced = |history: &RecordHistory| {
-            let advanced = partitions.iter().all(|partition| {
-                history.first_acknowledged(*partition, now).is_some()
-                    && history.first_shown(*partition, now).is_some()
-            });
-            advanced.then_some(())
+            let acknowledged = history.all_acknowledged(&partitions, &now)?;
+            Some(acknowledged.max(history.all_shown(&partitions, &now)?))
         };
         self.wait(deadline, advanced).await.is_some()
     }
@@ -223,10 +233,12 @@ impl Writer {
         Self { shared, producer, id, sent: 0, pending: BTreeMap::new() }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self, burst: u32) {
         while !self.shared.stop.load(Ordering::Relaxed) {
-            for partition in self.shared.partitions.clone() {
-                self.send(partition).await;
+            for _ in 0..burst {
+                for partition in self.shared.partitions.clone() {
+                    self.send(partition).await;
+                }
             }
             self.settle();
             tokio::time::sleep(ROUND_PAUSE).await;

@@ -4,4 +4,5 @@ pub(crate) mod brokers;
 pub(crate) mod controller;
 pub(crate) mod leaders;
 pub(crate) mod quorum;
+pub(crate) mod random;
 pub(crate) mod rolling;

@@ -146,7 +146,8 @@ fn outages_count_only_records_sent_after_the_fault() {
     let ack = |number, begun, ended| Sent { begun: at(begun), ended: at(ended), ..acked(number, 0) };
     let history =
         RecordHistory { sent: vec![ack(0, 0, 5), ack(1, 9, 12), ack(2, 90, 95)], ..RecordHistory::default() };
-    assert_eq!(history.first_acknowledged(P, at(10)), Some(at(95)));
-    assert_eq!(history.first_acknowledged(PartitionId(1), at(10)), None);
+    let since = Mark { at: at(10), sent: 0, shown: BTreeMap::new() };
+    assert_eq!(history.all_acknowledged(&[P], &since), Some(at(95)));
+    assert_eq!(history.all_acknowledged(&[P, PartitionId(1)], &since), None);
     assert_eq!(history.longest_silence(at(10)), Some(Duration::from_millis(83)));
 }
