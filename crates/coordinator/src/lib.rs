@@ -8,7 +8,8 @@
 //!
 //! 1. Load: [`Coordinator::new`], then [`replay`](Coordinator::replay) for every record of the partition in order, then
 //!    [`activate`](Coordinator::activate). Nothing is answered before that.
-//! 2. Append the records of an outcome as **one batch**, in the order of the outcomes.
+//! 2. Append the records of an outcome as **one batch**, in the order of the outcomes. Only what is too large for one may
+//!    be split, in its order.
 //! 3. Let a reply go when everything that was appended up to and with its own outcome is committed (below the high
 //!    watermark). That holds for reads too: so OffsetFetch never shows a commit that may still be lost.
 //! 4. If an append fails, or leadership is lost: drop the coordinator, and answer NOT_COORDINATOR to every token that is
@@ -20,14 +21,19 @@
 pub mod api;
 pub mod records;
 
+mod context;
 mod coordinator;
+mod embedded;
 mod error;
+mod group;
 mod ids;
 mod now;
+mod offsets;
 mod outcome;
 mod routing;
 mod settings;
 mod state;
+mod timers;
 mod topics;
 
 pub use api::{Call, Reply, Request};

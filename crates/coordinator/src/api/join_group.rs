@@ -85,7 +85,6 @@ pub struct JoinedMember {
     pub metadata: Bytes,
 }
 
-/// So that version differences of "no protocol" stay outside.
 impl Joined {
     /// Whether the member that asked assigns.
     pub fn is_leader(&self) -> bool {

@@ -36,8 +36,6 @@ pub use offset_commit::{
     OffsetCommitTopic,
 };
 pub use offset_delete::{OffsetDelete, OffsetDeleteReply};
-pub use offset_fetch::{
-    CommittedOffset, FetchedPartition, FetchedTopic, OffsetFetch, OffsetFetchReply, OffsetFetchTopic,
-};
+pub use offset_fetch::{FetchedPartition, FetchedTopic, OffsetFetch, OffsetFetchReply, OffsetFetchTopic};
 pub use sync_group::{SyncGroup, SyncGroupReply, Synced};
 pub use txn_offset_commit::{TxnOffsetCommit, TxnOffsetCommitReply};

@@ -1,8 +1,8 @@
 //! OffsetFetch (9): where to go on reading. One group; a request for several asks several times.
 
-use common::{Offset, TopicId, TopicName};
+use common::TopicName;
 
-use crate::{GroupError, GroupId, MemberId};
+use crate::{GroupError, GroupId, MemberId, records::OffsetCommitValue};
 
 /// Asks for offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,22 +46,5 @@ pub struct FetchedPartition {
     /// Which.
     pub partition: i32,
     /// None: no offset was ever noted, or it has expired. Kafka's -1, with no error.
-    pub result: Result<Option<CommittedOffset>, GroupError>,
-}
-
-/// An offset, as it was noted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommittedOffset {
-    /// The next to read.
-    pub offset: Offset,
-    /// Leader epoch of the last record read; -1: not known.
-    pub leader_epoch: i32,
-    /// The client's own note.
-    pub metadata: String,
-    /// When it was noted, in ms since 1970.
-    pub commit_timestamp_ms: i64,
-    /// When it ends, in ms since 1970, if the request said so; none: as the settings say.
-    pub expire_timestamp_ms: Option<i64>,
-    /// Of the topic that it was noted for.
-    pub topic_id: Option<TopicId>,
+    pub result: Result<Option<OffsetCommitValue>, GroupError>,
 }

@@ -1,0 +1,37 @@
+//! Requests of administrators: what groups there are, and that one be deleted.
+
+use super::Coordinator;
+use crate::{
+    GroupError, Now, Outcome,
+    api::{DeleteGroup, DeleteGroupReply, DescribeGroup, DescribeGroupReply, ListGroups, ListGroupsReply},
+    group::Group,
+};
+
+impl Coordinator {
+    pub(super) fn describe_group(&self, request: &DescribeGroup, now: Now) -> DescribeGroupReply {
+        let group = self.groups.get(&request.group_id).ok_or(GroupError::GroupIdNotFound)?;
+        Ok(group.describe(now))
+    }
+
+    pub(super) fn list_groups(&self, request: &ListGroups) -> ListGroupsReply {
+        let listed = self.groups.values().map(Group::list).filter(|group| {
+            (request.states.is_empty() || request.states.contains(&group.state))
+                && (request.types.is_empty() || request.types.contains(&group.group_type))
+        });
+        listed.collect()
+    }
+
+    pub(super) fn delete_group(&mut self, outcome: &mut Outcome, request: &DeleteGroup) -> DeleteGroupReply {
+        let group_id = &request.group_id;
+        if group_id.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let group = self.groups.get(group_id).ok_or(GroupError::GroupIdNotFound)?;
+        if !group.is_empty() {
+            return Err(GroupError::NonEmptyGroup);
+        }
+        self.offsets.delete_group(outcome, group_id);
+        self.bury(outcome, group_id);
+        Ok(())
+    }
+}

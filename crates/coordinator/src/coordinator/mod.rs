@@ -1,0 +1,10 @@
+//! The coordinator of one partition of `__consumer_offsets`.
+
+mod admin;
+mod load;
+mod membership;
+mod offsets;
+mod state;
+mod time;
+
+pub use state::Coordinator;

@@ -1,0 +1,124 @@
+//! What a coordinator has, and which request goes where.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    GroupId, Now, Outcome, Record, Reply, Request, Settings, Token, Topics,
+    context::Context,
+    group::{ClassicGroup, Group},
+    offsets::Offsets,
+    timers::Timers,
+};
+
+/// Groups and offsets of one partition of `__consumer_offsets`.
+#[derive(Debug)]
+pub struct Coordinator {
+    pub(super) settings: Settings,
+    pub(super) topics: Arc<Topics>,
+    /// Every group that has members, offsets or a record.
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) offsets: Offsets,
+    pub(super) timers: Timers,
+    /// The last group that was searched for expired offsets, while a search is under way.
+    pub(super) searched: Option<GroupId>,
+}
+
+impl Coordinator {
+    /// One that knows nothing yet: the records of its partition are to be replayed.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            topics: Arc::default(),
+            groups: BTreeMap::new(),
+            offsets: Offsets::default(),
+            timers: Timers::default(),
+            searched: None,
+        }
+    }
+
+    /// The settings changed. They hold for what comes from now on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// When [`tick`](Self::tick) has something to do next, by the monotonic clock, in ms.
+    pub fn next_deadline(&self) -> Option<i64> {
+        self.timers.next_deadline()
+    }
+
+    /// Answers a request, now or later, and whatever else comes of it.
+    pub fn handle(&mut self, token: Token, request: Request, now: Now) -> Outcome {
+        let mut outcome = Outcome::default();
+        let out = &mut outcome;
+        let reply = match request {
+            Request::JoinGroup(request) => {
+                self.join_group(out, token, request, now);
+                None
+            }
+            Request::SyncGroup(request) => {
+                self.sync_group(out, token, request, now);
+                None
+            }
+            Request::Heartbeat(request) => Some(Reply::Heartbeat(self.heartbeat(out, &request, now))),
+            Request::LeaveGroup(request) => Some(Reply::LeaveGroup(self.leave_group(out, request, now))),
+            Request::OffsetCommit(request) => {
+                Some(Reply::OffsetCommit(self.commit_offsets(out, request, now)))
+            }
+            Request::TxnOffsetCommit(request) => {
+                Some(Reply::TxnOffsetCommit(self.commit_transactional(out, request, now)))
+            }
+            Request::OffsetFetch(request) => Some(Reply::OffsetFetch(self.fetch_offsets(request))),
+            Request::OffsetDelete(request) => Some(Reply::OffsetDelete(self.delete_offsets(out, request))),
+            Request::DescribeGroup(request) => Some(Reply::DescribeGroup(self.describe_group(&request, now))),
+            Request::ListGroups(request) => Some(Reply::ListGroups(self.list_groups(&request))),
+            Request::DeleteGroup(request) => Some(Reply::DeleteGroup(self.delete_group(out, &request))),
+            Request::ConsumerGroupHeartbeat(_) => {
+                Some(Reply::ConsumerGroupHeartbeat(Err(crate::GroupError::UnsupportedVersion)))
+            }
+            Request::ConsumerGroupDescribe(_) => {
+                Some(Reply::ConsumerGroupDescribe(Err(crate::GroupError::GroupIdNotFound)))
+            }
+        };
+        out.replies.extend(reply.map(|reply| (token, reply)));
+        outcome
+    }
+
+    /// The group, and what it needs for a step.
+    pub(super) fn group<'a>(
+        &'a mut self,
+        outcome: &'a mut Outcome,
+        group_id: &GroupId,
+        now: Now,
+    ) -> Option<(&'a mut Group, Context<'a>)> {
+        let group = self.groups.get_mut(group_id)?;
+        let ctx = Context { now, settings: &self.settings, timers: &mut self.timers, outcome };
+        Some((group, ctx))
+    }
+
+    /// A group that somebody joins or commits to for the first time.
+    pub(super) fn ensure_group(&mut self, group_id: &GroupId, now_unix_ms: i64) {
+        if !self.groups.contains_key(group_id) {
+            let group = ClassicGroup::new(group_id.clone(), now_unix_ms);
+            self.groups.insert(group_id.clone(), Group::Classic(group));
+        }
+    }
+
+    /// Forgets a group that has neither members nor offsets nor a record.
+    pub(super) fn forget_if_nothing_is_left(&mut self, group_id: &GroupId) {
+        let is_forgettable = self.groups.get(group_id).is_some_and(Group::is_forgettable);
+        if is_forgettable && !self.offsets.has_group(group_id) {
+            self.groups.remove(group_id);
+        }
+    }
+
+    /// Writes that a group is no more.
+    pub(super) fn bury(&mut self, outcome: &mut Outcome, group_id: &GroupId) {
+        match self.groups.remove(group_id) {
+            Some(Group::Classic(group)) if !group.is_forgettable() => {
+                let record = Record::GroupMetadata { group_id: group_id.clone(), value: None };
+                outcome.records.push(record);
+            }
+            Some(Group::Classic(_)) | None => {}
+        }
+    }
+}

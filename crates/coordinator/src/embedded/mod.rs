@@ -1,0 +1,7 @@
+//! The few messages inside of messages: what consumers tell each other through the classic protocol, as far as a coordinator
+//! has to understand it. Of all other protocol types they are opaque.
+
+mod read;
+mod subscription;
+
+pub(crate) use subscription::subscribed_topics;

@@ -1,0 +1,89 @@
+//! A group of either type.
+
+use super::ClassicGroup;
+use crate::{
+    GroupError, InstanceId, MemberId, Now,
+    api::{GroupDescription, ListedGroup},
+    offsets::RetentionStart,
+};
+
+/// A group.
+#[derive(Debug)]
+pub(crate) enum Group {
+    /// Members join and sync; or there are none, only offsets.
+    Classic(ClassicGroup),
+}
+
+/// Who commits or fetches offsets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OffsetsOf<'a> {
+    pub(crate) member_id: &'a MemberId,
+    pub(crate) instance_id: Option<&'a InstanceId>,
+    pub(crate) generation_id_or_member_epoch: i32,
+    pub(crate) is_transactional: bool,
+}
+
+impl Group {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.is_empty(),
+        }
+    }
+
+    /// Whether nothing is lost if it is forgotten, offsets aside.
+    pub(crate) fn is_forgettable(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.is_forgettable(),
+        }
+    }
+
+    /// Whether nobody is in it or about to be.
+    pub(crate) fn is_deserted(&self) -> bool {
+        match self {
+            Self::Classic(group) => group.is_deserted(),
+        }
+    }
+
+    pub(crate) fn check_commit(&self, committer: OffsetsOf<'_>) -> Result<(), GroupError> {
+        match self {
+            Self::Classic(group) => group.check_commit(committer),
+        }
+    }
+
+    pub(crate) fn check_fetch(&self, member_id: &MemberId, member_epoch: i32) -> Result<(), GroupError> {
+        match self {
+            Self::Classic(group) => group.check_fetch(member_id, member_epoch),
+        }
+    }
+
+    /// Whether an administrator may forget offsets of topics that it does not read.
+    pub(crate) fn check_offset_delete(&self) -> Result<(), GroupError> {
+        match self {
+            Self::Classic(group) => group.check_offset_delete(),
+        }
+    }
+
+    pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
+        match self {
+            Self::Classic(group) => group.is_subscribed_to(topic),
+        }
+    }
+
+    pub(crate) fn retention_start(&self, topic: &str) -> RetentionStart {
+        match self {
+            Self::Classic(group) => group.retention_start(topic),
+        }
+    }
+
+    pub(crate) fn describe(&self, now: Now) -> GroupDescription {
+        match self {
+            Self::Classic(group) => group.describe(now),
+        }
+    }
+
+    pub(crate) fn list(&self) -> ListedGroup {
+        match self {
+            Self::Classic(group) => group.list(),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The teller: commands in, sentences out.
+
+mod words;
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use bytes::Bytes;
+use common::{Offset, TopicName};
+use coordinator::{
+    GroupError, GroupId, GroupState, GroupType, InstanceId, MemberId, ProducerId, Reply, Request, Settings,
+    Token, Topics, Transaction,
+    api::{
+        DeleteGroup, DescribeGroup, Heartbeat, JoinGroup, LeaveGroup, LeavingMember, ListGroups,
+        OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetDelete, OffsetFetch, OffsetFetchTopic,
+        Protocol, SyncGroup, TxnOffsetCommit,
+    },
+};
+use uuid::Uuid;
+use words::Words;
+
+use crate::support::{Bench, START_UNIX_MS, subscription, topics};
+
+/// What a client knows.
+#[derive(Debug, Clone, Default)]
+struct Client {
+    member_id: MemberId,
+    generation_id: i32,
+}
+
+pub(crate) struct Story {
+    bench: Bench,
+    clients: BTreeMap<String, Client>,
+    /// Who waits for an answer to what.
+    waiting: BTreeMap<Token, String>,
+    fresh: u128,
+    out: String,
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let mut story = Self {
+            bench: Bench::new(Settings::default()),
+            clients: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            fresh: 0,
+            out: String::new(),
+        };
+        story.bench.set_topics(topics(&[("t", 1, 4), ("u", 2, 2)]));
+        story
+    }
+
+    /// The text with each block's results replaced by those of now.
+    pub(crate) fn retell(&mut self, told: &str) -> String {
+        let mut found = String::new();
+        let mut skipping = false;
+        for line in told.lines() {
+            match line {
+                "----" => {
+                    writeln!(found, "----\n{}", std::mem::take(&mut self.out).trim_end()).unwrap();
+                    skipping = true;
+                }
+                "" => {
+                    found.push('\n');
+                    skipping = false;
+                }
+                _ if skipping => {}
+                comment if comment.starts_with('#') => writeln!(found, "{comment}").unwrap(),
+                command => {
+                    writeln!(found, "{command}").unwrap();
+                    self.step(&Words::new(command));
+                    self.bench.check_log();
+                }
+            }
+        }
+        assert!(self.out.is_empty(), "commands without `----` at the end");
+        found
+    }
+
+    fn step(&mut self, words: &Words<'_>) {
+        match words.command() {
+            "settings" => self.configure(words),
+            "topics" => {
+                let replies = self.bench.set_topics(topic_list(words));
+                self.tell_all(replies);
+            }
+            "join" => self.join(words),
+            "sync" => self.sync(words),
+            "heartbeat" => self.heartbeat(words),
+            "leave" => self.leave(words),
+            "commit" => self.commit(words),
+            "fetch" => self.fetch(words),
+            "forget" => self.forget(words),
+            "end" => self.end(words),
+            "describe" => self.request(words, DescribeGroup { group_id: group(words) }),
+            "list" => self.list(words),
+            "delete" => self.request(words, DeleteGroup { group_id: group(words) }),
+            "wait" => {
+                let replies = self.bench.wait(words.at(1).parse().unwrap());
+                self.tell_all(replies);
+            }
+            "failover" => {
+                self.bench.fail_over();
+                self.waiting.clear();
+            }
+            other => panic!("no such command: {other}"),
+        }
+    }
+
+    fn configure(&mut self, words: &Words<'_>) {
+        let settings = &mut self.bench.settings;
+        for (key, value) in words.pairs() {
+            let number: i64 = value.parse().unwrap();
+            match key {
+                "initial-delay" => settings.group_initial_rebalance_delay_ms = number.try_into().unwrap(),
+                "max-size" => settings.group_max_size = number.try_into().unwrap(),
+                "retention" => settings.offsets_retention_ms = number,
+                "retention-check" => settings.offsets_retention_check_interval_ms = number,
+                "metadata-max" => settings.offset_metadata_max_bytes = number.try_into().unwrap(),
+                other => panic!("no such setting: {other}"),
+            }
+        }
+        self.bench.coordinator.set_settings(self.bench.settings.clone());
+    }
+
+    fn fresh(&mut self) -> Uuid {
+        self.fresh += 1;
+        Uuid::from_u128(self.fresh)
+    }
+
+    /// A member id as it is told: `a#1` instead of `a-00000000-0000-0000-0000-000000000001`.
+    fn short(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for number in 1..=self.fresh {
+            text = text.replace(&format!("-{}", Uuid::from_u128(number)), &format!("#{number}"));
+        }
+        text
+    }
+
+    /// The other way round.
+    fn long(id: &str) -> MemberId {
+        match id.split_once('#') {
+            Some((name, number)) => format!("{name}-{}", Uuid::from_u128(number.parse().unwrap())).into(),
+            None => id.into(),
+        }
+    }
+
+    fn client(&self, words: &Words<'_>) -> Client {
+        let mut client = self.clients.get(words.at(1)).cloned().unwrap_or_default();
+        if let Some(id) = words.get("member") {
+            client.member_id = Self::long(id);
+        }
+        if let Some(generation) = words.get("generation") {
+            client.generation_id = generation.parse().unwrap();
+        }
+        client
+    }
+
+    fn request(&mut self, words: &Words<'_>, request: impl Into<Request>) {
+        let (token, replies) = self.bench.send(request);
+        self.waiting.insert(token, words.at(1).to_owned());
+        self.tell_all(replies);
+    }
+
+    /// `join NAME [member=ID] [instance=ID] [protocols=a,b] [topics=t,u] [session=MS] [rebalance=MS] [v=N]`
+    fn join(&mut self, words: &Words<'_>) {
+        let version: i16 = words.get("v").map_or(9, |version| version.parse().unwrap());
+        let read: Vec<&str> = words.get("topics").unwrap_or("t").split(',').collect();
+        let protocol = |name: &str| Protocol { name: name.to_owned(), metadata: subscription(&read) };
+        let protocols = words.get("protocols").unwrap_or("range").split(',').filter(|name| !name.is_empty());
+        let number = |key: &str, default: i32| words.get(key).map_or(default, |ms| ms.parse().unwrap());
+        let request = JoinGroup {
+            group_id: group(words),
+            member_id: self.client(words).member_id,
+            group_instance_id: words.get("instance").map(InstanceId::from),
+            client_id: words.at(1).to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            session_timeout_ms: number("session", 10_000),
+            rebalance_timeout_ms: number("rebalance", 60_000),
+            protocol_type: words.get("type").unwrap_or("consumer").to_owned(),
+            protocols: protocols.map(protocol).collect(),
+            require_known_member_id: version >= 4,
+            supports_skip_assignment: version >= 9,
+            fresh_id: self.fresh(),
+        };
+        self.request(words, request);
+    }
+
+    /// `sync NAME [a=SHARE] ...`: shares are for the members with these names.
+    fn sync(&mut self, words: &Words<'_>) {
+        let client = self.client(words);
+        let shares = words.pairs().filter_map(|(name, share)| {
+            let member_id = self.clients.get(name)?.member_id.clone();
+            Some((member_id, Bytes::copy_from_slice(share.as_bytes())))
+        });
+        let request = SyncGroup {
+            group_id: group(words),
+            member_id: client.member_id,
+            group_instance_id: words.get("instance").map(InstanceId::from),
+            generation_id: client.generation_id,
+            protocol_type: words.get("type").map(str::to_owned),
+            protocol_name: words.get("protocol").map(str::to_owned),
+            assignments: shares.collect(),
+        };
+        self.request(words, request);
+    }
+
+    fn heartbeat(&mut self, words: &Words<'_>) {
+        let client = self.client(words);
+        let request = Heartbeat {
+            group_id: group(words),
+            member_id: client.member_id,
+            group_instance_id: words.get("instance").map(InstanceId::from),
+            generation_id: client.generation_id,
+        };
+        self.request(words, request);
+    }
+
+    fn leave(&mut self, words: &Words<'_>) {
+        let member = LeavingMember {
+            member_id: self.client(words).member_id,
+            group_instance_id: words.get("instance").map(InstanceId::from),
+        };
+        self.request(words, LeaveGroup { group_id: group(words), members: vec![member] });
+    }
+
+    /// `commit NAME t-0=OFFSET[:NOTE] ... [producer=ID] [outside]`
+    fn commit(&mut self, words: &Words<'_>) {
+        let mut client = self.client(words);
+        if words.has("outside") {
+            client = Client { member_id: MemberId::default(), generation_id: -1 };
+        }
+        let mut topics: Vec<OffsetCommitTopic> = Vec::new();
+        for (key, value) in words.pairs() {
+            let Some((topic, partition)) = key.rsplit_once('-') else { continue };
+            let (offset, metadata) = value.split_once(':').unwrap_or((value, ""));
+            topics.push(OffsetCommitTopic {
+                name: TopicName::new(topic).unwrap(),
+                topic_id: self.bench.topics.get(topic).map(|info| info.id),
+                partitions: vec![OffsetCommitPartition {
+                    partition: partition.parse().unwrap(),
+                    offset: Offset(offset.parse().unwrap()),
+                    leader_epoch: -1,
+                    metadata: metadata.to_owned(),
+                }],
+            });
+        }
+        let group_instance_id = words.get("instance").map(InstanceId::from);
+        let group_id = group(words);
+        match words.get("producer") {
+            None => {
+                let request = OffsetCommit {
+                    group_id,
+                    member_id: client.member_id,
+                    group_instance_id,
+                    generation_id_or_member_epoch: client.generation_id,
+                    supports_member_epochs: true,
+                    retention_time_ms: words.get("retention").map(|ms| ms.parse().unwrap()),
+                    topics,
+                };
+                self.request(words, request);
+            }
+            Some(producer) => {
+                let request = TxnOffsetCommit {
+                    group_id,
+                    transaction: transaction(producer),
+                    member_id: client.member_id,
+                    group_instance_id,
+                    generation_id_or_member_epoch: client.generation_id,
+                    topics,
+                };
+                self.request(words, request);
+            }
+        }
+    }
+
+    /// `end PRODUCER commit|abort`
+    fn end(&mut self, words: &Words<'_>) {
+        self.bench.end(transaction(words.at(1)), words.at(2) == "commit");
+    }
+
+    /// `fetch GROUP|NAME [t-0] ... [stable]`; no partitions: all.
+    fn fetch(&mut self, words: &Words<'_>) {
+        let asked = partitions(words);
+        let request = OffsetFetch {
+            group_id: group(words),
+            member_id: None,
+            member_epoch: -1,
+            topics: (!asked.is_empty()).then_some(asked),
+            require_stable: words.has("stable"),
+        };
+        self.request(words, request);
+    }
+
+    /// `forget NAME t-0 ...`
+    fn forget(&mut self, words: &Words<'_>) {
+        self.request(words, OffsetDelete { group_id: group(words), topics: partitions(words) });
+    }
+
+    fn list(&mut self, words: &Words<'_>) {
+        let each = |key: &str| words.get(key).into_iter().flat_map(|list| list.split(','));
+        let request = ListGroups {
+            states: each("states").filter_map(GroupState::parse).collect(),
+            types: each("types").filter_map(GroupType::parse).collect(),
+        };
+        self.request(words, request);
+    }
+
+    fn tell_all(&mut self, replies: Vec<(Token, Reply)>) {
+        for (token, reply) in replies {
+            let name = self.waiting.remove(&token).expect("a reply to a request that waits");
+            let line = self.tell(&name, reply);
+            let line = self.short(&line);
+            writeln!(self.out, "{line}").unwrap();
+        }
+    }
+
+    /// As clients do: who is told that nobody knows it, or has left, joins without an id the next time.
+    fn forget_member_id(&mut self, name: &str, reply: &Reply) {
+        let error = match reply {
+            Reply::JoinGroup(Err(refused)) => Some(&refused.error),
+            Reply::SyncGroup(Err(error)) | Reply::Heartbeat(Err(error)) => Some(error),
+            _ => None,
+        };
+        let has_left =
+            matches!(reply, Reply::LeaveGroup(Ok(left)) if left.iter().all(|left| left.result.is_ok()));
+        if has_left || error == Some(&GroupError::UnknownMemberId) {
+            self.clients.remove(name);
+        }
+    }
+
+    fn tell(&mut self, name: &str, reply: Reply) -> String {
+        self.forget_member_id(name, &reply);
+        match reply {
+            Reply::JoinGroup(Ok(joined)) => {
+                let client = self.clients.entry(name.to_owned()).or_default();
+                client.member_id = joined.member_id.clone();
+                client.generation_id = joined.generation_id;
+                let role = if joined.is_leader() { "leads" } else { "is in" };
+                let mut line = format!(
+                    "{name} {role} generation {} as {} by {}",
+                    joined.generation_id, joined.member_id, joined.protocol_name
+                );
+                if !joined.members.is_empty() {
+                    let members: Vec<_> =
+                        joined.members.iter().map(|member| member.member_id.to_string()).collect();
+                    write!(line, ", with {}", members.join(" ")).unwrap();
+                }
+                if joined.skip_assignment {
+                    line.push_str(", nothing to assign");
+                }
+                line
+            }
+            Reply::JoinGroup(Err(refused)) => {
+                if refused.error == GroupError::MemberIdRequired {
+                    self.clients.entry(name.to_owned()).or_default().member_id = refused.member_id.clone();
+                }
+                format!("{name} cannot join as `{}`: {}", refused.member_id, refused.error)
+            }
+            Reply::SyncGroup(Ok(synced)) => {
+                format!("{name} has `{}`", String::from_utf8_lossy(&synced.assignment))
+            }
+            Reply::SyncGroup(Err(error)) => format!("{name} has nothing: {error}"),
+            Reply::Heartbeat(Ok(())) => format!("{name} lives"),
+            Reply::Heartbeat(Err(error)) => format!("{name} hears: {error}"),
+            Reply::LeaveGroup(Ok(left)) => {
+                let each = left.into_iter().map(|left| match left.result {
+                    Ok(()) => format!("{name} has left"),
+                    Err(error) => format!("{name} cannot leave: {error}"),
+                });
+                each.collect::<Vec<_>>().join("\n")
+            }
+            Reply::LeaveGroup(Err(error)) => format!("{name} cannot leave: {error}"),
+            other => words::tell_data(name, other),
+        }
+    }
+}
+
+fn group(words: &Words<'_>) -> GroupId {
+    words.get("group").unwrap_or("g").into()
+}
+
+fn transaction(producer: &str) -> Transaction {
+    Transaction { producer_id: ProducerId(producer.parse().unwrap()), producer_epoch: 0 }
+}
+
+/// `topics t:1:4 u:2:2`: name, id, partitions.
+fn topic_list(words: &Words<'_>) -> Topics {
+    let listed = words.rest().map(|word| {
+        let parts: Vec<&str> = word.split(':').collect();
+        (parts[0], parts[1].parse().unwrap(), parts[2].parse().unwrap())
+    });
+    topics(&listed.collect::<Vec<_>>())
+}
+
+/// `t-0 t-1`
+fn partitions(words: &Words<'_>) -> Vec<OffsetFetchTopic> {
+    let named = words.rest().skip(1).filter(|word| !word.contains('=')).filter_map(|word| {
+        let (topic, partition) = word.rsplit_once('-')?;
+        Some(OffsetFetchTopic {
+            name: TopicName::new(topic).unwrap(),
+            partitions: vec![partition.parse().unwrap()],
+        })
+    });
+    named.collect()
+}
+
+pub(crate) fn since(unix_ms: i64) -> i64 {
+    unix_ms - START_UNIX_MS
+}
