@@ -39,7 +39,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, server: Arc<S
         None => timeout(LEAVE_TIMEOUT, writing).await.ok(),
         Some(Ended::Cut(why)) => {
             server.metrics.connection_cut();
-            tracing::debug!(event = "kafka.connection_cut", %peer, "cut off: {why}");
+            tracing::info!(event = "kafka.connection_cut", %peer, "cut off: {why}");
             timeout(LINGER, writing).await.ok()
         }
         Some(ended @ (Ended::Closed | Ended::Idle)) => {
