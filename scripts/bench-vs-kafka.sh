@@ -7,8 +7,9 @@
 # Durability `fsync`: an answer to acks=all means fsynced on the in-sync replicas. That is our default; Kafka gets
 # flush.messages=1 on the topics. Durability `page-cache`: Kafka's default; ours gets flush.policy=os.
 #
-# RECORDS (200000), SIZE (1024 bytes) and WAYS ("fsync page-cache") may be set. Needs java 17, mvn, python3 with venv; Kafka
-# comes from Maven Central, the client from PyPI. Results stay in target/bench-vs-kafka/.
+# RECORDS (200000), SIZE (1024 bytes) and WAYS ("fsync page-cache") may be set, and DMQ to a binary that is built already.
+# Needs java 17, mvn, python3 with venv; Kafka comes from Maven Central, the client from PyPI. Results stay in
+# target/bench-vs-kafka/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,50 +26,65 @@ if ! "$python" -c "import confluent_kafka" 2>/dev/null; then
     python3 -m venv target/bench-venv
     target/bench-venv/bin/pip install --quiet --disable-pip-version-check confluent-kafka==2.16.1
 fi
-cargo build --quiet --release
+[ -n "${DMQ:-}" ] || cargo build --quiet --release
 
-# measure SYSTEM WAY RUN BOOTSTRAP PIDS TOPIC_SETTING: all figures of one fresh cluster.
+# load FIGURE LOAD_ARGUMENTS...: one figure of the running system, as a line of the results.
+load() {
+    local figure=$1
+    shift
+    "$python" scripts/bench/load.py "$@" 2>>"$out/client.log" |
+        sed "s/^{/{\"system\": \"$system\", \"way\": \"$way\", \"run\": $run, \"figure\": \"$figure\", /" |
+        tee -a "$out/results.jsonl"
+}
+
+# field NAME: of the last line of the results.
+field() {
+    tail -1 "$out/results.jsonl" | "$python" -c 'import json, sys; print(json.loads(input())[sys.argv[1]])' "$1"
+}
+
+# measure SETTING: all figures of one fresh cluster of $system with durability $way.
 measure() {
-    local system=$1 way=$2 run=$3 bootstrap=$4 pids=$5 setting=$6
-    load() {
-        local figure=$1
-        shift
-        "$python" scripts/bench/load.py "$bootstrap" "$@" 2>>"$out/client.log" |
-            sed "s/^{/{\"system\": \"$system\", \"way\": \"$way\", \"run\": $run, \"figure\": \"$figure\", /" |
-            tee -a "$out/results.jsonl"
-    }
-    load create create replicated 6 3 min.insync.replicas=2 $setting
-    load create create single 6 1 min.insync.replicas=1 $setting
+    local setting=$1 bootstrap pids
+    load ready - ready 3 0 "$dir/started" "$cluster" start "$dir"
+    bootstrap=$(field bootstrap)
+    pids=$("$cluster" pids "$dir" | paste -sd,)
+    load create "$bootstrap" create replicated 6 3 min.insync.replicas=2 $setting
+    load create "$bootstrap" create single 6 1 min.insync.replicas=1 $setting
     # What a JIT compiler has not seen yet is not what we compare.
-    load warm-up produce replicated "$((records / 4))" --size "$size"
-    load produce-rf3 produce replicated "$records" --size "$size" --pids "$pids"
-    load produce-rf1 produce single "$records" --size "$size" --pids "$pids"
-    load latency-rf3 produce replicated 10000 --size "$size" --rate 2000 --linger 0 --pids "$pids"
-    load end-to-end end-to-end replicated 5000 --size "$size" --rate 1000
-    load consume consume replicated "$records" --pids "$pids"
+    load warm-up "$bootstrap" produce replicated "$((records / 4))" --size "$size"
+    load produce-rf3 "$bootstrap" produce replicated "$records" --size "$size" --pids "$pids"
+    # Half of Kafka's maximum, as its first run with this durability had it, for both systems and all runs.
+    [ -e "$out/rate-$way" ] || echo $(($(field recordsPerSecond) / 2)) >"$out/rate-$way"
+    load produce-rf1 "$bootstrap" produce single "$records" --size "$size" --pids "$pids"
+    load latency-rf3 "$bootstrap" produce replicated "$((records / 4))" --size "$size" --rate "$(cat "$out/rate-$way")" --linger 0
+    load end-to-end "$bootstrap" end-to-end replicated 5000 --size "$size" --rate 1000
+    load history "$bootstrap" consume replicated "$records" --pids "$pids"
+    load tail "$bootstrap" tail replicated "$records" --size "$size" --pids "$pids"
+    # Once is enough for what no durability changes.
+    [ "$way" = "${ways##* }" ] || return 0
+    for number in $(seq 10); do load create "$bootstrap" create "many-$number" 100 3; done
+    "$cluster" stop "$dir"
+    load restart-1000 - ready 3 1000 "$dir/started" "$cluster" start "$dir"
+}
+
+# run_system SYSTEM SETTING
+run_system() {
+    system=$1 dir=$(mktemp -d)
+    case $system in kafka) cluster=scripts/bench/kafka-cluster.sh ;; dmq) cluster=scripts/bench/our-cluster.sh ;; esac
+    trap '"$cluster" stop "$dir"' EXIT
+    measure "$2"
+    trap - EXIT
+    "$cluster" stop "$dir"
+    rm -rf "$dir"
 }
 
 for run in $(seq "$runs"); do
     for way in $ways; do
-        dir=$(mktemp -d)
-        setting=
-        [ "$way" = fsync ] && setting=flush.messages=1
-        bootstrap=$(scripts/bench/kafka-cluster.sh start "$dir")
-        trap 'scripts/bench/kafka-cluster.sh stop "$dir"' EXIT
-        measure kafka "$way" "$run" "$bootstrap" "$(scripts/bench/kafka-cluster.sh pids "$dir" | paste -sd,)" "$setting"
-        scripts/bench/kafka-cluster.sh stop "$dir"
-        trap - EXIT
-        rm -rf "$dir"
-
-        dir=$(mktemp -d)
-        setting=
-        [ "$way" = page-cache ] && setting=flush.policy=os
-        scripts/bench/our-cluster.sh start "$dir" >"$dir/bootstrap"
-        trap 'scripts/bench/our-cluster.sh stop "$dir"' EXIT
-        measure dmq "$way" "$run" "$(cat "$dir/bootstrap")" "$(scripts/bench/our-cluster.sh pids "$dir" | paste -sd,)" "$setting"
-        scripts/bench/our-cluster.sh stop "$dir"
-        trap - EXIT
-        rm -rf "$dir"
+        case $way in
+        fsync) run_system kafka flush.messages=1; run_system dmq "" ;;
+        page-cache) run_system kafka ""; run_system dmq flush.policy=os ;;
+        *) echo "WAYS has $way, which is neither fsync nor page-cache" >&2; exit 2 ;;
+        esac
     done
 done
 "$python" scripts/bench/compare.py "$out/results.jsonl"

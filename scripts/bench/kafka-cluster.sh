@@ -2,9 +2,12 @@
 # Apache Kafka on this machine, to compare with: three nodes in KRaft mode, each broker and controller, from the jars on
 # Maven Central. Needs java (17 or newer) and mvn.
 #
-# usage: scripts/bench/kafka-cluster.sh start DIR [SETTING=VALUE...]   prints the bootstrap servers
+# usage: scripts/bench/kafka-cluster.sh start DIR [SETTING=VALUE...]   prints the bootstrap servers;
+#                                                                     a DIR that was stopped goes on
 #        scripts/bench/kafka-cluster.sh stop DIR
 #        scripts/bench/kafka-cluster.sh pids DIR
+#
+# DIR/started holds the time of the launch, in ms since 1970.
 #
 # Settings go into every node's configuration; `flush.messages=1` (as log.flush.interval.messages) makes Kafka fsync
 # before it answers, as our default does. DIR holds data, logs and pids; KAFKA_HEAP sets -Xms and -Xmx (default 1g, as in
@@ -48,13 +51,13 @@ print(*(one.getsockname()[1] for one in held))
 PY
 }
 
-start() {
-    install
+# configure [SETTING=VALUE...]: a configuration and a formatted directory for each node.
+configure() {
+    [ -e "$dir/bootstrap" ] && return
     mkdir -p "$dir"
-    local ports voters bootstrap cluster node
+    local ports voters cluster node
     read -r -a ports <<<"$(free_ports 6)"
     voters=1@127.0.0.1:${ports[0]},2@127.0.0.1:${ports[1]},3@127.0.0.1:${ports[2]}
-    bootstrap=127.0.0.1:${ports[3]},127.0.0.1:${ports[4]},127.0.0.1:${ports[5]}
     cluster=$(python3 -c 'import base64, uuid; print(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))')
     cat >"$dir/log4j2.properties" <<'CONF'
 rootLogger.level=WARN
@@ -79,6 +82,16 @@ CONF
         } >"$dir/node-$node.properties"
         java -cp "$jars/*" "-Dlog4j2.configurationFile=$dir/log4j2.properties" kafka.tools.StorageTool format \
             --cluster-id "$cluster" --config "$dir/node-$node.properties" >"$dir/format-$node.log" 2>&1
+    done
+    echo "127.0.0.1:${ports[3]},127.0.0.1:${ports[4]},127.0.0.1:${ports[5]}" >"$dir/bootstrap"
+}
+
+start() {
+    install
+    configure "$@"
+    date +%s%3N >"$dir/started"
+    local node bootstrap
+    for node in 1 2 3; do
         # The switches of Kafka's own start script.
         java "-Xms${KAFKA_HEAP:-1g}" "-Xmx${KAFKA_HEAP:-1g}" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
             -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
@@ -86,14 +99,14 @@ CONF
             >"$dir/node-$node.log" 2>&1 &
         echo $! >"$dir/node-$node.pid"
     done
-    echo "$bootstrap" >"$dir/bootstrap"
-    for node in 3 4 5; do
-        until (exec 3<>"/dev/tcp/127.0.0.1/${ports[$node]}") 2>/dev/null; do
-            kill -0 "$(cat "$dir/node-$((node - 2)).pid")" 2>/dev/null || { cat "$dir/node-$((node - 2)).log" >&2; exit 1; }
+    IFS=, read -r -a bootstrap <"$dir/bootstrap"
+    for node in 1 2 3; do
+        until (exec 3<>"/dev/tcp/${bootstrap[$((node - 1))]/://}") 2>/dev/null; do
+            kill -0 "$(cat "$dir/node-$node.pid")" 2>/dev/null || { cat "$dir/node-$node.log" >&2; exit 1; }
             sleep 0.05
         done
     done
-    echo "$bootstrap"
+    cat "$dir/bootstrap"
 }
 
 case $action in

@@ -3,15 +3,24 @@
 usage: load.py BOOTSTRAP create TOPIC PARTITIONS REPLICATION [SETTING=VALUE...]
        load.py BOOTSTRAP produce TOPIC RECORDS [--size 1024] [--acks all] [--rate PER_SECOND] [--pids PID,...]
        load.py BOOTSTRAP consume TOPIC RECORDS [--pids PID,...]
+       load.py BOOTSTRAP tail TOPIC RECORDS [--size 1024] [--pids PID,...]
        load.py BOOTSTRAP end-to-end TOPIC RECORDS [--size 1024] [--rate 1000]
+       load.py - ready BROKERS PARTITIONS STARTED COMMAND...
 
 Prints one JSON object. Latencies are in ms: of `produce` from the call to the delivery report, of `end-to-end` from the
 call to the record in the consumer's hands. With --pids, the processor time and largest resident size of these processes.
+
+`consume` reads what is there from the beginning, `tail` what another process is producing as fast as it can.
+
+`ready` runs COMMAND, which starts a cluster, writes the time of its launch (ms since 1970) into the file STARTED, and
+prints the bootstrap servers. The clock stops when a client sees BROKERS brokers, and PARTITIONS partitions that have all
+their replicas in sync.
 """
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -137,9 +146,14 @@ def produce(args):
 
 
 def consume(args):
-    """All from the beginning; the clock starts with the first record."""
+    """All from the beginning."""
     source = assigned_consumer(args, partitions_of(args), 0)
     processes = Processes(args.pids)
+    return {**drain(args, source), **processes.figures()}
+
+
+def drain(args, source):
+    """Consumes so many records; the clock starts with the first."""
     count = size = 0
     begun = None
     while count < args.records:
@@ -156,17 +170,33 @@ def consume(args):
     return {
         "recordsPerSecond": round(count / seconds),
         "mibPerSecond": round(size / seconds / 2**20, 1),
-        **processes.figures(),
     }
+
+
+def consumer_at_the_end(args):
+    """A consumer that gets what is written from now on, and nothing older."""
+    partitions = partitions_of(args)
+    source = assigned_consumer(args, [], 0)
+    ends = [source.get_watermark_offsets(TopicPartition(args.topic, partition))[1] for partition in partitions]
+    source.assign([TopicPartition(args.topic, *place) for place in zip(partitions, ends)])
+    return source
+
+
+def tail(args):
+    """What a second process produces, as it comes."""
+    source = consumer_at_the_end(args)
+    processes = Processes(args.pids)
+    load = [sys.executable, __file__, args.bootstrap, "produce", args.topic, str(args.records), "--size", str(args.size)]
+    with subprocess.Popen(load, stdout=subprocess.DEVNULL) as producing:
+        result = drain(args, source)
+        if producing.wait() != 0:
+            sys.exit("the producer failed")
+    return {**result, **processes.figures()}
 
 
 def end_to_end(args):
     """One producer and one consumer, at a rate."""
-    partitions = partitions_of(args)
-    probe = assigned_consumer(args, [], 0)
-    ends = [probe.get_watermark_offsets(TopicPartition(args.topic, partition))[1] for partition in partitions]
-    source = assigned_consumer(args, partitions, 0)
-    source.assign([TopicPartition(args.topic, *place) for place in zip(partitions, ends)])
+    source = consumer_at_the_end(args)
     latencies = []
 
     def read():
@@ -190,6 +220,31 @@ def end_to_end(args):
     if len(latencies) != args.records:
         sys.exit(f"{len(latencies)} of {args.records} records came back")
     return {"records": args.records, **percentiles(latencies)}
+
+
+def ready(args):
+    """A cluster is ready when a client finds all of it."""
+    with subprocess.Popen(args.command, stdout=subprocess.PIPE, text=True) as starting:
+        bootstrap = starting.stdout.readline().strip()
+        if starting.wait() != 0:
+            sys.exit(f"{args.command} failed")
+    admin = AdminClient({"bootstrap.servers": bootstrap, "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 20})
+    deadline = time.time() + 120
+    while True:
+        try:
+            metadata = admin.list_topics(timeout=1)
+            partitions = [one for topic in metadata.topics.values() for one in topic.partitions.values()]
+            in_sync = sum(1 for one in partitions if len(one.isrs) == len(one.replicas) and one.leader >= 0)
+            if len(metadata.brokers) == args.brokers and in_sync == len(partitions) >= args.partitions:
+                break
+        except KafkaException:
+            pass  # nobody listens yet
+        if time.time() > deadline:
+            sys.exit("the cluster is not ready after 120 s")
+        time.sleep(0.01)
+    done = time.time() * 1000
+    with open(args.started) as started:
+        return {"bootstrap": bootstrap, "readyMs": round(done - float(started.read()))}
 
 
 def main():
@@ -216,7 +271,14 @@ def main():
     topic.add_argument("settings", nargs="*")
     action("produce", produce)
     action("consume", consume)
+    action("tail", tail)
     action("end-to-end", end_to_end)
+    starting = actions.add_parser("ready")
+    starting.set_defaults(run=ready)
+    starting.add_argument("brokers", type=int)
+    starting.add_argument("partitions", type=int)
+    starting.add_argument("started")
+    starting.add_argument("command", nargs=argparse.REMAINDER)
     args = parser.parse_args()
     print(json.dumps(args.run(args)))
 

@@ -2,9 +2,11 @@
 # Our cluster on this machine, as scripts/bench/kafka-cluster.sh starts Kafka's: three metadata nodes and three brokers on
 # free ports. Expects target/release/dmq, or what DMQ names.
 #
-# usage: scripts/bench/our-cluster.sh start DIR     prints the bootstrap servers
+# usage: scripts/bench/our-cluster.sh start DIR     prints the bootstrap servers; a DIR that was stopped goes on
 #        scripts/bench/our-cluster.sh stop DIR
-#        scripts/bench/our-cluster.sh pids DIR      of the brokers
+#        scripts/bench/our-cluster.sh pids DIR      of brokers and metadata nodes
+#
+# DIR/started holds the time of the launch, in ms since 1970.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,7 +14,8 @@ dmq=${DMQ:-target/release/dmq}
 action=${1:?start, stop or pids}
 dir=${2:?a directory}
 
-start() {
+configure() {
+    [ -e "$dir/services.json" ] && return
     mkdir -p "$dir"
     python3 - "$dir/services.json" <<'PY'
 import json, socket, sys
@@ -34,6 +37,11 @@ storage = [
 with open(sys.argv[1], "w") as file:
     json.dump({"clusterId": "bench", "services": {"metadata-services": metadata, "storage-services": storage}}, file)
 PY
+}
+
+start() {
+    configure
+    date +%s%3N >"$dir/started"
     "$dmq" up --services "$dir/services.json" --data-dir "$dir" --quiet >"$dir/up.log" 2>&1 &
     echo $! >"$dir/up.pid"
     local port
@@ -48,7 +56,7 @@ PY
 
 case $action in
 start) start ;;
-pids) pgrep --parent "$(cat "$dir/up.pid")" --full ' broker ' ;;
+pids) pgrep --parent "$(cat "$dir/up.pid")" --full ' (broker|metadata-node) ' ;;
 stop)
     pid=$(cat "$dir/up.pid")
     kill -INT "$pid" 2>/dev/null || true
