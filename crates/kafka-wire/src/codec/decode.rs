@@ -117,7 +117,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Checks that everything was read.
-    fn finish(&self, field: &'static str) -> Result<(), DecodeError> {
+    pub(crate) fn finish(&self, field: &'static str) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
             left => Err(self.error(field, DecodeProblem::Trailing { left })),
