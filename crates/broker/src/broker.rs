@@ -152,6 +152,7 @@ impl Broker {
             follower: follower.clone(),
             image: Arc::clone(&image),
             replicas: replicas.clone(),
+            partitions: partitions.clone(),
             metrics,
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };

@@ -123,4 +123,7 @@ pub struct ReplicaStatus {
     pub leader_epoch: LeaderEpoch,
     /// Whether this replica is in sync.
     pub in_sync: bool,
+    /// Why its disk is given up, if it is: it takes no records then, and leaves the ISR unless it is the last in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_error: Option<String>,
 }

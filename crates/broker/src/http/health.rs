@@ -13,7 +13,11 @@ use http_api::{Check, Readiness};
 use runtime::{clock, metrics};
 
 use super::router::Context;
-use crate::{link::LinkStatus, replicas::ReplicaFigures};
+use crate::{
+    link::LinkStatus,
+    partition::{Partition, Partitions},
+    replicas::ReplicaFigures,
+};
 
 /// Whether this broker can do its work
 ///
@@ -39,6 +43,7 @@ pub(super) async fn readyz(State(context): State<Arc<Context>>, RawQuery(query):
         heartbeat(&context, &link),
         metadata(&link),
         replicas(&context.replicas.figures()),
+        logs(&context.partitions),
         shutdown(&link),
     ]);
     if !verbose {
@@ -131,6 +136,19 @@ fn replicas(figures: &ReplicaFigures) -> Check {
             check("replicas", true, format!("{on_disk}; {} that the metadata does not know", figures.strays))
         }
         None => check("replicas", true, on_disk),
+    }
+}
+
+/// One log is named: a disk that fails takes all of them.
+fn logs(partitions: &Partitions) -> Check {
+    let failed =
+        |partition: &Arc<Partition>| Some((partition.name().to_string(), partition.storage_trouble()?));
+    let failed: Vec<_> = partitions.all().iter().filter_map(failed).collect();
+    match failed.iter().min() {
+        Some((name, why)) => {
+            check("logs", false, format!("{} do not take records: {name}: {why}", failed.len()))
+        }
+        None => check("logs", true, "all that are open take records"),
     }
 }
 

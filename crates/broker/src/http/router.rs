@@ -24,7 +24,7 @@ use super::{
     records::{self, Gateway},
     status,
 };
-use crate::{follower::Follower, image::SharedImage, replicas::Replicas};
+use crate::{follower::Follower, image::SharedImage, partition::Partitions, replicas::Replicas};
 
 /// The largest JSON body, in bytes. A push has a few hundred.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -46,6 +46,8 @@ pub struct Context {
     pub image: SharedImage,
     /// The replica directories.
     pub replicas: Replicas,
+    /// The replicas at work.
+    pub partitions: Partitions,
     /// The figures.
     pub metrics: Metrics,
     /// What writes and reads records.

@@ -11,6 +11,7 @@ use http_api::{
 use runtime::clock;
 
 use super::router::Context;
+use crate::partition::Partitions;
 
 /// What this broker knows and holds
 #[utoipa::path(
@@ -25,6 +26,7 @@ pub(super) async fn status(State(context): State<Arc<Context>>) -> Json<StorageS
     let broker_id = context.broker_id;
     let partitions =
         context.image.read(|state| state.topics().flat_map(|topic| held_by(broker_id, topic)).collect());
+    let partitions = with_storage_errors(partitions, &context.partitions);
     Json(StorageStatus {
         broker_id,
         incarnation_id: context.incarnation_id,
@@ -62,5 +64,15 @@ fn held_by(broker: BrokerId, topic: &Topic) -> impl Iterator<Item = ReplicaStatu
         leader: partition.leader,
         leader_epoch: partition.leader_epoch,
         in_sync: partition.isr.contains(&broker),
+        storage_error: None,
     })
+}
+
+/// What the disk says; asked outside of the lock of the metadata.
+fn with_storage_errors(mut replicas: Vec<ReplicaStatus>, partitions: &Partitions) -> Vec<ReplicaStatus> {
+    for replica in &mut replicas {
+        let found = partitions.get_by_id(replica.topic_id, replica.partition);
+        replica.storage_error = found.and_then(|partition| partition.storage_trouble());
+    }
+    replicas
 }

@@ -44,6 +44,7 @@ struct Counts {
     opening: i64,
     failed: i64,
     fenced: i64,
+    offline: i64,
 }
 
 impl Partition {
@@ -51,6 +52,7 @@ impl Partition {
         let name = self.name();
         let labels = [("topic", name.topic.to_string()), ("partition", name.partition.to_string())];
         let mut state = self.lock();
+        counts.offline += i64::from(state.storage_trouble().is_some());
         match &state.stage {
             Stage::Opening => counts.opening += 1,
             Stage::Failed(_) => counts.failed += 1,
@@ -82,10 +84,15 @@ impl Collector for PartitionCollector {
         let mut figures: Vec<Figures> = self.0.all().iter().filter_map(|it| it.tell(&mut counts)).collect();
         figures.sort_by(|a, b| a.labels.cmp(&b.labels));
         let led = || figures.iter().filter_map(|figures| figures.led.as_ref());
-        let sums: [(&str, &str, i64); 5] = [
+        let sums: [(&str, &str, i64); 6] = [
             ("dmq_partitions_opening", "Replicas whose log is being opened", counts.opening),
             ("dmq_partitions_failed", "Replicas whose log cannot be opened", counts.failed),
             ("dmq_partitions_fenced", "Replicas that take no records since their disk failed", counts.fenced),
+            (
+                "kafka_server_replicamanager_offlinereplicacount",
+                "Replicas that left the ISR, or stay as its last member, since their disk failed",
+                counts.offline,
+            ),
             (
                 "dmq_log_size_bytes",
                 "Bytes of all logs",

@@ -126,7 +126,8 @@ impl Partition {
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
         let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
         let is_damaged = !log.missing().is_empty();
-        let running = Running { log, replica, retention, unsynced_records_max, reopen_at_ms: None };
+        let running =
+            Running { log, replica, retention, unsynced_records_max, reopen_at_ms: None, disk_failed: None };
         state.stage = Stage::Running(Box::new(running));
         self.services.roles.add(self);
         if is_damaged {
@@ -237,9 +238,13 @@ impl Partition {
         Some(self.lock().running().ok()?.replica.high_watermark())
     }
 
-    /// The ISR that this leader wants, and was not answered yet.
+    /// The ISR that this leader wants, and was not answered yet; or the one without this replica, if its disk is given up.
     pub fn isr_proposal(&self) -> Option<IsrProposal> {
-        match self.lock().running() {
+        let mut state = self.lock();
+        if let Some(leaving) = state.leaving(self.services.settings.broker_id) {
+            return Some(leaving);
+        }
+        match state.running() {
             Ok(Running { replica: Replica::Leader(leader), .. }) => leader.proposal().cloned(),
             _ => None,
         }

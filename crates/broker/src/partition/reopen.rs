@@ -1,15 +1,19 @@
 //! Going on after the disk failed. A failed write or sync fences the log object for good; what it has is still read, but
 //! nothing is added. Opening the log anew looks at the disk and keeps what is really there, so that a disk that was full
 //! is used again once there is space.
+//!
+//! A disk that fails again then is a failed one: the replica takes itself out of the ISR, whether it leads or follows, so
+//! that producers wait for it no longer and somebody else leads (Kafka: offline log directories, KIP-112 and KIP-858). It
+//! comes back as any follower does, once its log opens. The last one in the ISR stays: what is committed is read from it.
 
 use std::{path::PathBuf, sync::Arc};
 
 use commit_log::Log;
-use replica::Replica;
+use replica::{IsrMember, IsrProposal, Replica};
 
 use super::{
     Partition,
-    state::{Running, View},
+    state::{Running, Stage, State, View},
 };
 
 /// From one try to the next.
@@ -27,11 +31,33 @@ impl Partition {
         match Log::open(&dir, Arc::clone(&self.services.files), options) {
             Ok((log, _)) => self.take_over(log),
             Err(error) => {
-                tracing::warn!(event = "partition.still_failed", partition = %self.name(), "the disk: {error}");
+                let said = self.disk_failed(&mut self.lock(), error.to_string());
+                if !said {
+                    tracing::error!(event = "partition.still_failed", partition = %self.name(), "the disk: {error}");
+                }
             }
         }
         drop(opening);
         self.wake_all();
+    }
+
+    /// Why its disk is given up, if it is.
+    pub fn storage_trouble(&self) -> Option<String> {
+        self.lock().storage_trouble().map(str::to_owned)
+    }
+
+    /// Asks to be taken out of the ISR if its disk is given up.
+    pub(super) fn leave_if_failed(self: &Arc<Self>) {
+        let me = self.services.settings.broker_id;
+        if self.lock().leaving(me).is_some() {
+            self.services.proposals.add(self);
+        }
+    }
+
+    /// Notes that opening the log did not help. Whether that was known.
+    fn disk_failed(&self, state: &mut State, why: String) -> bool {
+        let Ok(running) = state.running() else { return true };
+        running.disk_failed.replace(why).is_some()
     }
 
     /// The directory of a log that is to be opened anew now.
@@ -48,16 +74,25 @@ impl Partition {
     }
 
     /// Goes on with what was on disk. A leader that lost records it had must not give their offsets to others: followers
-    /// may have them, in this very epoch. It waits for another epoch, which a restart brings about.
+    /// may have them, in this very epoch. It goes on in another epoch, as a follower. Who lost what it vouched for goes on
+    /// only after a restart, whose registration takes that back.
     fn take_over(self: &Arc<Self>, log: Log) {
         let mut state = self.lock();
         let Ok(running) = state.running() else { return };
-        let lost = running.log.log_end() - log.log_end();
-        if matches!(running.replica, Replica::Leader(_)) && lost > 0 {
-            tracing::error!(
-                event = "partition.still_failed", partition = %self.name(), lost,
-                "records that were not synced are gone; this leader takes no more, restart the broker",
-            );
+        let vouched_for = running.log.acknowledged();
+        let leads = matches!(running.replica, Replica::Leader(_));
+        let gone = if log.log_end() < vouched_for {
+            Some(format!("records up to {vouched_for} were safe, and are gone: restart the broker"))
+        } else if leads && log.log_end() < running.log.log_end() {
+            Some("records that were not synced are gone: another replica has to lead".to_owned())
+        } else {
+            None
+        };
+        if let Some(why) = gone {
+            let said = self.disk_failed(&mut state, why.clone());
+            if !said {
+                tracing::error!(event = "partition.still_failed", partition = %self.name(), "{why}");
+            }
             return;
         }
         tracing::info!(
@@ -65,10 +100,43 @@ impl Partition {
             "the disk works again: the log takes records",
         );
         running.log = log;
+        running.disk_failed = None;
         if let Running { log, replica: Replica::Follower(follower), .. } = running {
             follower.truncated(&View(log));
         }
         self.grown(&mut state);
+    }
+}
+
+impl State {
+    /// Why its disk is given up, if it is.
+    pub(super) fn storage_trouble(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Failed(why) => Some(why),
+            Stage::Running(running) => running.disk_failed.as_deref(),
+            Stage::Opening | Stage::Gone => None,
+        }
+    }
+
+    /// The ISR without `me`, if its disk is given up and others are in sync, as far as the metadata here tell. Whoever leads
+    /// counts on the larger ISR until it hears of this, so nothing depends on when that is.
+    pub(super) fn leaving(&self, me: common::BrokerId) -> Option<IsrProposal> {
+        self.storage_trouble()?;
+        let assignment = &self.wanted.assignment;
+        let partition = &assignment.partition;
+        let others = partition.isr.iter().filter(|id| **id != me);
+        if !partition.isr.contains(&me) || partition.isr.len() < 2 {
+            return None;
+        }
+        let member = |id: &common::BrokerId| {
+            let broker_epoch = *assignment.online.get(id)?;
+            Some(IsrMember { broker_id: *id, broker_epoch })
+        };
+        Some(IsrProposal {
+            leader_epoch: partition.leader_epoch,
+            partition_epoch: partition.partition_epoch,
+            new_isr: others.map(member).collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -82,7 +150,10 @@ mod tests {
     use replica::Acks;
 
     use super::*;
-    use crate::partition::{PartitionError, testing::leader};
+    use crate::partition::{
+        PartitionError,
+        testing::{leader, leader_with},
+    };
 
     fn produce(partition: &Arc<Partition>) -> Result<i64, PartitionError> {
         let batch = BatchBuilder::default().record(0, None, None).build(Offset(0)).unwrap().into();
@@ -116,5 +187,52 @@ mod tests {
         let calls = disk.calls();
         partition.reopen_if_fenced();
         assert_eq!(disk.calls(), calls);
+    }
+
+    #[test]
+    fn a_disk_that_stays_broken_is_given_up() {
+        let disk = SimDisk::new();
+        let partition = leader_with(&disk, &[], &[1, 2, 3]);
+        assert!(produce(&partition).is_ok());
+        disk.fail_after(0, Fault::Full);
+        assert!(produce(&partition).is_err());
+        assert_eq!(
+            (partition.isr_proposal(), partition.storage_trouble()),
+            (None, None),
+            "it may work again"
+        );
+        partition.reopen_if_fenced();
+        let proposal = partition.isr_proposal().expect("it leaves");
+        let members: Vec<_> = proposal.new_isr.iter().map(|member| member.broker_id.0).collect();
+        assert_eq!(members, [2, 3]);
+        assert!(partition.storage_trouble().is_some());
+    }
+
+    #[test]
+    fn the_last_one_in_sync_stays() {
+        let disk = SimDisk::new();
+        let partition = leader(&disk, &[]);
+        disk.fail_after(0, Fault::Full);
+        assert!(produce(&partition).is_err());
+        disk.fail_after(0, Fault::Broken);
+        partition.reopen_if_fenced();
+        assert!(partition.storage_trouble().is_some());
+        assert_eq!(partition.isr_proposal(), None);
+    }
+
+    #[test]
+    fn a_leader_that_lost_records_has_another_one_lead() {
+        let disk = SimDisk::new();
+        let partition = leader_with(&disk, &[], &[1, 2]);
+        assert_eq!(produce(&partition), Ok(0));
+        partition.flush();
+        assert_eq!(produce(&partition), Ok(1));
+        // The sync fails, and what it was to keep is gone.
+        disk.fail_after(0, Fault::Broken);
+        partition.flush();
+        disk.reboot(0);
+        partition.reopen_if_fenced();
+        assert!(partition.storage_trouble().expect("given up").contains("another replica has to lead"));
+        assert!(partition.isr_proposal().is_some());
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Running {
     pub(super) unsynced_records_max: Option<i64>,
     /// When a log that is fenced is opened anew, on the clock that does not jump.
     pub(super) reopen_at_ms: Option<i64>,
+    /// Why opening it anew did not help.
+    pub(super) disk_failed: Option<String>,
 }
 
 impl Running {

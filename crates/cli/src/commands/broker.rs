@@ -129,6 +129,11 @@ impl Render for BrokerView {
                 replica.in_sync.to_string(),
             ]);
         }
-        table.write(out)
+        table.write(out)?;
+        for replica in &own.partitions {
+            let Some(error) = &replica.storage_error else { continue };
+            writeln!(out, "disk of {}-{} given up: {error}", replica.topic_name, replica.partition)?;
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -112,14 +113,91 @@ async fn a_replica_that_rots_is_made_good_from_another() {
     assert!(log.unwrap().contains("partition.repaired"), "it was never damaged");
 }
 
-/// In the middle of the log of partition 0.
-fn flip_a_bit(cluster: &Cluster, broker: BrokerId) {
+/// The directory of a partition goes, under a broker that leads it and one that follows: no segment can be begun any more.
+/// Both leave the ISR, somebody else leads, and producers go on. They come back with their directories.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_takes_nobody_else_along() {
+    let cluster = Cluster::start(dmq(), Storage::Sqlite, |_| {}).await;
+    let mut wanted = topic(TOPIC, i64::from(PARTITIONS), 3);
+    // A segment is full soon; and one replica is enough to go on.
+    wanted.configs.extend(
+        [("segment.bytes", "4096"), ("min.insync.replicas", "1")]
+            .map(|(name, value)| (name.into(), value.into())),
+    );
+    cluster.client().call(&api::create_topic(&wanted)).await.unwrap();
+    let load = Load::start(&cluster);
+    load.acknowledges(RECORDS_BETWEEN).await;
+    let leader = leader_of(&cluster, PartitionId(0)).await;
+    let follower = [101, 102, 103].map(BrokerId).into_iter().find(|id| *id != leader).unwrap();
+    for failed in [leader, follower] {
+        let dir = dir_of_partition_0(&cluster, failed);
+        let aside = dir.with_extension("aside");
+        std::fs::rename(&dir, &aside).unwrap();
+        // So that it is not simply made anew.
+        std::fs::write(&dir, "").unwrap();
+    }
+    eventually("both are out of sync, and say why", DEADLINE, async || {
+        let isr = isr_of_partition_0(&cluster).await?;
+        if isr.contains(&leader) || isr.contains(&follower) {
+            return Err(format!("in sync: {isr:?}"));
+        }
+        for failed in [leader, follower] {
+            let error = storage_error(&cluster, failed).await;
+            error.ok_or_else(|| format!("broker {failed} names no trouble"))?;
+        }
+        Ok(())
+    })
+    .await;
+    load.acknowledges(RECORDS_BETWEEN).await;
+    for failed in [leader, follower] {
+        let dir = dir_of_partition_0(&cluster, failed);
+        std::fs::remove_file(&dir).unwrap();
+        std::fs::rename(dir.with_extension("aside"), &dir).unwrap();
+    }
+    all_in_sync(&cluster).await;
+    let acknowledged = load.stop().await;
+    let stored = read_all(&cluster).await;
+    let stored: BTreeMap<u64, PartitionId> = stored
+        .iter()
+        .flat_map(|(partition, records)| records.iter().map(|(_, value)| (*value, *partition)))
+        .collect();
+    for (value, (partition, _)) in &acknowledged {
+        assert_eq!(stored.get(value), Some(partition), "record {value} was acknowledged");
+    }
+}
+
+async fn isr_of_partition_0(cluster: &Cluster) -> Result<Vec<BrokerId>, String> {
+    let topic = cluster.client().call(&api::topic(TOPIC)).await.map_err(|error| error.to_string())?;
+    Ok(topic.partitions[0].isr.clone())
+}
+
+/// What a broker says of the disk of partition 0.
+async fn storage_error(cluster: &Cluster, broker: BrokerId) -> Option<String> {
+    let url = cluster.config().brokers.iter().find(|config| config.id == broker).unwrap().url.clone();
+    let request = client::HttpRequest::get(format!("{url}{}", http_api::paths::STORAGE_STATUS));
+    let reply = client::HttpClient::default().send(request).await.unwrap();
+    let status: http_api::StorageStatus = reply.json().unwrap();
+    let of = status
+        .partitions
+        .into_iter()
+        .find(|replica| replica.topic_name.as_str() == TOPIC && replica.partition == PartitionId(0));
+    of.unwrap().storage_error
+}
+
+/// Where a broker keeps partition 0, or would.
+fn dir_of_partition_0(cluster: &Cluster, broker: BrokerId) -> PathBuf {
     let config = cluster.config().brokers.iter().find(|config| config.id == broker).unwrap();
     let dirs = std::fs::read_dir(&config.data_dir).unwrap().map(|entry| entry.unwrap().path());
-    let dir = dirs
-        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{TOPIC}-0")))
-        .find(|path| path.is_dir());
-    let segment = dir.unwrap().join("00000000000000000000.log");
+    let mut found = dirs.filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with(&format!("{TOPIC}-0")) && !name.ends_with(".aside")
+    });
+    found.next().unwrap()
+}
+
+/// In the middle of the log of partition 0.
+fn flip_a_bit(cluster: &Cluster, broker: BrokerId) {
+    let segment = dir_of_partition_0(cluster, broker).join("00000000000000000000.log");
     let mut bytes = std::fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -1,5 +1,5 @@
-//! ISR changes asked for by partition leaders (KIP-497), each a compare-and-set on the topic's identity, the leader
-//! epoch and the partition epoch.
+//! ISR changes, each a compare-and-set on the topic's identity, the leader epoch and the partition epoch. They are asked for
+//! by partition leaders (KIP-497); and by any member that takes itself out, as its disk failed (Kafka: KIP-112, KIP-858).
 
 use common::{BrokerEpoch, BrokerId, BrokerStatus, Partition, limits::ISR_CHANGES_PER_COMMAND_MAX};
 
@@ -43,18 +43,30 @@ fn alter_one(
     check_caller(current, caller, change)?;
     check_members(state, current, caller, change)?;
     let wanted = |replica: &BrokerId| change.new_isr.iter().any(|member| member.broker_id == *replica);
-    let isr = current.replicas.iter().copied().filter(wanted).collect();
-    let after = election::change(current, Rules::of(topic), current.leader, isr);
+    let isr: Vec<BrokerId> = current.replicas.iter().copied().filter(wanted).collect();
+    // A leader that takes itself out is followed by the first of the others; all of them are ONLINE.
+    let leader = current.leader.filter(wanted).or_else(|| isr.first().copied());
+    let after = election::change(current, Rules::of(topic), leader, isr);
     let partition = after.as_ref().unwrap_or(current).clone();
     changed.add(topic, after);
     Ok(partition)
 }
 
-/// The caller must lead the partition, and know its present state.
+/// Whether the caller takes itself out of the ISR, and changes nothing else. Nobody is the last to go.
+fn leaves(current: &Partition, caller: BrokerId, change: &IsrChange) -> bool {
+    let stays = |id: &BrokerId| change.new_isr.iter().any(|member| member.broker_id == *id);
+    let others = current.isr.len().saturating_sub(1);
+    change.new_isr.len() == others
+        && others > 0
+        && current.isr.iter().all(|id| stays(id) == (*id != caller))
+        && current.isr.contains(&caller)
+}
+
+/// The caller must lead the partition, or leave its ISR, and know its present state.
 fn check_caller(current: &Partition, caller: BrokerId, change: &IsrChange) -> Result<(), Rejection> {
     let IsrChange { topic_name, partition, leader_epoch, partition_epoch, .. } = change;
     let fenced = |detail| Err(Rejection::FencedLeaderEpoch { detail });
-    if current.leader != Some(caller) {
+    if current.leader != Some(caller) && !leaves(current, caller, change) {
         let leader = current.leader.map_or_else(|| "nobody".to_owned(), |leader| format!("broker {leader}"));
         return fenced(format!(
             "topic `{topic_name}` partition {partition} is led by {leader}, not by broker {caller}"
@@ -89,7 +101,7 @@ fn check_members(
     let invalid = |what: String| Err(Rejection::InvalidIsr { detail: format!("{subject}: {what}") });
     let ineligible =
         |what: String| Err(Rejection::IneligibleReplica { detail: format!("{subject}: {what}") });
-    if !new_isr.iter().any(|member| member.broker_id == caller) {
+    if !new_isr.iter().any(|member| member.broker_id == caller) && !leaves(current, caller, change) {
         return invalid(format!("the new ISR lacks the leader, broker {caller}"));
     }
     for (at, IsrMember { broker_id, broker_epoch }) in new_isr.iter().enumerate() {
