@@ -49,6 +49,9 @@ pub(super) struct Inner {
     /// As follower: when the leader was last heard of.
     pub(super) leader_heard: watch::Sender<Option<tokio::time::Instant>>,
     pub(super) figures: Arc<RaftFigures>,
+    /// Held for each change of the membership that this node proposes: Raft takes them one by one, and what an operator
+    /// wants is not refused because the [registrar](super::registrar) is just noting something down.
+    pub(super) changing_members: tokio::sync::Mutex<()>,
 }
 
 impl Consensus {

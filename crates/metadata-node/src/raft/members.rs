@@ -204,8 +204,12 @@ impl Consensus {
             let waited_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             MembershipError::OutcomeUnknown { waited_ms }
         };
+        let patience = self.inner.timings.wait_max();
+        let Ok(_one_by_one) = timeout(patience, self.inner.changing_members.lock()).await else {
+            return Err(MembershipError::InProgress);
+        };
         let changed = self.inner.raft.change_membership(change, retain);
-        let Ok(changed) = timeout(self.inner.timings.wait_max(), changed).await else {
+        let Ok(changed) = timeout(patience, changed).await else {
             return Err(unknown());
         };
         match changed {

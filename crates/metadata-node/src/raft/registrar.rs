@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::NodeId;
-use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::{ChangeMembers, Precondition};
 use runtime::Stop;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -41,13 +41,19 @@ pub(super) async fn run(consensus: Consensus, mut news: mpsc::Receiver<PeerNews>
         while let Ok(PeerNews { id, storage_id }) = news.try_recv() {
             heard.insert(id, storage_id);
         }
+        let _one_by_one = consensus.inner.changing_members.lock().await;
+        // A member that was removed meanwhile must not come back with this.
+        let based_on =
+            consensus.inner.raft.server_metrics().borrow_watched().membership_config.log_id().clone();
         let members = unrecorded(&consensus, &heard);
         if members.is_empty() {
             continue;
         }
+        let unchanged = Precondition::LastMembershipLogId { last_membership_log_id: based_on };
         let ids: Vec<u64> = members.keys().map(|id| id.0).collect();
         // If it fails (leadership is gone, another change is under way), the next RPC brings the news again.
-        match consensus.inner.raft.change_membership(ChangeMembers::SetNodes(members), true).await {
+        let change = ChangeMembers::SetNodes(members);
+        match consensus.inner.raft.change_membership_if(change, true, [unchanged]).await {
             Ok(_) => {
                 tracing::info!(event = "raft.members_recorded", nodes = ?ids, "recorded members' databases and addresses")
             }

@@ -105,6 +105,7 @@ impl Consensus {
                 waiting: AtomicUsize::new(0),
                 leader_heard: watch::Sender::new(None),
                 figures,
+                changing_members: tokio::sync::Mutex::default(),
             }),
         };
         consensus.start_tasks(news, tasks);

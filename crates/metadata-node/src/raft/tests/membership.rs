@@ -40,6 +40,21 @@ async fn a_node_is_added_and_its_predecessor_removed_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_waits_for_another_one_of_the_same_node() {
+    let quorum = Quorum::started(3).await;
+    let leader = quorum.leader().await;
+    quorum.write_many(10).await;
+    let node = quorum.node(leader);
+    let gone = (1..=3).find(|id| *id != leader).unwrap();
+    // As the registrar does while it notes down which databases the members have.
+    let registrar = node.inner.changing_members.lock().await;
+    let mut removal = std::pin::pin!(node.remove_member(NodeId(gone)));
+    assert!(futures_util::poll!(&mut removal).is_pending());
+    drop(registrar);
+    within("the change", removal).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_removed_hands_over() {
     let mut quorum = Quorum::started(3).await;
     let leader = quorum.leader().await;
