@@ -8,7 +8,7 @@ use std::{
 use thiserror::Error;
 
 /// Between two looks at a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A condition that did not come about in time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

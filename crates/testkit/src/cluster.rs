@@ -43,6 +43,14 @@ pub async fn eventually<T, E: Display>(
     wait_for(what, deadline, check).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Waits until `condition` holds, and fails the test if it does not within `deadline`.
+///
+/// # Panics
+/// If it does not hold.
+pub async fn until(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    eventually(what, deadline, async || if condition().await { Ok(()) } else { Err("it is not so") }).await;
+}
+
 /// A running cluster. Its processes die with it.
 #[derive(Debug)]
 pub struct Cluster {

@@ -7,7 +7,7 @@ pub mod cluster;
 pub mod postgres;
 pub mod sql;
 
-pub use cluster::{Cluster, Storage, eventually};
+pub use cluster::{Cluster, Storage, eventually, until};
 pub use local_cluster::{
     BrokerTimings, ClusterSpec, Database, Fault, FaultProxy, Leadership, Observer, RaftTimings,
 };

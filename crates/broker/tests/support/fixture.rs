@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use broker::{Broker, Settings, StartError, link::LinkStatus};
@@ -15,12 +15,8 @@ use runtime::{ShutdownReason, Tasks};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits until `condition` holds, and fails the test if it does not in time.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "still not so: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+    testkit::until(what, DEADLINE, condition).await;
 }
 
 /// A running broker.

@@ -194,20 +194,9 @@ impl TestNode {
         self.post("/api/v1/metadata/brokers", &body).await
     }
 
-    /// Waits for a condition, looking every few milliseconds.
+    /// Waits for a condition.
     pub(crate) async fn eventually<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let mut interval = tokio::time::interval(Duration::from_millis(2));
-        loop {
-            if let Some(found) = condition() {
-                return found;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "waited {PATIENCE:?} for {what}; {:#?}",
-                self.consensus.status()
-            );
-            interval.tick().await;
-        }
+        let missing = || format!("{:#?}", self.consensus.status());
+        testkit::eventually(what, PATIENCE, async || condition().ok_or_else(missing)).await
     }
 }

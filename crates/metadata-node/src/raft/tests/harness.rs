@@ -11,7 +11,7 @@ use metadata_core::{Command, Decided, Proposal};
 use runtime::{TaskHandle, TaskKind, Tasks};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::http::raft_rpc;
@@ -149,20 +149,11 @@ impl Quorum {
         .await
     }
 
-    /// Asks again and again, every few milliseconds, until there is an answer.
+    /// Asks again and again until there is an answer.
     pub(super) async fn eventually<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
-        let mut interval = tokio::time::interval(Duration::from_millis(5));
-        loop {
-            if let Some(found) = condition() {
-                return found;
-            }
-            if Instant::now() > deadline {
-                let all: Vec<_> = self.nodes.values().map(|node| node.consensus.status()).collect();
-                panic!("waited {PATIENCE:?} for {what}; {all:#?}");
-            }
-            interval.tick().await;
-        }
+        let statuses = || -> Vec<_> { self.nodes.values().map(|node| node.consensus.status()).collect() };
+        let missing = || format!("{:#?}", statuses());
+        testkit::eventually(what, PATIENCE, async || condition().ok_or_else(missing)).await
     }
 
     /// Has the leader commit a command; follows a leader that changes.
