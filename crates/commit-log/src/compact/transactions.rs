@@ -35,6 +35,11 @@ impl TransactionCleaner {
         let header = &batch.header;
         self.advance(header);
         let Some(producer) = header.producer() else { return false };
+        // What was aborted ends with its marker, even where that is gone: what its producer wrote since is another matter.
+        let aborted = self.aborted.get(&producer.id);
+        if aborted.is_some_and(|(aborted, _)| aborted.last < header.base_offset) {
+            self.aborted.remove(&producer.id);
+        }
         if header.attributes.is_control() {
             return match batch.control.map(|control| control.end) {
                 Some(EndTransaction::Commit) => !self.committed.remove(&producer.id),

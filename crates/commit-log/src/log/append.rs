@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use common::LeaderEpoch;
 
-use super::{Log, owned::APPEND, tail::Stored};
+use super::{Log, tail::Stored};
 use crate::{
     batch::{Batch, BatchError, BatchHeader, HEADER_BYTES, InvalidBatch, TimestampType, validate},
     checkpoint::{State, encode_derived},
@@ -268,9 +268,10 @@ impl Log {
         let pieces = staged.batches.iter().flat_map(|batch| [&batch.head, &batch.body]);
         let mut parts: Vec<IoSlice<'_>> =
             pieces.filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)).collect();
-        self.change(|| {
-            file.append(&mut parts).map_err(|source| DiskError::during(APPEND, &self.active_path())(source))
-        })?;
+        self.shared.check()?;
+        file.append(&mut parts)
+            .map_err(DiskError::during("append to", &self.active_path()))
+            .map_err(|error| self.shared.fence_append(error))?;
         self.positions.written(end);
         for batch in staged.batches {
             self.flush.written(batch.len());

@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::Path,
     sync::{Arc, Weak},
 };
@@ -17,8 +18,9 @@ use crate::{
     bytes::Reader,
     checkpoint::{read_small, seal, unseal},
     compact::{Cleaner, DECOMPRESSED_BYTES_MAX, OffsetMap, Outcome, TransactionCleaner},
-    derived::{AbortedTransaction, Applied, LastOfProducer},
-    error::{Damage, DiskError, LogError},
+    derived::{AbortedTransaction, Applied, Derived, LastOfProducer},
+    error::{Damage, DiskError, IndexError, LogError},
+    files::Files,
     offset::{Offset, ProducerId},
     segment::{Segment, SegmentWriter},
 };
@@ -65,6 +67,8 @@ impl Default for Compaction {
 pub(super) struct CompactionState {
     /// Everything below was compacted once.
     pub(super) cleaned: Offset,
+    /// Something was, ever: the file that says how far is there.
+    pub(super) begun: bool,
     /// Counts truncations: a job that began before one knows of keys that are gone.
     pub(super) truncations: u64,
     /// Of the job that is out.
@@ -379,6 +383,10 @@ impl Log {
         let current = step.truncations == self.compaction.truncations;
         let mut installed = current;
         if let Some((old, new)) = step.swap {
+            if current && !self.compaction.begun {
+                // From now on markers of transactions may be gone.
+                self.set_cleaned(self.compaction.cleaned)?;
+            }
             installed = current && self.replace_segments(&old, vec![new.clone()])?;
             if !installed {
                 self.change(|| new.remove_new(&self.files))?;
@@ -430,7 +438,7 @@ impl Log {
             let bytes = seal(*CLEANED_MAGIC, &cleaned.0.to_be_bytes());
             self.files.replace(&path, &bytes).map_err(DiskError::during("replace", &path))
         })?;
-        self.compaction.cleaned = cleaned;
+        (self.compaction.cleaned, self.compaction.begun) = (cleaned, true);
         Ok(())
     }
 
@@ -446,15 +454,51 @@ impl Log {
     }
 }
 
-/// What the file says; the log's front if it is missing or damaged.
-pub(super) fn read_cleaned(files: &crate::files::Files, dir: &Path) -> Result<Offset, DiskError> {
+/// What the file says, if it is there; the log's front if it is damaged.
+pub(super) fn read_cleaned(files: &Files, dir: &Path) -> Result<Offset, DiskError> {
     let bytes = read_small(files, &dir.join(CLEANED_NAME), *CLEANED_MAGIC)?;
     let offset = bytes.and_then(|bytes| Reader::new(unseal(*CLEANED_MAGIC, &bytes)?).i64());
     Ok(Offset(offset.unwrap_or(0).max(0)))
 }
 
+/// Lets a compacted log forget aborted transactions whose marker is gone. The running log has done so, but what was stored
+/// before may tell of them still; and a consumer that is told of one waits for its marker in vain.
+pub(super) fn forget_without_marker(
+    files: &Files,
+    segments: &[Segment],
+    missing: &[Range<Offset>],
+    derived: &mut Derived,
+) -> Result<(), LogError> {
+    let mut gone = Vec::new();
+    for aborted in derived.transactions.aborted(&(Offset(0)..Offset(i64::MAX))) {
+        let marker = aborted.last;
+        if !missing.iter().any(|missing| missing.contains(&marker)) && !has_marker(files, segments, marker)? {
+            gone.push(marker);
+        }
+    }
+    derived.transactions.forget_aborted(&gone);
+    Ok(())
+}
+
+/// Whether there is a control batch at this offset. A damaged one counts.
+fn has_marker(files: &Files, segments: &[Segment], marker: Offset) -> Result<bool, LogError> {
+    let index = segments.partition_point(|segment| segment.base <= marker);
+    let Some(segment) = index.checked_sub(1).and_then(|index| segments.get(index)) else { return Ok(false) };
+    if marker >= segment.end {
+        return Ok(false);
+    }
+    match segment.find_offset(files, marker).and_then(|index| segment.read_one(files, index)) {
+        Ok(Ok(bytes)) => Ok(BatchHeader::parse(&bytes)
+            .is_ok_and(|header| header.last_offset() == marker && header.attributes.is_control())),
+        Ok(Err(LogError::Damaged(_))) | Err(IndexError::Damaged(_)) => Ok(true),
+        Ok(Err(error)) => Err(error),
+        Err(IndexError::Disk(error)) => Err(error.into()),
+    }
+}
+
 impl CompactionState {
-    pub(super) fn new(cleaned: Offset) -> Self {
-        Self { cleaned, ..Self::default() }
+    /// As the file says; `None` without one.
+    pub(super) fn new(cleaned: Option<Offset>, end: Offset) -> Self {
+        Self { cleaned: cleaned.unwrap_or_default().min(end), begun: cleaned.is_some(), ..Self::default() }
     }
 }

@@ -17,7 +17,7 @@ use std::{
 
 use super::{
     Log,
-    compaction::{CLEANED_NAME, CompactionState, read_cleaned},
+    compaction::{CLEANED_NAME, CompactionState, forget_without_marker, read_cleaned},
     flush::FlushState,
     owned::{FENCED_NAME, Shared, mark_fenced},
     positions::Positions,
@@ -68,8 +68,8 @@ struct Opening {
     report: Recovered,
     /// The log was fenced: what was not known to be durable may be in the page cache only, and called clean there.
     was_fenced: bool,
-    /// How far the log was compacted.
-    cleaned: Offset,
+    /// How far the log was compacted, if it ever was.
+    cleaned: Option<Offset>,
     /// There was no checkpoint: what the log knew where the scan begins is not known either.
     checkpoint_lost: bool,
 }
@@ -87,7 +87,7 @@ impl Log {
             snapshots: Vec::new(),
             report: Recovered::default(),
             was_fenced: false,
-            cleaned: Offset(0),
+            cleaned: None,
             checkpoint_lost: false,
         };
         let files = Arc::clone(&opening.files);
@@ -116,7 +116,7 @@ impl Opening {
     fn list(&mut self) -> Result<BTreeMap<Offset, Sizes>, LogError> {
         let (files, dir) = (&self.files, &self.dir);
         let mut found: BTreeMap<Offset, Sizes> = BTreeMap::new();
-        let (mut was_fenced, mut cleaned) = (false, Offset(0));
+        let (mut was_fenced, mut cleaned) = (false, None);
         let list = || files.disk().list(dir).map_err(DiskError::during("list", dir));
         let mut entries = list()?;
         if entries.iter().any(|entry| entry.name == SWAP_NAME) {
@@ -129,7 +129,7 @@ impl Opening {
                 Some((base, "frames")) => found.entry(base).or_default().frames = entry.size,
                 Some((base, "snapshot")) => self.snapshots.push(base),
                 _ if entry.name == FENCED_NAME => was_fenced = true,
-                _ if entry.name == CLEANED_NAME => cleaned = read_cleaned(files, dir)?,
+                _ if entry.name == CLEANED_NAME => cleaned = Some(read_cleaned(files, dir)?),
                 _ if entry.name.ends_with(".tmp") || entry.name.ends_with(NEW_SUFFIX) => {
                     self.remove(&entry.name)?;
                 }
@@ -460,6 +460,10 @@ impl Opening {
             None => None,
         };
         let missing = self.checkpoint.missing.clone();
+        self.derived.start_at(start.min(end));
+        if self.cleaned.is_some() {
+            forget_without_marker(&self.files, &self.segments, &missing, &mut self.derived)?;
+        }
         let mut checkpoint =
             CheckpointFile::new(Arc::clone(&self.files), &self.dir, std::mem::take(&mut self.checkpoint));
         if !self.report.clean {
@@ -491,7 +495,7 @@ impl Opening {
             missing,
             snapshots: Vec::new(),
             flush: FlushState::new(self.snapshots),
-            compaction: CompactionState::new(self.cleaned.min(end)),
+            compaction: CompactionState::new(self.cleaned, end),
             clean: self.report.clean,
             files: self.files,
             shared: Arc::new(shared),

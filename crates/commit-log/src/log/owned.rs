@@ -50,9 +50,6 @@ pub struct Log {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What is being done when batches are written, in errors.
-pub(super) const APPEND: &str = "append to";
-
 /// Name of the file that says that a write or a sync failed.
 pub(super) const FENCED_NAME: &str = "fenced";
 
@@ -75,12 +72,14 @@ pub(super) fn mark_fenced(files: &Files, dir: &Path) {
 impl Shared {
     /// From now on nothing changes any more. The first reason stays.
     pub(super) fn fence(&self, error: DiskError) -> Fence {
-        // Batches that found the disk full took nothing from what was written before: the page cache can be believed,
-        // and the next open needs no space for copies, which is what there is none of.
-        if !(error.is_disk_full() && error.action == APPEND) {
-            mark_fenced(&self.files, &self.dir);
-        }
+        mark_fenced(&self.files, &self.dir);
         self.fence.get_or_init(|| Fence(error)).clone()
+    }
+
+    /// As [`Shared::fence`], where batches could not be appended. If the disk was full, that took nothing from what was
+    /// written before: the page cache can be believed, and the next open needs no space for copies, of which there is none.
+    pub(super) fn fence_append(&self, error: DiskError) -> Fence {
+        if error.is_disk_full() { self.fence.get_or_init(|| Fence(error)).clone() } else { self.fence(error) }
     }
 
     pub(super) fn check(&self) -> Result<(), Fence> {

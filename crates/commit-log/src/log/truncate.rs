@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Log, positions::Positions};
+use super::{Log, compaction::forget_without_marker, positions::Positions};
 use crate::{
     checkpoint::{State, decode_derived, encode_derived, read_snapshot},
     derived::{Applied, Derived},
@@ -151,6 +151,9 @@ impl Log {
             self.replay(segment, from..end, &mut derived)?;
         }
         derived.start_at(self.log_start().min(end));
+        if self.compaction.begun {
+            forget_without_marker(&self.files, &self.segments, &self.missing, &mut derived)?;
+        }
         Ok(derived)
     }
 

@@ -1,6 +1,6 @@
 //! What a compaction may and must do, said without doing it: the log before and after are compared record by record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -211,6 +211,47 @@ fn thoroughly<'a>(
             }
         }
     }
+}
+
+/// A `read_committed` consumer that begins anywhere keeps what was not aborted, by what the log tells it.
+pub(super) fn check_committed(log: &Log, model: &Model) {
+    let until = log.last_stable(log.log_end());
+    let seen = see(model.batches.iter().map(|(_, bytes)| bytes.clone()));
+    let data = |batch: &&SeenBatch| !batch.header.attributes.is_control();
+    let starts = seen.iter().map(|batch| batch.header.base_offset);
+    for from in starts.filter(|start| (log.log_start()..until).contains(start)).step_by(3) {
+        let fetched = seen.iter().filter(|batch| (from..until).contains(&batch.header.base_offset));
+        let committed: Vec<_> = fetched
+            .clone()
+            .filter(data)
+            .filter(|batch| !batch.aborted)
+            .map(|batch| batch.header.base_offset)
+            .collect();
+        assert_eq!(kept_by_consumer(log, from..until, fetched), committed, "from {from}");
+    }
+}
+
+/// As Kafka's Java client does it: a producer's records are skipped from where the list says to its marker.
+fn kept_by_consumer<'a>(
+    log: &Log,
+    range: std::ops::Range<Offset>,
+    fetched: impl Iterator<Item = &'a SeenBatch>,
+) -> Vec<Offset> {
+    let list = log.aborted_transactions(&range);
+    let (mut told, mut skipping, mut kept) = (list.iter().peekable(), BTreeSet::new(), Vec::new());
+    for SeenBatch { header, applied, .. } in fetched {
+        while let Some(aborted) = told.next_if(|aborted| aborted.first <= header.last_offset()) {
+            skipping.insert(aborted.producer.0);
+        }
+        if applied.control.is_some_and(|control| control.end == EndTransaction::Abort) {
+            skipping.remove(&header.producer_id);
+        }
+        let skipped = header.attributes.is_transactional() && skipping.contains(&header.producer_id);
+        if !header.attributes.is_control() && !skipped {
+            kept.push(header.base_offset);
+        }
+    }
+    kept
 }
 
 impl Model {

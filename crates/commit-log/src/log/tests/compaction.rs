@@ -1,16 +1,18 @@
 //! Compaction on a disk that works.
 
+use std::{path::Path, sync::Arc};
+
 use bytes::Bytes;
 use common::LeaderEpoch;
 
 use super::{
-    compacted::compact,
-    support::{Model, append, check, commits, keyed_batch, open, options, read_all},
+    compacted::{check_committed, compact},
+    support::{DIR, Model, append, check, commits, keyed_batch, open, options, read_all, retain},
 };
 use crate::{
-    Compaction, Log, LogError, Offset, Origin, ProducerId, ProducerStamp, Refused,
+    Compaction, Log, LogError, Offset, Origin, ProducerId, ProducerStamp, Refused, Retention,
     batch::{Batch, BatchBuilder, BatchRules, ControlRecord, EndTransaction, InvalidBatch, RecordCheck},
-    disk::sim::SimDisk,
+    disk::{Disk, sim::SimDisk},
 };
 
 const EPOCH: LeaderEpoch = LeaderEpoch(0);
@@ -94,7 +96,8 @@ fn a_tombstone_goes_once_its_time_is_over() {
 
 #[test]
 fn aborted_records_go_and_their_marker_after_them() {
-    let (mut log, _) = open(&SimDisk::new(), options()).unwrap();
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
     let mut model = Model::default();
     let stamp = ProducerStamp { id: ProducerId(7), epoch: 0, base_sequence: 0 };
     let end = |end| {
@@ -120,6 +123,7 @@ fn aborted_records_go_and_their_marker_after_them() {
     );
     check(&log, &model);
     assert_eq!(log.aborted_transactions(&(Offset(0)..log.log_end())).len(), 1);
+    let told = log.derived.clone();
     // The producer goes on, so that its last batch may go, and with that the reason for the marker.
     write(&mut log, &mut model, &data(2, b"newer"));
     write(&mut log, &mut model, &end(EndTransaction::Commit));
@@ -132,11 +136,27 @@ fn aborted_records_go_and_their_marker_after_them() {
     let bytes = read_all(&log, Offset(0), 1 << 20).unwrap();
     let markers = Batch::all(&bytes).filter(|batch| batch.as_ref().unwrap().header().attributes.is_control());
     assert_eq!(markers.count(), 1, "of the transaction that is still there");
+    drop(log);
+    // What was stored before tells of it still: a consumer would skip all that the producer wrote since.
+    for name in disk.list(Path::new(DIR)).unwrap().into_iter().map(|file| file.name) {
+        let path = Path::new(DIR).join(&name);
+        if name == "checkpoint" {
+            disk.remove(&path).unwrap();
+        } else if name.ends_with(".snapshot") {
+            let files = crate::Files::new(Arc::new(disk.clone()), 8);
+            let mut derived = crate::checkpoint::read_snapshot(&files, &path).unwrap().unwrap();
+            derived.transactions = told.transactions.clone();
+            let derived = crate::checkpoint::encode_derived(&derived);
+            crate::checkpoint::write_snapshot(&files, &path, &derived).unwrap();
+        }
+    }
+    let (log, _) = open(&disk, options()).unwrap();
+    assert_eq!(log.aborted_transactions(&(Offset(0)..log.log_end())), []);
+    check_committed(&log, &model);
 }
 
 #[test]
 fn a_producer_goes_on_after_compaction_and_the_loss_of_everything_but_the_batches() {
-    use crate::disk::Disk;
     let disk = SimDisk::new();
     let (mut log, _) = open(&disk, options()).unwrap();
     let mut model = Model::default();
@@ -150,7 +170,7 @@ fn a_producer_goes_on_after_compaction_and_the_loss_of_everything_but_the_batche
     roll(&mut log, &mut model);
     assert!(compact(&mut log, &mut model, &ALWAYS, 0).unwrap());
     drop(log);
-    let dir = std::path::Path::new(super::support::DIR);
+    let dir = Path::new(DIR);
     for file in disk.list(dir).unwrap() {
         if !file.name.ends_with(".log") && !file.name.ends_with(".frames") {
             disk.remove(&dir.join(file.name)).unwrap();
@@ -236,6 +256,34 @@ fn what_is_young_undecided_or_not_replicated_is_left_alone() {
     assert!(job(&mut log, &Compaction { max_lag_ms: 10, ..mostly }, 1 << 40, end), "but late");
 }
 
+/// `cleanup.policy=compact,delete`.
+#[test]
+fn segments_that_are_deleted_while_they_are_compacted_stay_deleted() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    let mut model = Model::default();
+    (0..40).for_each(|seed| write(&mut log, &mut model, &keyed_batch(seed)));
+    commits().iter().for_each(|commit| write(&mut log, &mut model, commit));
+    roll(&mut log, &mut model);
+    let end = log.log_end();
+    let mut job = log.plan_compaction(&ALWAYS, 0, end).unwrap().unwrap();
+    let step = job.next_step().unwrap().unwrap();
+    let retention = Retention { max_age_ms: None, max_bytes: Some(9_000), segments_per_pass: 2 };
+    assert_eq!(retain(&mut log, &mut model, &retention, 0).unwrap(), 2);
+    assert!(!log.install_compacted(step).unwrap(), "what it was made of is gone");
+    drop(job);
+    check(&log, &model);
+    assert!(compact(&mut log, &mut model, &ALWAYS, 0).unwrap(), "the rest is compacted all the same");
+    check(&log, &model);
+    assert!(disk.list(Path::new(DIR)).unwrap().iter().all(|file| !file.name.ends_with(".new")));
+    while retain(&mut log, &mut model, &retention, 0).unwrap() > 0 {
+        check(&log, &model);
+    }
+    assert!(log.size_bytes() < 9_000 + 4_000);
+    log.close().unwrap();
+    check(&open(&disk, options()).unwrap().0, &model);
+}
+
 #[test]
 fn a_step_that_was_overtaken_is_dropped() {
     let (mut log, _) = open(&SimDisk::new(), options()).unwrap();
@@ -272,7 +320,7 @@ fn rot_ends_a_compaction_and_a_damaged_index_is_made_anew_for_the_next() {
     let mut model = Model::default();
     (0..12).for_each(|_| write(&mut log, &mut model, &record(b"a", Some(&[1; 900]))));
     roll(&mut log, &mut model);
-    let path = |suffix| std::path::Path::new("log").join(crate::segment::file_name(Offset(0), suffix));
+    let path = |suffix| Path::new("log").join(crate::segment::file_name(Offset(0), suffix));
     let fail = |log: &mut Log| {
         let end = log.log_end();
         let mut job = log.plan_compaction(&ALWAYS, 0, end).unwrap().unwrap();

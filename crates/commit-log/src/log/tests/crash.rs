@@ -6,10 +6,10 @@ use common::LeaderEpoch;
 
 use super::{
     compacted::compact,
-    support::{DIR, Model, append, batch, check_recovered, commits, keyed_batch, open, options},
+    support::{DIR, Model, append, batch, check_recovered, commits, keyed_batch, open, options, retain},
 };
 use crate::{
-    Compaction, Log, LogError, Offset,
+    Compaction, Log, LogError, Offset, Retention,
     disk::sim::{Fault, SimDisk},
     inspect::Inspector,
 };
@@ -64,6 +64,10 @@ fn live(disk: &SimDisk, known: &mut Known) -> Result<(), LogError> {
         known.durable = log.flush()?.offset();
         let settings = Compaction { min_dirty_ratio: 0.0, delete_retention_ms: 500, ..Compaction::default() };
         assert!(compact(&mut log, &mut known.model, &settings, now_ms)?);
+        // `cleanup.policy=compact,delete`: what was just made goes again.
+        let retention = Retention { max_age_ms: None, max_bytes: Some(3_000), segments_per_pass: 1 };
+        known.durable = known.durable.max(log.durable().offset());
+        assert_eq!(retain(&mut log, &mut known.model, &retention, now_ms)?, 1);
     }
     write(&mut log, known, 56..58)
 }

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::{
     compacted::compact,
-    support::{Model, append, batch, check, check_recovered, keyed_batch, open, options},
+    support::{Model, append, batch, check, check_recovered, keyed_batch, open, options, retain},
 };
 use crate::{
-    Compaction, Log, Offset,
+    Compaction, Log, Offset, Retention,
     disk::sim::{Fault, SimDisk},
 };
 
@@ -33,6 +33,11 @@ enum Step {
     Compact {
         now_ms: i64,
         keys: usize,
+    },
+    /// As `cleanup.policy=delete` does it, on top of the compaction.
+    Retain {
+        max_age_ms: i64,
+        max_bytes: u64,
     },
     RestoreIndexes,
     ReleaseMemory,
@@ -59,6 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Checkpoint),
         1 => (0..=100_u8).prop_map(Step::Truncate),
         1 => (0..=100_u8).prop_map(Step::StartAt),
+        1 => (0..6_000_i64, 0..20_000_u64).prop_map(|(max_age_ms, max_bytes)| Step::Retain { max_age_ms, max_bytes }),
         1 => Just(Step::RestoreIndexes),
         1 => Just(Step::ReleaseMemory),
         1 => Just(Step::Close),
@@ -121,19 +127,15 @@ impl World {
                 }
             }
             Step::Checkpoint => self.durable = self.log.flush()?.offset(),
-            Step::Truncate(percent) => {
-                let to = self.at(*percent);
-                self.durable = self.durable.min(self.batch_end_below(to));
-                self.model.lost_track = self.batch_end_below(to) < self.model.known.0;
-                let end = self.log.truncate(to)?;
-                self.model.truncate(to);
-                assert_eq!(self.model.end, end);
-                self.model.start = self.model.start.min(end);
-                self.model.trust_below_compaction(&self.log);
-            }
+            Step::Truncate(percent) => self.truncate(self.at(*percent))?,
             Step::StartAt(percent) => {
                 self.model.start = self.at(*percent);
                 self.log.start_at(self.model.start, 2)?;
+            }
+            Step::Retain { max_age_ms, max_bytes } => {
+                let (max_age_ms, max_bytes) = (Some(*max_age_ms), Some(*max_bytes));
+                let retention = Retention { max_age_ms, max_bytes, segments_per_pass: 2 };
+                retain(&mut self.log, &mut self.model, &retention, 6_100)?;
             }
             Step::RestoreIndexes => {
                 for base in self.log.segments.iter().map(|segment| segment.base).collect::<Vec<_>>() {
@@ -158,6 +160,17 @@ impl World {
                 self.disk.fail_after(*calls, if *full { Fault::Full } else { Fault::Broken });
             }
         }
+        Ok(())
+    }
+
+    fn truncate(&mut self, to: Offset) -> Result<(), crate::LogError> {
+        self.durable = self.durable.min(self.batch_end_below(to));
+        self.model.lost_track = self.batch_end_below(to) < self.model.known.0;
+        let end = self.log.truncate(to)?;
+        self.model.truncate(to);
+        assert_eq!(self.model.end, end);
+        self.model.start = self.model.start.min(end);
+        self.model.trust_below_compaction(&self.log);
         Ok(())
     }
 
@@ -347,5 +360,23 @@ fn a_snapshot_waits_for_no_batch() {
         append_step(0, 2),
         Step::StartAt(71),
         Step::Truncate(0),
+    ]);
+}
+
+/// What a transaction that was aborted below the log start says of its producer ends with its marker.
+#[test]
+fn an_abort_below_the_log_start_takes_no_later_records() {
+    play(&[
+        append_step(1_848_087_988_093_639_194, 5),
+        append_step(32_827_107_837_582_114, 5),
+        Step::AppendKeyed { seed: 4_544_902_149_934_869_629, batches: 4 },
+        append_step(4_599_776_476_922_803_335, 1),
+        append_step(5_705_754_728_070_249_121, 1),
+        Step::StartAt(50),
+        Step::Close,
+        append_step(5_434_593_905_949_479_031, 1),
+        append_step(140_364_739, 1),
+        Step::Flush,
+        Step::Compact { now_ms: 0, keys: 5 },
     ]);
 }

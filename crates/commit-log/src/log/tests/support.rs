@@ -7,7 +7,7 @@ use common::LeaderEpoch;
 
 use super::compacted::{self, Attempt};
 use crate::{
-    Files, Log, LogError, LogOptions, Offset, Origin, ProducerId, ProducerStamp, Recovered,
+    Files, Log, LogError, LogOptions, Offset, Origin, ProducerId, ProducerStamp, Recovered, Retention,
     batch::{Batch, BatchBuilder, Compression, ControlRecord, EndTransaction},
     derived::Derived,
     disk::sim::{Random, SimDisk},
@@ -150,6 +150,29 @@ pub(super) fn append(log: &mut Log, batches: &[Bytes], epoch: LeaderEpoch) -> Re
     Ok(())
 }
 
+/// Deletes what is old or too much, after saying what that is: where the log should start then.
+pub(super) fn retain(
+    log: &mut Log,
+    model: &mut Model,
+    retention: &Retention,
+    now_ms: i64,
+) -> Result<usize, LogError> {
+    let mut left = log.size_bytes();
+    let mut segments = log.segments.iter().take(retention.segments_per_pass).peekable();
+    let mut start = log.segments[0].base;
+    while let Some(segment) = segments.next_if(|segment| {
+        left -= u64::from(segment.size);
+        let age_ms = now_ms - segment.max_timestamp_ms;
+        let old = retention.max_age_ms.is_some_and(|max_ms| segment.max_timestamp_ms >= 0 && age_ms > max_ms);
+        !segment.is_empty() && (old || retention.max_bytes.is_some_and(|max_bytes| left >= max_bytes))
+    }) {
+        start = segment.end;
+    }
+    model.start = model.start.max(start);
+    let end = log.log_end();
+    log.retain(retention, Some(now_ms), end)
+}
+
 /// Reads everything from `from` to the end, a bit at a time.
 pub(super) fn read_all(log: &Log, from: Offset, max_bytes: usize) -> Result<Vec<u8>, LogError> {
     let mut bytes = Vec::new();
@@ -181,6 +204,7 @@ pub(super) fn check(log: &Log, model: &Model) {
     for segment in &log.segments {
         assert_eq!(segment.check_all(&log.files).unwrap(), []);
     }
+    compacted::check_committed(log, model);
 }
 
 /// After a crash: the log is a front of the model, with everything that was durable. Makes the model the same.
