@@ -120,11 +120,29 @@ HEADER = ["baseOffset", "length", "leaderEpoch", "magic", "crc", "attributes", "
           "maxTimestampMs", "producerId", "producerEpoch", "baseSequence", "recordCount"]
 
 
-def segment(path):
+def layout(directory):
+    """The files of each segment that counts, by base offset: what a pending `swap` says has happened."""
+    def files(base, count_new):
+        found = {}
+        for suffix in ("log", "frames"):
+            names = [f"{base:020}.{suffix}"]
+            names = [names[0] + ".new"] + names if count_new else names
+            found[suffix] = next((directory / name for name in names if (directory / name).exists()), None)
+        return found
+
+    bases, new = {int(path.stem) for path in directory.glob("*.log")}, []
+    if (directory / "swap").exists():
+        reader = sealed(directory / "swap", b"dmqswp\0\1")
+        reader.take(1)
+        gone, new = (reader.listed(lambda: reader.numbers("q")[0]) for _ in range(2))
+        bases = bases - set(gone) | set(new)
+    return {base: files(base, base in new) for base in sorted(bases)}
+
+
+def segment(base, files, next_base):
     """The batches of a segment, each checked against its frame if there is one."""
-    data, base = path.read_bytes(), int(path.stem)
-    frames_path = path.with_suffix(".frames")
-    frames = frames_path.read_bytes() if frames_path.exists() else b""
+    path, frames_path = files["log"], files["frames"]
+    data, frames = path.read_bytes(), frames_path.read_bytes() if frames_path else b""
     batches, at, chain, end = [], 0, 0, base
     while at < len(data):
         header = dict(zip(HEADER, struct.unpack_from(">qiibIhiqqqhii", data, at)))
@@ -134,6 +152,8 @@ def segment(path):
             raise ValueError(f"{path.name}: no batch at {at}")
         chain = crc32c(batch[:61], chain)
         end = header["baseOffset"] + header["lastOffsetDelta"] + 1
+        if next_base is not None and end > next_base:
+            raise ValueError(f"{path.name}: the batch at {at} reaches into the next segment")
         entry, number = frames[32 * len(batches):][:32], len(batches)
         if entry:
             position, length, last, _durable, _time, check, own = struct.unpack(">IIIIqII", entry)
@@ -154,9 +174,15 @@ def segment(path):
 
 
 def main(directory):
-    found = {"checkpoint": checkpoint(directory / "checkpoint"), "segments": [], "snapshots": {}}
-    for path in sorted(directory.glob("*.log")):
-        found["segments"].append(segment(path))
+    found = {"checkpoint": checkpoint(directory / "checkpoint"), "segments": [], "lost": [], "snapshots": {}}
+    found["lost"] = [list(missing) for missing in found["checkpoint"]["missing"]]
+    segments = layout(directory) if found["checkpoint"]["state"] != "EMPTYING" else {}
+    expected = found["checkpoint"]["logStart"]
+    for (base, files), next_base in zip(segments.items(), [*list(segments)[1:], None]):
+        if base > expected and not any(start <= expected and base <= end for start, end in found["lost"]):
+            found["lost"].append([expected, base])
+        found["segments"].append(segment(base, files, next_base))
+        expected = max(expected, found["segments"][-1]["endOffset"])
     for path in sorted(directory.glob("*.snapshot")):
         found["snapshots"][str(int(path.stem))] = knowledge(sealed(path, b"dmqsnp\0\1"))
     json.dump(found, sys.stdout)

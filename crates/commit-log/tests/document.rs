@@ -11,9 +11,12 @@
 use std::{fmt::Write as _, path::Path, process::Command, sync::Arc};
 
 use commit_log::{
-    Files, Log, LogOptions, Origin, ProducerId, ProducerStamp,
+    Compaction, Files, Log, LogOptions, Origin, ProducerId, ProducerStamp,
     batch::{Batch, BatchBuilder, Compression, ControlRecord, EndTransaction, NewRecord, RecordHeader},
-    disk::sim::Random,
+    disk::{
+        Disk,
+        sim::{Fault, Random, SimDisk},
+    },
     inspect::Inspector,
 };
 use common::{LeaderEpoch, Offset};
@@ -21,10 +24,23 @@ use serde_json::{Value, json};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
+fn open(dir: &Path, files: Files) -> Log {
+    let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
+    Log::open(dir, Arc::new(files), options).unwrap().0
+}
+
 /// A log with everything that files can hold.
 fn life(dir: &Path, close: bool) -> Log {
-    let options = LogOptions { segment_bytes: 3_000, ..LogOptions::default() };
-    let (mut log, _) = Log::open(dir, Arc::new(Files::default()), options.clone()).unwrap();
+    let mut log = open(dir, Files::default());
+    write(&mut log);
+    if !close {
+        return log;
+    }
+    log.close().unwrap();
+    open(dir, Files::default())
+}
+
+fn write(log: &mut Log) {
     let mut random = Random::new(5);
     for (n, timestamp_ms) in (0..40_i32).zip(NOW_MS..) {
         let producer = ProducerStamp { id: ProducerId(i64::from(n % 3)), epoch: 2, base_sequence: n };
@@ -53,11 +69,6 @@ fn life(dir: &Path, close: bool) -> Log {
         log.append(&[bytes], LeaderEpoch(n / 9), Origin::Internal, NOW_MS).unwrap();
     }
     log.flush().unwrap();
-    if !close {
-        return log;
-    }
-    log.close().unwrap();
-    Log::open(dir, Arc::new(Files::default()), options).unwrap().0
 }
 
 fn read_by_the_document(dir: &Path) -> Value {
@@ -102,17 +113,25 @@ fn served(log: &Log) -> Vec<Value> {
     records
 }
 
+/// All records that the reader has found.
+fn records(found: &Value) -> Vec<Value> {
+    let batches = found["segments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|segment| segment["batches"].as_array().unwrap());
+    batches.flat_map(|batch| batch["records"].as_array().unwrap()).cloned().collect()
+}
+
 #[test]
 fn a_reader_that_follows_the_document_reads_what_the_log_serves() {
     for close in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let log = life(dir.path(), close);
         let found = read_by_the_document(dir.path());
-        let segments = found["segments"].as_array().unwrap();
-        assert_eq!(segments.len(), log.segment_count());
-        let batches = segments.iter().flat_map(|segment| segment["batches"].as_array().unwrap());
-        let records = batches.flat_map(|batch| batch["records"].as_array().unwrap()).cloned();
-        assert_eq!(records.collect::<Vec<_>>(), served(&log));
+        assert_eq!(found["segments"].as_array().unwrap().len(), log.segment_count());
+        assert_eq!(records(&found), served(&log));
+        assert_eq!(found["lost"], json!([]));
 
         let looked = serde_json::to_value(Inspector::new(dir.path()).look().unwrap()).unwrap();
         for field in ["state", "logStart", "recoveryPoint"] {
@@ -125,4 +144,49 @@ fn a_reader_that_follows_the_document_reads_what_the_log_serves() {
         }
         assert!(!found["snapshots"].as_object().unwrap().is_empty());
     }
+}
+
+/// Compacts, with the power cut after so many calls on the disk. Whether it was.
+fn compact(disk: &SimDisk, power_cut_after: u64) -> bool {
+    let mut log = open(Path::new("log"), Files::new(Arc::new(disk.clone()), 64));
+    write(&mut log);
+    let settings = Compaction { min_dirty_ratio: 0.0, ..Compaction::default() };
+    disk.fail_after(power_cut_after, Fault::PowerCut);
+    let end = log.log_end();
+    let Ok(Some(mut job)) = log.plan_compaction(&settings, NOW_MS, end) else { return true };
+    let cut = std::iter::from_fn(|| job.next_step()).any(|step| {
+        let installed = step.and_then(|step| log.install_compacted(step));
+        installed.is_err()
+    });
+    disk.reboot(power_cut_after);
+    disk.clear_fault();
+    cut
+}
+
+#[test]
+fn a_reader_that_follows_the_document_sees_a_pending_swap_as_done() {
+    let mut pending = 0;
+    for calls in 0.. {
+        let disk = SimDisk::new();
+        let cut = compact(&disk, calls);
+        let files = disk.list(Path::new("log")).unwrap();
+        if files.iter().any(|file| file.name == "swap") {
+            pending += 1;
+            let dir = tempfile::tempdir().unwrap();
+            for file in &files {
+                let mut bytes = vec![0; usize::try_from(file.size).unwrap()];
+                disk.open(&Path::new("log").join(&file.name)).unwrap().read_at(&mut bytes, 0).unwrap();
+                std::fs::write(dir.path().join(&file.name), bytes).unwrap();
+            }
+            let found = read_by_the_document(dir.path());
+            let log = open(Path::new("log"), Files::new(Arc::new(disk.clone()), 64));
+            assert_eq!(found["segments"].as_array().unwrap().len(), log.segment_count());
+            assert_eq!(records(&found), served(&log), "the power was cut after {calls} calls");
+            assert_eq!(found["lost"], json!([]));
+        }
+        if !cut {
+            break;
+        }
+    }
+    assert!(pending > 5, "{pending} crashes left a swap to finish");
 }
