@@ -22,6 +22,9 @@ pub struct Options {
     /// Port of the Kafka listener, instead of the one in `services.json`.
     #[arg(long, env = "DMQ_KAFKA_PORT")]
     pub kafka_port: Option<u16>,
+    /// Port by which Kafka clients and other brokers reach this one, if it is not the one it listens on.
+    #[arg(long, env = "DMQ_ADVERTISED_KAFKA_PORT")]
+    pub advertised_kafka_port: Option<u16>,
     /// Directory of this broker's data, instead of the one in `services.json`.
     #[arg(long, env = "DMQ_DATA_DIR")]
     pub data_dir: Option<PathBuf>,

@@ -34,6 +34,8 @@ pub struct Settings {
     pub advertised_port: u16,
     /// Port of the Kafka listener; 0: any free one. `None`: it has none.
     pub kafka_port: Option<u16>,
+    /// By which port others reach it; `None`: the one it listens on.
+    pub advertised_kafka_port: Option<u16>,
     /// Failure domain.
     pub rack: Option<String>,
     /// Where its data is.
@@ -116,6 +118,7 @@ impl Settings {
             advertised_host,
             advertised_port,
             kafka_port: options.kafka_port.or(broker.kafka_port),
+            advertised_kafka_port: options.advertised_kafka_port,
             rack: broker.rack.clone(),
             data_dir: options.data_dir.clone().unwrap_or_else(|| PathBuf::from(&broker.data_dir)),
             metadata_nodes: config.metadata_urls(),
@@ -181,7 +184,7 @@ impl Settings {
         }
     }
 
-    /// What the broker says of itself. The ports are what others reach it by.
+    /// What the broker says of itself. `port` is what others reach it by, `kafka_port` what it listens on.
     pub fn registration(
         &self,
         port: u16,
@@ -193,7 +196,7 @@ impl Settings {
             broker_id: self.broker_id,
             host: self.advertised_host.clone(),
             port,
-            kafka_port,
+            kafka_port: kafka_port.map(|port| self.advertised_kafka_port.unwrap_or(port)),
             rack: self.rack.clone(),
             incarnation_id,
             directory_id: Some(directory_id),
@@ -224,6 +227,7 @@ mod tests {
             host: None,
             port: None,
             kafka_port: None,
+            advertised_kafka_port: None,
             data_dir: None,
             file_delete_delay_ms: 60_000,
             controlled_shutdown_timeout_ms: 5_000,

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::{
     Fault, FaultProxy, Launch, Observer,
+    fault_proxy::{Sender, Way},
     ports::ReservedPort,
     process::{Member, Process, ProcessError, Role, describe},
     ready::{NotReady, wait_ready},
@@ -75,7 +76,10 @@ pub enum ClusterError {
 pub struct LocalCluster {
     launch: Launch,
     processes: Vec<Process>,
+    /// Before the REST ports of the metadata nodes.
     proxies: BTreeMap<NodeId, FaultProxy>,
+    /// Before the Kafka ports of the brokers.
+    kafka_proxies: BTreeMap<BrokerId, FaultProxy>,
     _ports: Vec<ReservedPort>,
 }
 
@@ -119,7 +123,14 @@ impl LocalCluster {
         for id in (101..).take(usize::try_from(spec.brokers).unwrap_or_default()) {
             brokers.push((id, reserve()?, reserve()?));
         }
+        let mut kafka_proxies = BTreeMap::new();
+        for (id, _, kafka_port) in brokers.iter().filter(|_| spec.fault_proxies) {
+            let proxy = FaultProxy::start_kafka(SocketAddr::from((Ipv4Addr::LOCALHOST, *kafka_port))).await;
+            let proxy = proxy.map_err(|source| io_error("cannot start a fault proxy", source))?;
+            kafka_proxies.insert(BrokerId(*id), proxy);
+        }
         let config = spec.config(&nodes, &brokers);
+        let settings = spec.settings;
         let format = if spec.json_logs { LogFormat::Json } else { LogFormat::Text };
         let launch = Launch {
             program: spec.program,
@@ -130,7 +141,24 @@ impl LocalCluster {
             log: LogOptions { format, ..LogOptions::default() },
             echo: None,
         };
-        Ok(Self { proxies, _ports: ports, ..Self::launch(launch)? })
+        let mut cluster = Self { proxies, kafka_proxies, _ports: ports, ..Self::launch(launch)? };
+        cluster.tell_brokers(&settings);
+        Ok(cluster)
+    }
+
+    /// Adds to the arguments of the brokers: their settings, and by which port others reach them.
+    fn tell_brokers(&mut self, settings: &[String]) {
+        for process in self.processes.iter_mut().filter(|process| process.member().role == Role::Broker) {
+            for setting in settings {
+                process.add_arg("--set");
+                process.add_arg(setting);
+            }
+            let id = i32::try_from(process.member().id).map(BrokerId);
+            if let Some(proxy) = id.ok().and_then(|id| self.kafka_proxies.get(&id)) {
+                process.add_arg("--advertised-kafka-port");
+                process.add_arg(proxy.address().port().to_string());
+            }
+        }
     }
 
     /// A configured cluster, of which nothing is started yet; its configuration is written for its processes.
@@ -148,7 +176,8 @@ impl LocalCluster {
         std::fs::write(file, launch.config.to_json())
             .map_err(|source| io_error(&format!("cannot write {}", file.display()), source))?;
         let processes = launch.processes();
-        Ok(Self { launch, processes, proxies: BTreeMap::new(), _ports: Vec::new() })
+        let (proxies, kafka_proxies) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { launch, processes, proxies, kafka_proxies, _ports: Vec::new() })
     }
 
     /// Starts all processes that do not run. Does not wait until they are ready.
@@ -272,7 +301,7 @@ impl LocalCluster {
         ClusterError::Unknown { name: name.to_owned(), known: known.join(", ") }
     }
 
-    /// Whether the nodes reach each other through fault proxies.
+    /// Whether nodes and brokers are reached through fault proxies.
     pub fn has_fault_proxies(&self) -> bool {
         !self.proxies.is_empty()
     }
@@ -295,9 +324,20 @@ impl LocalCluster {
         }
     }
 
+    /// Breaks the network between two brokers one way: what `from` sends to `to`, be it a request or an answer, does not
+    /// arrive. Clients still reach both.
+    pub fn cut_brokers(&self, from: BrokerId, to: BrokerId, fault: Fault) {
+        if let Some(proxy) = self.kafka_proxies.get(&to) {
+            proxy.set_way(Sender::Broker(from), Way::There, fault);
+        }
+        if let Some(proxy) = self.kafka_proxies.get(&from) {
+            proxy.set_way(Sender::Broker(to), Way::Back, fault);
+        }
+    }
+
     /// Ends all faults of the network.
     pub fn heal(&self) {
-        for proxy in self.proxies.values() {
+        for proxy in self.proxies.values().chain(self.kafka_proxies.values()) {
             proxy.heal();
         }
     }

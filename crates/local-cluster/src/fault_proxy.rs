@@ -1,10 +1,10 @@
-//! A TCP proxy in front of a metadata node that can break the network between certain nodes, while clients still
-//! get through.
+//! A TCP proxy in front of a process that can break the network between certain others and it, while the rest still gets
+//! through.
 //!
-//! The members of a quorum know each other by one URL each. With the proxy's address as that URL, all traffic to the
-//! node passes here; and since requests between nodes say who sends them (`"from":<id>` in the head of each), the
-//! first bytes of a connection tell which link it belongs to. Brokers say who they are in `user-agent`. A kept-alive
-//! connection has one sender for its life.
+//! The members of a cluster know each other by one address each. With the proxy's as that address, all traffic to the
+//! process passes here, and the first bytes of a connection tell [who](Sender) began it.
+
+mod sender;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,10 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What happens to the bytes of a connection, in both directions.
+pub use sender::Sender;
+use sender::{Protocol, SENDER_BYTES_MAX};
+
+/// What happens to the bytes of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -39,30 +42,31 @@ pub enum Fault {
     Delay(Duration),
 }
 
-/// Faults by sender.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Rules {
-    nodes: BTreeMap<NodeId, Fault>,
-    brokers: BTreeMap<BrokerId, Fault>,
-    clients: Fault,
+/// Which bytes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From who began it: requests.
+    There,
+    /// To who began it: answers.
+    Back,
 }
+
+/// Faults by sender and way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rules(BTreeMap<(Sender, Way), Fault>);
 
 impl Rules {
-    fn of(&self, sender: Sender) -> Fault {
-        match sender {
-            Sender::Node(node) => self.nodes.get(&node).copied().unwrap_or_default(),
-            Sender::Broker(broker) => self.brokers.get(&broker).copied().unwrap_or(self.clients),
-            Sender::Other => self.clients,
-        }
+    fn of(&self, sender: Sender, way: Way) -> Fault {
+        let own = self.0.get(&(sender, way));
+        // A broker is a client like others, unless something is said of it.
+        let fallback = || self.0.get(&(Sender::Other, way));
+        let fault = if matches!(sender, Sender::Node(_)) { own } else { own.or_else(fallback) };
+        fault.copied().unwrap_or_default()
     }
-}
 
-/// Who began a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sender {
-    Node(NodeId),
-    Broker(BrokerId),
-    Other,
+    fn set(&mut self, sender: Sender, way: Way, fault: Fault) {
+        self.0.insert((sender, way), fault);
+    }
 }
 
 /// A proxy. Dropping it breaks all its connections.
@@ -77,20 +81,29 @@ pub struct FaultProxy {
 /// Bytes moved at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// How much of a connection is looked at to find out who sends: a request's head and the start of its body.
-const SENDER_BYTES_MAX: usize = 4 * 1024;
-
 impl FaultProxy {
-    /// Listens on a free port of the loopback address and passes everything on to `target`.
+    /// Listens on a free port of the loopback address and passes HTTP requests on to `target`.
     ///
     /// # Errors
     /// If no port can be had.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
+        Self::start_as(Protocol::Http, target).await
+    }
+
+    /// The same for what speaks Kafka's protocol.
+    ///
+    /// # Errors
+    /// If no port can be had.
+    pub async fn start_kafka(target: SocketAddr) -> io::Result<Self> {
+        Self::start_as(Protocol::Kafka, target).await
+    }
+
+    async fn start_as(protocol: Protocol, target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (rules, _) = watch::channel(Rules::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, target, rules.subscribe()));
+        tasks.spawn(accept(listener, protocol, target, rules.subscribe()));
         Ok(Self { address, rules, _tasks: tasks })
     }
 
@@ -99,23 +112,31 @@ impl FaultProxy {
         self.address
     }
 
+    /// Sets the fault of what `from` sends here, or of the answers it gets.
+    pub fn set_way(&self, from: Sender, way: Way, fault: Fault) {
+        self.rules.send_modify(|rules| rules.set(from, way, fault));
+    }
+
     /// Sets the fault of what the node `from` sends here, and of the answers it gets.
     pub fn set(&self, from: NodeId, fault: Fault) {
-        self.rules.send_modify(|rules| {
-            rules.nodes.insert(from, fault);
-        });
+        self.set_both(Sender::Node(from), fault);
     }
 
     /// Sets the fault of what the broker `from` sends here, and of the answers it gets.
     pub fn set_broker(&self, from: BrokerId, fault: Fault) {
-        self.rules.send_modify(|rules| {
-            rules.brokers.insert(from, fault);
-        });
+        self.set_both(Sender::Broker(from), fault);
     }
 
     /// Sets the fault of everything that comes from elsewhere: clients and brokers.
     pub fn set_clients(&self, fault: Fault) {
-        self.rules.send_modify(|rules| rules.clients = fault);
+        self.set_both(Sender::Other, fault);
+    }
+
+    fn set_both(&self, from: Sender, fault: Fault) {
+        self.rules.send_modify(|rules| {
+            rules.set(from, Way::There, fault);
+            rules.set(from, Way::Back, fault);
+        });
     }
 
     /// Ends all faults.
@@ -124,14 +145,19 @@ impl FaultProxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, rules: watch::Receiver<Rules>) {
+async fn accept(
+    listener: TcpListener,
+    protocol: Protocol,
+    target: SocketAddr,
+    rules: watch::Receiver<Rules>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 // Out of descriptors or the like: the peer sees a broken connection, which is what faults are.
                 let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(connection(stream, target, rules.clone()));
+                connections.spawn(connection(stream, protocol, target, rules.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
@@ -139,7 +165,12 @@ async fn accept(listener: TcpListener, target: SocketAddr, rules: watch::Receive
 }
 
 /// One connection, to its end. Errors end it: both sides then see it break.
-async fn connection(mut from: TcpStream, target: SocketAddr, rules: watch::Receiver<Rules>) {
+async fn connection(
+    mut from: TcpStream,
+    protocol: Protocol,
+    target: SocketAddr,
+    rules: watch::Receiver<Rules>,
+) {
     let _ = from.set_nodelay(true);
     let mut first = Vec::with_capacity(SENDER_BYTES_MAX);
     let sender = loop {
@@ -147,12 +178,13 @@ async fn connection(mut from: TcpStream, target: SocketAddr, rules: watch::Recei
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        if let Some(sender) = sender_of(&first) {
+        if let Some(sender) = protocol.sender_of(&first) {
             break sender;
         }
     };
-    let mut gate = Gate { sender, rules };
-    if !gate.pass().await {
+    let (mut there, back) =
+        (Gate { sender, way: Way::There, rules: rules.clone() }, Gate { sender, way: Way::Back, rules });
+    if !there.pass().await {
         return;
     }
     let Ok(mut to) = TcpStream::connect(target).await else { return };
@@ -162,7 +194,7 @@ async fn connection(mut from: TcpStream, target: SocketAddr, rules: watch::Recei
     }
     let (from_read, from_write) = from.into_split();
     let (to_read, to_write) = to.into_split();
-    tokio::join!(pump(from_read, to_write, gate.clone()), pump(to_read, from_write, gate));
+    tokio::join!(pump(from_read, to_write, there), pump(to_read, from_write, back));
 }
 
 /// Moves bytes one way until one side ends.
@@ -180,19 +212,19 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut gate: Gate) {
     }
 }
 
-/// Lets bytes of one connection pass as the rules want it.
-#[derive(Clone)]
+/// Lets the bytes of one way of a connection pass as the rules want it.
 struct Gate {
     sender: Sender,
+    way: Way,
     rules: watch::Receiver<Rules>,
 }
 
 impl Gate {
     /// Waits until the next chunk may pass. False: the connection is to break.
     async fn pass(&mut self) -> bool {
-        let sender = self.sender;
-        let fault = match self.rules.wait_for(|rules| rules.of(sender) != Fault::Silence).await {
-            Ok(rules) => rules.of(sender),
+        let (sender, way) = (self.sender, self.way);
+        let fault = match self.rules.wait_for(|rules| rules.of(sender, way) != Fault::Silence).await {
+            Ok(rules) => rules.of(sender, way),
             Err(_) => return false,
         };
         if let Fault::Delay(delay) = fault {
@@ -203,43 +235,10 @@ impl Gate {
 
     /// Resolves when the connection is to break.
     async fn reset(&mut self) {
-        let sender = self.sender;
+        let (sender, way) = (self.sender, self.way);
         // An error means that the proxy is gone: that breaks the connection as well.
-        let _ = self.rules.wait_for(|rules| rules.of(sender) == Fault::Reset).await;
+        let _ = self.rules.wait_for(|rules| rules.of(sender, way) == Fault::Reset).await;
     }
-}
-
-/// Who sends, from the first bytes of a connection: `None` if more of them are needed.
-fn sender_of(bytes: &[u8]) -> Option<Sender> {
-    const BETWEEN_NODES: &[u8] = b"POST /api/v1/raft/";
-    const FROM: &[u8] = b"\"from\":";
-    let prefix = bytes.get(..BETWEEN_NODES.len().min(bytes.len())).unwrap_or_default();
-    if !BETWEEN_NODES.starts_with(prefix) {
-        return broker_or_other(bytes);
-    }
-    let after = bytes.windows(FROM.len()).position(|window| window == FROM).map(|at| at + FROM.len());
-    let rest = after.and_then(|at| bytes.get(at..)).unwrap_or_default();
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    // The number may go on in the next bytes.
-    if digits > 0 && digits < rest.len() {
-        let id =
-            rest.get(..digits).and_then(|id| std::str::from_utf8(id).ok()).and_then(|id| id.parse().ok());
-        return Some(id.map_or(Sender::Other, Sender::Node));
-    }
-    (bytes.len() >= SENDER_BYTES_MAX).then_some(Sender::Other)
-}
-
-/// A broker by the `user-agent` in the head of its first request, which must be there as a whole.
-fn broker_or_other(bytes: &[u8]) -> Option<Sender> {
-    const AGENT: &str = "user-agent: dmq-broker/";
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    if end.is_none() && bytes.len() < SENDER_BYTES_MAX {
-        return None;
-    }
-    let head = String::from_utf8_lossy(bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default());
-    let head = head.to_ascii_lowercase();
-    let id = head.lines().find_map(|line| line.strip_prefix(AGENT)).and_then(|id| id.trim().parse().ok());
-    Some(id.map_or(Sender::Other, |id| Sender::Broker(BrokerId(id))))
 }
 
 #[cfg(test)]
@@ -272,17 +271,6 @@ mod tests {
         Ok(())
     }
 
-    #[test]
-    fn the_sender_is_read_from_the_first_request() {
-        assert_eq!(sender_of(RAFT), Some(Sender::Node(NodeId(2))));
-        assert_eq!(sender_of(RAFT.get(..RAFT.len() - 1).unwrap()), None, "the id may have more digits");
-        assert_eq!(sender_of(b"POST /api"), None);
-        assert_eq!(sender_of(b"GET /livez HTTP/1.1\r\n"), None, "the head has no end yet");
-        assert_eq!(sender_of(b"GET /livez HTTP/1.1\r\n\r\n"), Some(Sender::Other));
-        let broker = b"POST /x HTTP/1.1\r\nHost: y\r\nUser-Agent: dmq-broker/101\r\n\r\n";
-        assert_eq!(sender_of(broker), Some(Sender::Broker(BrokerId(101))));
-    }
-
     #[tokio::test(flavor = "local")]
     async fn a_silent_link_holds_bytes_and_delivers_them_when_it_heals() {
         let proxy = FaultProxy::start(echo().await).await.unwrap();
@@ -311,5 +299,22 @@ mod tests {
         assert!(matches!(node.read(&mut rest).await, Ok(0) | Err(_)));
         let mut again = TcpStream::connect(proxy.address()).await.unwrap();
         assert!(exchange(&mut again, RAFT).await.is_err());
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn one_way_can_be_silent_alone() {
+        let proxy = FaultProxy::start(echo().await).await.unwrap();
+        let mut node = TcpStream::connect(proxy.address()).await.unwrap();
+        exchange(&mut node, RAFT).await.unwrap();
+        proxy.set_way(Sender::Node(NodeId(2)), Way::Back, Fault::Silence);
+        node.write_all(b"arrives").await.unwrap();
+        // The echo has it, and its answer is held: another client's exchange comes after it.
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        exchange(&mut client, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(node.try_read(&mut [0; 7]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        proxy.heal();
+        let mut back = [0; 7];
+        node.read_exact(&mut back).await.unwrap();
+        assert_eq!(&back, b"arrives");
     }
 }

@@ -9,7 +9,7 @@
 //! | [`control`] | what another process needs to hurt a cluster that `dmq up` runs: its state file and its socket |
 //! | [`observe`] | who leads, and do all nodes hold the same: the view from outside |
 //! | [`wait`] | waiting for a condition with a deadline |
-//! | [`fault_proxy`] | broken networks between nodes |
+//! | [`fault_proxy`] | broken networks between nodes, brokers and each other |
 //! | [`ports`] | ports that stay free while a process is down |
 //!
 //! It knows processes and URLs only: nothing here links a server, so that what is tested is what is shipped.

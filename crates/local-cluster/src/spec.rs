@@ -27,8 +27,10 @@ pub struct ClusterSpec {
     pub raft: Option<RaftTimings>,
     /// Timings of the brokers; `None`: the defaults of `services.json`.
     pub broker: Option<BrokerTimings>,
-    /// Whether the nodes reach each other through fault proxies.
+    /// Whether nodes are reached through fault proxies, and brokers through others before their Kafka ports.
     pub fault_proxies: bool,
+    /// Settings of all brokers by Kafka's names, as `num.partitions=4`.
+    pub settings: Vec<String>,
     /// Whether the processes log in JSON.
     pub json_logs: bool,
 }
@@ -78,6 +80,7 @@ impl ClusterSpec {
             raft: None,
             broker: None,
             fault_proxies: false,
+            settings: Vec::new(),
             json_logs: false,
         }
     }

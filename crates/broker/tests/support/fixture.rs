@@ -38,6 +38,7 @@ impl BrokerFixture {
             advertised_host: "127.0.0.1".into(),
             advertised_port: 0,
             kafka_port: None,
+            advertised_kafka_port: None,
             rack: None,
             data_dir: data_dir.to_owned(),
             metadata_nodes,

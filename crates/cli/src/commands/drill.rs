@@ -101,6 +101,10 @@ impl ThrowAwayArgs {
             spec.nodes = self.nodes;
             spec.brokers = self.brokers;
             spec.fault_proxies = fault_proxies;
+            if fault_proxies {
+                // A drill that cuts brokers off waits until they have left the ISRs.
+                spec.settings.push("replica.lag.time.max.ms=3000".to_owned());
+            }
             if !self.databases.is_empty() {
                 spec.database = Database::Postgres { urls: self.databases.clone() };
             }

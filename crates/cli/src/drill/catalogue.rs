@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::{
     records::{history::PartitionVerdict, workload::Load},
     report::{RecordsReport, Report, Timing, Verdict},
-    scripts::{brokers, controller, leaders, quorum, random, rolling},
+    scripts::{brokers, controller, leaders, partitions, quorum, random, rolling},
     stage::{Seen, Stage},
-    target::Target,
+    target::{Cut, Target},
 };
 use crate::{exit::Failure, output::say};
 
@@ -34,6 +34,14 @@ pub(crate) enum Drill {
     PausePartitionLeader,
     /// Cut a broker that leads partitions off from the controllers, but not from clients (throw-away clusters only)
     PartitionBroker,
+    /// Cut a broker that leads partitions off from the other brokers, but not from controllers and clients (throw-away clusters only)
+    PartitionBrokerFromPeers,
+    /// The same one way: nothing that it sends to other brokers arrives (throw-away clusters only)
+    MuteBroker,
+    /// The same the other way: nothing that other brokers send it arrives (throw-away clusters only)
+    DeafenBroker,
+    /// Cut a broker that leads partitions off from the other brokers and the controllers, but not from clients (throw-away clusters only)
+    IsolateBroker,
     /// SIGKILL all brokers at once, and start them again: what was acknowledged is on disk
     KillAllBrokers,
     /// SIGKILL random brokers at random moments, `--times` of them in one run; then all at once
@@ -62,7 +70,15 @@ impl Drill {
 
     /// Whether it can only be run on a throw-away cluster.
     pub(crate) fn needs_throw_away(self) -> bool {
-        matches!(self, Self::PartitionController | Self::PartitionBroker)
+        matches!(
+            self,
+            Self::PartitionController
+                | Self::PartitionBroker
+                | Self::PartitionBrokerFromPeers
+                | Self::MuteBroker
+                | Self::DeafenBroker
+                | Self::IsolateBroker
+        )
     }
 
     /// How many records are written and read meanwhile, if any.
@@ -71,6 +87,10 @@ impl Drill {
             Self::KillPartitionLeader
             | Self::PausePartitionLeader
             | Self::PartitionBroker
+            | Self::PartitionBrokerFromPeers
+            | Self::MuteBroker
+            | Self::DeafenBroker
+            | Self::IsolateBroker
             | Self::KillAllBrokers
             | Self::RollingRestart => Some(Load::LIGHT),
             Self::KillRandomBrokers | Self::KillWhileMoving => Some(Load::HEAVY),
@@ -100,7 +120,11 @@ impl Drill {
             Self::KillBroker => brokers::kill(stage).await,
             Self::KillPartitionLeader => leaders::kill(stage).await,
             Self::PausePartitionLeader => leaders::pause(stage).await,
-            Self::PartitionBroker => leaders::partition(stage).await,
+            Self::PartitionBroker => partitions::from_controllers(stage).await,
+            Self::PartitionBrokerFromPeers => partitions::from_peers(stage, Cut::BothWays).await,
+            Self::MuteBroker => partitions::from_peers(stage, Cut::Outgoing).await,
+            Self::DeafenBroker => partitions::from_peers(stage, Cut::Incoming).await,
+            Self::IsolateBroker => partitions::from_everybody(stage).await,
             Self::KillAllBrokers => leaders::kill_all(stage).await,
             Self::KillRandomBrokers => random::kill(stage, faults, random::Moves::No).await,
             Self::KillWhileMoving => random::kill(stage, faults, random::Moves::Yes).await,

@@ -21,6 +21,17 @@ const END_DEADLINE: Duration = Duration::from_secs(15);
 /// How long processes may take to be ready.
 pub(crate) const READY_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Which bytes between a broker and its peers do not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// All.
+    BothWays,
+    /// What it sends.
+    Outgoing,
+    /// What they send to it.
+    Incoming,
+}
+
 /// A cluster whose processes can be hurt.
 pub(crate) enum Target {
     /// Started for this drill; its files go with it.
@@ -190,6 +201,27 @@ impl Target {
             }
             _ => Err(Failure::usage(
                 "this drill needs fault proxies before the nodes: run it with --ephemeral",
+            )),
+        }
+    }
+
+    /// Breaks the network between a broker and all others, one way or both.
+    pub(crate) fn cut_from_peers(&self, broker: BrokerId, cut: Cut) -> Result<(), Failure> {
+        let peers = self.brokers()?.into_iter().filter(|peer| *peer != broker);
+        match self {
+            Self::ThrowAway { cluster, .. } if cluster.has_fault_proxies() => {
+                for peer in peers {
+                    if cut != Cut::Incoming {
+                        cluster.cut_brokers(broker, peer, Fault::Silence);
+                    }
+                    if cut != Cut::Outgoing {
+                        cluster.cut_brokers(peer, broker, Fault::Silence);
+                    }
+                }
+                Ok(())
+            }
+            _ => Err(Failure::usage(
+                "this drill needs fault proxies before the brokers: run it with --ephemeral",
             )),
         }
     }

@@ -84,6 +84,27 @@ async fn partition_broker(storage: Storage) {
     passes("partition-broker", 1, storage).await;
 }
 
+// The network between brokers has nothing to do with the database of the controllers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partition_broker_from_peers() {
+    passes("partition-broker-from-peers", 1, Storage::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mute_broker() {
+    passes("mute-broker", 1, Storage::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deafen_broker() {
+    passes("deafen-broker", 1, Storage::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn isolate_broker() {
+    passes("isolate-broker", 1, Storage::Sqlite).await;
+}
+
 on_both_databases!(kill_all_brokers);
 async fn kill_all_brokers(storage: Storage) {
     passes("kill-all-brokers", 2, storage).await;

@@ -43,8 +43,7 @@ pub(super) async fn run(consensus: Consensus, mut news: mpsc::Receiver<PeerNews>
         }
         let _one_by_one = consensus.inner.changing_members.lock().await;
         // A member that was removed meanwhile must not come back with this.
-        let based_on =
-            consensus.inner.raft.server_metrics().borrow_watched().membership_config.log_id().clone();
+        let based_on = *consensus.inner.raft.server_metrics().borrow_watched().membership_config.log_id();
         let members = unrecorded(&consensus, &heard);
         if members.is_empty() {
             continue;

@@ -4,18 +4,13 @@ use std::{collections::BTreeMap, time::Instant};
 
 use common::{BrokerId, BrokerStatus, PartitionId};
 
-use local_cluster::wait_for;
-
 use crate::{
-    drill::{
-        stage::{DEADLINE, Stage},
-        target::broker_name,
-    },
+    drill::{stage::Stage, target::broker_name},
     exit::Failure,
 };
 
 /// A broker that leads partitions of the records' topic, and which.
-async fn leader(stage: &Stage<'_>) -> Result<(BrokerId, Vec<PartitionId>), Failure> {
+pub(super) async fn leader(stage: &Stage<'_>) -> Result<(BrokerId, Vec<PartitionId>), Failure> {
     let mut led: BTreeMap<BrokerId, Vec<PartitionId>> = BTreeMap::new();
     for partition in stage.record_topic().await?.partitions {
         if let Some(leader) = partition.leader {
@@ -55,35 +50,6 @@ pub(crate) async fn pause(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.broker_is(victim, BrokerStatus::Online).await?;
     stage.in_sync().await?;
     stage.time("resumed broker is in sync after", resumed.elapsed());
-    Ok(())
-}
-
-/// The network between a broker that leads partitions and the controllers goes silent, while clients and other brokers still
-/// reach it: until it is deposed it may go on, and from then on it must acknowledge nothing.
-pub(crate) async fn partition(stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let (victim, partitions) = leader(stage).await?;
-    stage.excuse(victim);
-    let fault = Instant::now();
-    stage.target.isolate_broker(victim)?;
-    let deposed = wait_for("others lead what it led", DEADLINE, async || {
-        let topic = stage.record_topic().await.map_err(|failure| failure.message)?;
-        let still: Vec<_> =
-            topic.partitions.iter().filter(|one| one.leader.is_none_or(|id| id == victim)).collect();
-        if still.is_empty() { Ok(()) } else { Err(format!("{still:?}")) }
-    });
-    deposed.await.map_err(Failure::failed)?;
-    stage.time("partitions have new leaders after", fault.elapsed());
-    // Until then the old leader had every right to acknowledge.
-    stage.record_outage(Instant::now(), &partitions).await?;
-    let records = stage.records.as_ref();
-    if let Some(silence) = records.and_then(|records| records.history().longest_silence(fault)) {
-        stage.time("longest time that a partition was without an acknowledged record", silence);
-    }
-    stage.target.heal();
-    let healed = Instant::now();
-    stage.broker_is(victim, BrokerStatus::Online).await?;
-    stage.in_sync().await?;
-    stage.time("healed broker is in sync after", healed.elapsed());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod brokers;
 pub(crate) mod controller;
 pub(crate) mod leaders;
+pub(crate) mod partitions;
 pub(crate) mod quorum;
 pub(crate) mod random;
 pub(crate) mod rolling;
