@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     broker::StartError,
+    coordinator::{Groups, OffsetsTopic},
     follower::Follower,
     identity::DataDir,
     image::SharedImage,
@@ -75,8 +76,22 @@ impl DataPlane {
         };
         let replication = replication::start(replication, tasks);
         let producer_ids = ProducerIds::new(settings.broker_id, follower.clone(), metadata.clone());
-        let server =
-            Server::new(settings.kafka(), Arc::clone(image), partitions.clone(), metadata, producer_ids);
+        let topic = OffsetsTopic::new(
+            settings.broker_id,
+            settings.groups(),
+            Arc::clone(image),
+            follower.clone(),
+            metadata.clone(),
+        );
+        let groups = Groups::start(tasks, settings.groups(), image, &partitions, topic);
+        let server = Server::new(
+            settings.kafka(),
+            Arc::clone(image),
+            partitions.clone(),
+            metadata,
+            producer_ids,
+            groups,
+        );
         Ok(Self { partitions, replicas, server: Arc::new(server), replication, listeners })
     }
 

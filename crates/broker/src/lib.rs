@@ -5,6 +5,7 @@
 //! - [`image`]: the broker's copy of the metadata.
 //! - [`identity`]: whose data directory this is; [`replicas`]: what is in it.
 //! - [`partition`]: the replicas at work; [`producer_ids`]: ids for producers.
+//! - [`coordinator`]: consumer groups.
 //! - [`kafka`]: the listener for Kafka clients.
 //! - [`http`]: the REST API; [`metrics`]: the figures.
 //! - [`broker_config`]: settings by Kafka's names.
@@ -12,6 +13,7 @@
 
 pub mod broker;
 pub mod broker_config;
+pub mod coordinator;
 mod data_plane;
 pub mod follower;
 pub mod http;

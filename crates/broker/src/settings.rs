@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::{
     broker_config::{BrokerConfig, InvalidBrokerConfig},
+    coordinator::GroupOptions,
     kafka::KafkaSettings,
     link::LinkConfig,
     options::Options,
@@ -54,6 +55,8 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// How long the data of a deleted topic is kept.
     pub delete_delay: Duration,
+    /// How many brokers the cluster has, by the file.
+    pub brokers: usize,
     /// Settings by Kafka's names.
     pub config: BrokerConfig,
 }
@@ -128,8 +131,14 @@ impl Settings {
             metadata_refresh: config.broker.metadata_refresh,
             shutdown_timeout: Duration::from_millis(options.controlled_shutdown_timeout_ms),
             delete_delay: Duration::from_millis(options.file_delete_delay_ms),
+            brokers: config.brokers.len(),
             config: BrokerConfig::parse(options.set.iter().map(String::as_str))?,
         })
+    }
+
+    /// What group coordinators go by.
+    pub fn groups(&self) -> GroupOptions {
+        GroupOptions::new(&self.config, self.brokers)
     }
 
     /// The link's part.

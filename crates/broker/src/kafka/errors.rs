@@ -6,10 +6,11 @@ use commit_log::{
     ProducerError, Refused,
     batch::{BatchError, InvalidBatch},
 };
+use coordinator::GroupError;
 use http_api::ErrorCode as Code;
 use kafka_wire::ErrorCode;
 
-use crate::{partition::PartitionError, producer_ids::NoProducerId};
+use crate::{coordinator::Unavailable, partition::PartitionError, producer_ids::NoProducerId};
 
 /// The code of what a partition does not do.
 pub(super) fn of_partition(error: &PartitionError) -> ErrorCode {
@@ -26,6 +27,42 @@ pub(super) fn of_partition(error: &PartitionError) -> ErrorCode {
         PartitionError::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
         PartitionError::Refused(refused) => of_refused(refused),
         PartitionError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+/// The code of a group that nobody answers for now.
+pub(super) fn of_unavailable(unavailable: Unavailable) -> ErrorCode {
+    match unavailable {
+        Unavailable::NotAvailable => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        Unavailable::Loading => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+        Unavailable::NotCoordinator => ErrorCode::NOT_COORDINATOR,
+    }
+}
+
+/// The code of what a group refuses.
+pub(super) fn of_group(error: &GroupError) -> ErrorCode {
+    match error {
+        GroupError::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
+        GroupError::UnknownMemberId => ErrorCode::UNKNOWN_MEMBER_ID,
+        GroupError::IllegalGeneration { .. } => ErrorCode::ILLEGAL_GENERATION,
+        GroupError::RebalanceInProgress => ErrorCode::REBALANCE_IN_PROGRESS,
+        GroupError::InconsistentGroupProtocol => ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
+        GroupError::InvalidSessionTimeout { .. } => ErrorCode::INVALID_SESSION_TIMEOUT,
+        GroupError::MemberIdRequired => ErrorCode::MEMBER_ID_REQUIRED,
+        GroupError::FencedInstanceId => ErrorCode::FENCED_INSTANCE_ID,
+        GroupError::GroupMaxSizeReached { .. } => ErrorCode::GROUP_MAX_SIZE_REACHED,
+        GroupError::GroupIdNotFound => ErrorCode::GROUP_ID_NOT_FOUND,
+        GroupError::NonEmptyGroup => ErrorCode::NON_EMPTY_GROUP,
+        GroupError::GroupSubscribedToTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
+        GroupError::OffsetMetadataTooLarge { .. } => ErrorCode::OFFSET_METADATA_TOO_LARGE,
+        GroupError::UnstableOffsetCommit => ErrorCode::UNSTABLE_OFFSET_COMMIT,
+        GroupError::FencedMemberEpoch { .. } => ErrorCode::FENCED_MEMBER_EPOCH,
+        GroupError::StaleMemberEpoch { .. } => ErrorCode::STALE_MEMBER_EPOCH,
+        GroupError::UnreleasedInstanceId => ErrorCode::UNRELEASED_INSTANCE_ID,
+        GroupError::UnsupportedAssignor { .. } => ErrorCode::UNSUPPORTED_ASSIGNOR,
+        GroupError::InvalidRegularExpression { .. } => ErrorCode::INVALID_REGULAR_EXPRESSION,
+        GroupError::InvalidRequest { .. } => ErrorCode::INVALID_REQUEST,
+        GroupError::UnsupportedVersion => ErrorCode::UNSUPPORTED_VERSION,
     }
 }
 

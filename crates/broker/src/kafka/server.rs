@@ -11,7 +11,8 @@ use super::{
     metrics::KafkaMetrics,
 };
 use crate::{
-    broker_config::BrokerConfig, image::SharedImage, partition::Partitions, producer_ids::ProducerIds,
+    broker_config::BrokerConfig, coordinator::Groups, image::SharedImage, partition::Partitions,
+    producer_ids::ProducerIds,
 };
 
 /// How this broker answers Kafka clients.
@@ -36,6 +37,7 @@ pub struct Server {
     pub(super) partitions: Partitions,
     pub(super) metadata: MetadataClient,
     pub(super) producer_ids: ProducerIds,
+    pub(super) groups: Groups,
     pub(super) metrics: KafkaMetrics,
     pub(super) connections: Connections,
     /// Memory of requests.
@@ -52,6 +54,7 @@ impl Server {
         partitions: Partitions,
         metadata: MetadataClient,
         producer_ids: ProducerIds,
+        groups: Groups,
     ) -> Self {
         let limits = settings.config.kafka_limits();
         Self {
@@ -61,6 +64,7 @@ impl Server {
             partitions,
             metadata,
             producer_ids,
+            groups,
             metrics: KafkaMetrics::default(),
             connections: Connections::default(),
             queued: Budget::new(limits.queued_bytes_max),

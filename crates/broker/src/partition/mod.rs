@@ -8,9 +8,9 @@
 //! ```
 //!
 //! - [`partition`]: one replica; [`state`]: what is behind its lock.
-//! - [`produce`], [`fetch`], [`offsets`], [`follow`]: what is done with it, one file per purpose.
-//! - [`flush`]: what makes records durable, [`sync_threads`]: who does it; [`waiting`]: producers that wait for that;
-//!   [`watchers`]: readers that wait for records.
+//! - [`produce`], [`fetch`], [`offsets`], [`follow`], [`internal`]: what is done with it, one file per purpose.
+//! - [`flush`]: the threads that sync; [`waiting`]: producers that wait for that; [`watchers`]: readers that wait for
+//!   records.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
 //!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]:
 //!   after the disk failed.
@@ -26,6 +26,7 @@ mod fetch;
 mod flush;
 mod follow;
 mod high_watermarks;
+mod internal;
 mod keeper;
 mod offsets;
 mod options;
@@ -36,7 +37,6 @@ mod reopen;
 mod repair;
 mod services;
 mod state;
-mod sync_threads;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -47,6 +47,7 @@ mod watchers;
 pub use collector::PartitionCollector;
 pub use error::PartitionError;
 pub use fetch::{Marks, PlannedRead, ReadRecords, Reader};
+pub use flush::FlushPool;
 pub use follow::{NextFetch, Taken};
 pub use keeper::Keeper;
 pub use offsets::{FoundOffset, LogFigures, OffsetAnswer, OffsetSpec};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use commit_log::{Appended, Origin};
-use common::Offset;
+use common::{LeaderEpoch, Offset};
 use replica::{Ack as Safety, Acks, Replica};
 
 use super::{
@@ -30,14 +30,28 @@ impl Partition {
     /// # Errors
     /// [`PartitionError`]: nothing was appended, but for [`PartitionError::Storage`], where that is not known.
     pub fn produce(self: &Arc<Self>, batch: Bytes, acks: Acks) -> Result<Produced, PartitionError> {
+        self.append(batch, acks, Origin::Client, None)
+    }
+
+    /// Appends one batch; only in `epoch`, if one is given.
+    pub(super) fn append(
+        self: &Arc<Self>,
+        batch: Bytes,
+        acks: Acks,
+        origin: Origin,
+        epoch: Option<LeaderEpoch>,
+    ) -> Result<Produced, PartitionError> {
         let now = self.services.now();
         let mut state = self.lock();
         let (log, leader) = state.running()?.serving(&self.services, now)?;
+        if epoch.is_some_and(|epoch| epoch != leader.leader_epoch()) {
+            return Err(PartitionError::NotLeader);
+        }
         leader.check_produce(acks, now.steady_ms)?;
         if let Some(fence) = log.fence() {
             return Err(PartitionError::Storage(fence.to_string()));
         }
-        let answers = log.append(&[batch], leader.leader_epoch(), Origin::Client, now.wall_ms);
+        let answers = log.append(&[batch], leader.leader_epoch(), origin, now.wall_ms);
         let mut answers = match answers {
             Ok(answers) => answers,
             Err(error) => {

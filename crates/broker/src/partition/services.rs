@@ -18,7 +18,7 @@ use replica::Assignment;
 use runtime::clock::{self, Monotonic};
 use tokio::sync::Notify;
 
-use super::{Partition, sync_threads::SyncThreads};
+use super::{FlushPool, Partition};
 
 /// Settings of all partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +65,7 @@ impl PartitionSettings {
 pub struct Services {
     pub(super) settings: PartitionSettings,
     pub(super) files: Arc<Files>,
-    pub(super) flush: SyncThreads,
-    pub(super) checkpoints: SyncThreads,
+    pub(super) flush: FlushPool,
     pub(super) proposals: PartitionQueue,
     pub(super) roles: PartitionQueue,
     pub(super) repairs: PartitionQueue,
@@ -98,8 +97,7 @@ impl Services {
         Self {
             settings,
             files: Arc::new(files),
-            flush: SyncThreads::default(),
-            checkpoints: SyncThreads::default(),
+            flush: FlushPool::default(),
             proposals: PartitionQueue::default(),
             roles: PartitionQueue::default(),
             repairs: PartitionQueue::default(),

@@ -12,7 +12,9 @@ use axum::{
 use common::{BrokerId, BrokerStatus, DirectoryId, IncarnationId, NodeId, Term};
 use http_api::{
     BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, Delta, DeltaSet, ErrorCode, HeartbeatRequest,
-    HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo, headers, paths,
+    HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo, headers,
+    internal_topics::CreateInternalTopicRequest,
+    paths,
     query::{ClusterQuery, HistoryQuery},
 };
 use metadata_core::{Command, Outcome};
@@ -28,6 +30,7 @@ pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
         .route(paths::BROKERS, post(register))
         .route(paths::HEARTBEAT, post(heartbeat))
         .route(paths::CLUSTER, get(cluster))
+        .route(paths::INTERNAL_TOPICS, post(internal_topic))
         .route(paths::HISTORY, get(history))
         .with_state((id, shared))
 }
@@ -199,6 +202,35 @@ async fn cluster(State((_, shared)): Node, Query(query): Query<ClusterQuery>) ->
         total_partitions: state.total_partitions(),
         active_metadata_nodes: Vec::new(),
     }))
+}
+
+async fn internal_topic(
+    State((id, shared)): Node,
+    Json(request): Json<CreateInternalTopicRequest>,
+) -> Response {
+    let mut core = shared.core.lock().unwrap();
+    if let Err(answer) = core.must_lead(id) {
+        return answer;
+    }
+    let CreateInternalTopicRequest { topic_name, num_partitions, replication_factor, configs, .. } = request;
+    let command = Command::CreateTopic {
+        topic_name,
+        topic_id: common::TopicId(Uuid::new_v4()),
+        num_partitions,
+        replication_factor,
+        configs,
+        assignments: None,
+        placement_seed: 0,
+        internal: true,
+    };
+    match core.apply(command).result {
+        Ok(Outcome::Topic { topic }) => {
+            (StatusCode::CREATED, Json(TopicInfo::from(topic.as_ref().clone()))).into_response()
+        }
+        Ok(other) => panic!("{other:?}"),
+        Err(metadata_core::Rejection::TopicAlreadyExists { .. }) => problem(ErrorCode::TopicAlreadyExists),
+        Err(rejection) => rejected(&rejection),
+    }
 }
 
 async fn history(

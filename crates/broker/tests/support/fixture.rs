@@ -48,6 +48,7 @@ impl BrokerFixture {
             metadata_refresh: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(2),
             delete_delay: Duration::from_millis(100),
+            brokers: 1,
             config: broker::broker_config::BrokerConfig::default(),
         }
     }

@@ -10,4 +10,3 @@ mod inspect;
 mod model;
 mod repair;
 mod support;
-mod together;

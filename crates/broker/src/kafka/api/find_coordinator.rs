@@ -1,7 +1,7 @@
-//! FindCoordinator (10), versions 0 to 6: nobody coordinates groups or transactions yet.
+//! FindCoordinator (10), versions 0 to 6: which broker coordinates a group.
 //!
-//! The answer is always COORDINATOR_NOT_AVAILABLE. The API is served all the same, as clients draw conclusions from
-//! whether it is there: librdkafka compresses with LZ4 only where it is.
+//! It is the leader of the group's partition of `__consumer_offsets`. The topic is made when it is first asked for, and the
+//! answer waits for that. Transactions are not served: nobody coordinates them.
 
 use std::sync::Arc;
 
@@ -10,31 +10,67 @@ use kafka_wire::{
     messages::{FindCoordinatorRequest, FindCoordinatorResponse, find_coordinator::Coordinator},
 };
 
-use super::Call;
+use super::{Call, topics::Node};
 
 /// Since this version a request asks for several coordinators.
 const SEVERAL_SINCE: i16 = 4;
 
+/// `CoordinatorType` of consumer groups.
+const GROUP: i8 = 0;
+
+/// `CoordinatorType` of transactions.
+const TRANSACTION: i8 = 1;
+
 pub(super) async fn handle(call: Arc<Call>, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
-    let error_code = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-    let message = Some("groups and transactions are not served".to_owned());
     if call.version() < SEVERAL_SINCE {
+        let Coordinator { node_id, host, port, error_code, error_message, .. } =
+            find(&call, request.key_type, request.key).await;
         return FindCoordinatorResponse {
             error_code,
-            error_message: message,
-            node_id: -1,
-            port: -1,
+            error_message,
+            node_id,
+            host,
+            port,
             ..FindCoordinatorResponse::default()
         };
     }
-    let none = |key| Coordinator {
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        coordinators.push(find(&call, request.key_type, key).await);
+    }
+    FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
+}
+
+async fn find(call: &Call, key_type: i8, key: String) -> Coordinator {
+    let none = |key, error_code, message: String| Coordinator {
         key,
         node_id: -1,
         port: -1,
         error_code,
-        error_message: message.clone(),
+        error_message: Some(message),
         ..Coordinator::default()
     };
-    let coordinators = request.coordinator_keys.into_iter().map(none).collect();
-    FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
+    match key_type {
+        GROUP => {}
+        TRANSACTION => {
+            let message = "transactions are not served".to_owned();
+            return none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, message);
+        }
+        other => return none(key, ErrorCode::INVALID_REQUEST, format!("no coordinators of type {other}")),
+    }
+    let topic = call.server.groups.topic();
+    if let Err(error) = topic.ensure().await {
+        tracing::debug!(event = "kafka.no_coordinator", group = key, "{error}");
+        return none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, error.to_string());
+    }
+    let node = topic.coordinator_of(&key).and_then(|id| call.server.image.read(|state| Node::of(state, id)));
+    match node {
+        Some(Node { id, host, port, .. }) => {
+            Coordinator { key, node_id: id, host, port, ..Coordinator::default() }
+        }
+        None => {
+            let message = "its partition of `__consumer_offsets` has no leader".to_owned();
+            none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, message)
+        }
+    }
 }

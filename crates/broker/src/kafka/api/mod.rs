@@ -1,7 +1,7 @@
 //! The APIs, one file each, and how a request gets to its own.
 //!
 //! A handler gets its request decoded, and gives the response. It is carried out when its turn on the connection
-//! comes; only [`produce`] does its work at once. What a version does not have is left at its default by the codec, so
+//! comes; only [`produce`] and [`offset_commit`] do their work at once. What a version does not have is left at its default by the codec, so
 //! handlers look at versions only where the meaning differs.
 
 mod alter_configs;
@@ -10,10 +10,12 @@ mod api_versions;
 mod configs;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_quorum;
 mod describe_topic_partitions;
@@ -21,13 +23,22 @@ mod dispatch;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod groups;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 mod topics;
 
 use dispatch::{Call, KNOWN_WAIT, blocking};

@@ -4,7 +4,8 @@
 //! turn. That makes pipelining fast, and keeps the order that idempotence needs.
 //!
 //! - acks=0 gets no answer; an error closes the connection, as that is all a client would notice.
-//! - A batch of a transaction is refused: nobody can have begun one.
+//! - A batch of a transaction is refused: nobody can have begun one. So is one for a topic of the system, as in Kafka: only
+//!   coordinators write there.
 //! - A client that came to the wrong broker is told the right one (KIP-951).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -141,6 +142,9 @@ async fn append(
     acks: Acks,
 ) -> Result<Appended, (ErrorCode, Option<PartitionError>)> {
     let partition = call.server.led_partition(topic, index).await.map_err(|code| (code, None))?;
+    if partition.name().topic.is_internal() {
+        return Err((ErrorCode::INVALID_TOPIC_EXCEPTION, None));
+    }
     let batch = records.bytes().cloned().unwrap_or_default();
     if batch.is_empty() {
         return Err((ErrorCode::INVALID_RECORD, None));

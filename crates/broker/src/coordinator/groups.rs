@@ -1,0 +1,148 @@
+//! The way to the groups: who owns which, and how it is asked.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use common::{LeaderEpoch, PartitionId};
+use coordinator::api::Call;
+use runtime::TaskHandle;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{GroupOptions, owner::Command, topic::OffsetsTopic};
+use crate::{image::SharedImage, partition::Partitions};
+
+/// Why nobody answers for a group now. Clients ask again, here or elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unavailable {
+    /// `__consumer_offsets` is not there, or takes no records (COORDINATOR_NOT_AVAILABLE).
+    #[error("the group's coordinator is not available")]
+    NotAvailable,
+    /// Its offsets are being read (COORDINATOR_LOAD_IN_PROGRESS).
+    #[error("the group's coordinator is loading")]
+    Loading,
+    /// Another broker coordinates it (NOT_COORDINATOR).
+    #[error("this broker does not coordinate the group")]
+    NotCoordinator,
+}
+
+/// The groups that this broker coordinates. Cheap to clone; clones are one.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) options: GroupOptions,
+    pub(super) image: SharedImage,
+    pub(super) partitions: Partitions,
+    pub(super) topic: OffsetsTopic,
+    pub(super) owners: RwLock<BTreeMap<PartitionId, Entry>>,
+}
+
+/// An owner, for those who ask it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) epoch: LeaderEpoch,
+    pub(super) queue: mpsc::Sender<Command>,
+    pub(super) is_loaded: Arc<AtomicBool>,
+    pub(super) task: TaskHandle,
+}
+
+impl Groups {
+    /// Settings.
+    pub fn options(&self) -> &GroupOptions {
+        &self.shared.options
+    }
+
+    /// The topic that keeps them.
+    pub fn topic(&self) -> &OffsetsTopic {
+        &self.shared.topic
+    }
+
+    /// Asks the owner of a group, and waits for its reply. Dropped before that, the request is carried out all the same.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn ask<C: Call>(&self, group_id: &str, request: C) -> Result<C::Reply, Unavailable> {
+        self.submit(group_id, request).await?.reply().await
+    }
+
+    /// Puts a request into the queue of a group's owner. What comes of it is waited for with [`Asked::reply`].
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn submit<C: Call>(&self, group_id: &str, request: C) -> Result<Asked<C>, Unavailable> {
+        let partition = self.shared.topic.partition_of(group_id).ok_or(Unavailable::NotCoordinator)?;
+        self.submit_to(partition, request).await
+    }
+
+    /// Asks all owners of this broker.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if one of them is; but one that has just gone has no groups any more.
+    pub async fn ask_all<C: Call + Clone>(&self, request: &C) -> Result<Vec<C::Reply>, Unavailable> {
+        let partitions: Vec<PartitionId> = self.read(|owners| owners.keys().copied().collect());
+        let mut replies = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let reply = async { self.submit_to(partition, request.clone()).await?.reply().await };
+            match reply.await {
+                Ok(reply) => replies.push(reply),
+                Err(Unavailable::NotCoordinator) => {}
+                Err(unavailable) => return Err(unavailable),
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn submit_to<C: Call>(&self, partition: PartitionId, request: C) -> Result<Asked<C>, Unavailable> {
+        let queue = self.queue_of(partition)?;
+        let (answer, reply) = oneshot::channel();
+        let command = Command { request: request.into(), answer };
+        queue.send(command).await.map_err(|_| Unavailable::NotCoordinator)?;
+        Ok(Asked { reply, of: std::marker::PhantomData })
+    }
+
+    fn queue_of(&self, partition: PartitionId) -> Result<mpsc::Sender<Command>, Unavailable> {
+        let found = self.read(|owners| {
+            let entry = owners.get(&partition)?;
+            Some(entry.is_loaded.load(Ordering::Acquire).then(|| entry.queue.clone()))
+        });
+        match found {
+            Some(Some(queue)) => Ok(queue),
+            Some(None) => Err(Unavailable::Loading),
+            // The metadata are ahead of the owners for a moment.
+            None if self.shared.topic.is_led_here(partition) => Err(Unavailable::Loading),
+            None => Err(Unavailable::NotCoordinator),
+        }
+    }
+
+    pub(super) fn read<R>(&self, look: impl FnOnce(&BTreeMap<PartitionId, Entry>) -> R) -> R {
+        look(&self.shared.owners.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A request that an owner has got.
+#[derive(Debug)]
+pub struct Asked<C> {
+    reply: oneshot::Receiver<Result<coordinator::Reply, Unavailable>>,
+    of: std::marker::PhantomData<C>,
+}
+
+impl<C: Call> Asked<C> {
+    /// What the owner says. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Unavailable`]. Whether the request was carried out is not known then.
+    pub async fn reply(self) -> Result<C::Reply, Unavailable> {
+        // An owner that is gone has dropped the way back.
+        let reply = self.reply.await.map_err(|_| Unavailable::NotCoordinator)??;
+        C::reply(reply).ok_or(Unavailable::NotCoordinator)
+    }
+}

@@ -1,0 +1,156 @@
+//! Keeps owners in step: one for each partition of `__consumer_offsets` that this broker leads, in the epoch that it leads in.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
+};
+
+use common::{LeaderEpoch, PartitionId, topic_name::CONSUMER_OFFSETS_TOPIC};
+use coordinator::{TopicInfo, Topics};
+use metadata_core::State;
+use runtime::{Stop, TaskKind, Tasks, clock::Monotonic};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    GroupOptions, Groups,
+    groups::{Entry, Shared},
+    owner::{Owner, QUEUE_LENGTH},
+    topic::OffsetsTopic,
+};
+use crate::{image::SharedImage, partition::Partition, partition::Partitions};
+
+/// Partitions that are led here.
+type Led = BTreeMap<PartitionId, (LeaderEpoch, Arc<Partition>)>;
+
+impl Groups {
+    /// Begins to coordinate groups, as soon as this broker leads partitions of `__consumer_offsets`.
+    pub fn start(
+        tasks: &Tasks,
+        options: GroupOptions,
+        image: &SharedImage,
+        partitions: &Partitions,
+        topic: OffsetsTopic,
+    ) -> Self {
+        let shared = Shared {
+            options,
+            image: Arc::clone(image),
+            partitions: partitions.clone(),
+            topic,
+            owners: RwLock::default(),
+        };
+        let groups = Self { shared: Arc::new(shared) };
+        let (topics, seen) = (watch::Sender::new(Arc::default()), 0);
+        let (own, tasks_of_owners) = (groups.clone(), tasks.clone());
+        let supervisor =
+            Supervisor { groups: own, tasks: tasks_of_owners, topics, seen, clock: Monotonic::start() };
+        tasks.spawn(TaskKind::Coordinator, "coordinator.supervisor", move |stop| supervisor.run(stop));
+        groups
+    }
+}
+
+/// See the [module](self).
+struct Supervisor {
+    groups: Groups,
+    tasks: Tasks,
+    topics: watch::Sender<Arc<Topics>>,
+    /// Fingerprint of the topics that owners know.
+    seen: u64,
+    clock: Monotonic,
+}
+
+impl Supervisor {
+    async fn run(mut self, stop: Stop) {
+        let shared = Arc::clone(&self.groups.shared);
+        loop {
+            let known = self.groups.read(|owners| {
+                owners.iter().map(|(id, entry)| (*id, entry.epoch)).collect::<BTreeMap<_, _>>()
+            });
+            let changed = shared.partitions.wait_for(|| {
+                let led = led(&shared);
+                let is_new = led.len() != known.len()
+                    || led.iter().any(|(id, (epoch, _))| known.get(id) != Some(epoch));
+                is_new.then_some(led)
+            });
+            let seen = self.seen;
+            let topics = shared.image.wait_for(|state| (fingerprint(state) != seen).then_some(()));
+            tokio::select! {
+                () = stop.requested() => return,
+                led = changed => {
+                    // An owner knows of topics at least what made it one.
+                    self.refresh_topics();
+                    self.lead(led);
+                }
+                () = topics => self.refresh_topics(),
+            }
+        }
+    }
+
+    fn refresh_topics(&mut self) {
+        let (fingerprint, topics) =
+            self.groups.shared.image.read(|state| (fingerprint(state), topics(state)));
+        self.seen = fingerprint;
+        self.topics.send_replace(Arc::new(topics));
+    }
+
+    /// Ends owners whose partition is no longer led in their epoch, and starts those that are missing.
+    fn lead(&self, led: Led) {
+        let mut owners = self.groups.shared.owners.write().unwrap_or_else(PoisonError::into_inner);
+        owners.retain(|id, entry| {
+            let stays = led.get(id).is_some_and(|(epoch, _)| *epoch == entry.epoch);
+            if !stays {
+                // With the task go all who wait for it: they learn that this is no coordinator.
+                entry.task.abort();
+            }
+            stays
+        });
+        for (id, (epoch, partition)) in led {
+            owners.entry(id).or_insert_with(|| self.own(epoch, partition));
+        }
+    }
+
+    fn own(&self, epoch: LeaderEpoch, partition: Arc<Partition>) -> Entry {
+        let (queue, received) = mpsc::channel(QUEUE_LENGTH);
+        let is_loaded = Arc::new(AtomicBool::new(false));
+        let owner = Owner {
+            partition,
+            epoch,
+            settings: self.groups.shared.options.rules.clone(),
+            topics: self.topics.subscribe(),
+            queue: received,
+            is_loaded: Arc::clone(&is_loaded),
+            clock: self.clock,
+        };
+        let task = self.tasks.spawn(TaskKind::Coordinator, "coordinator.owner", move |stop| owner.run(stop));
+        Entry { epoch, queue, is_loaded, task }
+    }
+}
+
+/// What this broker leads of `__consumer_offsets`.
+fn led(shared: &Shared) -> Led {
+    let id = shared.image.read(|state| state.topic(CONSUMER_OFFSETS_TOPIC).map(|topic| topic.topic_id));
+    let partitions = id.map(|id| shared.partitions.of_topic(id)).unwrap_or_default();
+    let led = partitions.into_iter().filter_map(|partition| {
+        let (epoch, leads) = partition.leader_epoch()?;
+        leads.then(|| (partition.name().partition, (epoch, partition)))
+    });
+    led.collect()
+}
+
+/// All topics, as groups need them.
+fn topics(state: &State) -> Topics {
+    let info = |topic: &Arc<common::Topic>| {
+        let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        (topic.topic_name.clone(), TopicInfo { id: topic.topic_id, partitions })
+    };
+    state.topics().map(info).collect()
+}
+
+/// Tells whether [`topics`] would be others. Never 0.
+fn fingerprint(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for topic in state.topics() {
+        (topic.topic_id, topic.partitions.len()).hash(&mut hasher);
+    }
+    hasher.finish().max(1)
+}

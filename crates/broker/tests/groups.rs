@@ -1,0 +1,325 @@
+//! Consumer groups as Kafka clients see them: a broker coordinates, is restarted, loads, and goes on.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use broker::broker_config::BrokerConfig;
+use bytes::Bytes;
+use kafka_wire::{
+    ErrorCode, Records, Request, decode_response, encode_request,
+    messages::{
+        DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, HeartbeatRequest,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
+        join_group::JoinGroupRequestProtocol,
+        leave_group::MemberIdentity,
+        offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
+        offset_delete::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic},
+        offset_fetch::{OffsetFetchRequestGroup, OffsetFetchResponsePartitions},
+        produce::{PartitionProduceData, TopicProduceData},
+        sync_group::SyncGroupRequestAssignment,
+    },
+};
+use support::{BrokerFixture, Quorum, eventually};
+use tempfile::TempDir;
+
+/// Longest that an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A client that does nothing by itself.
+struct Client(TcpStream);
+
+impl Client {
+    fn new(broker: &BrokerFixture) -> Self {
+        let stream = TcpStream::connect(broker.kafka()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(stream)
+    }
+
+    fn send<R: Request>(&mut self, version: i16, request: &R) {
+        let frame = encode_request(7, Some("test"), version, request).unwrap();
+        self.0.write_all(&frame.into_bytes().unwrap()).unwrap();
+    }
+
+    fn receive<R: Request>(&mut self, version: i16) -> R::Response {
+        let mut length = [0; 4];
+        self.0.read_exact(&mut length).unwrap();
+        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+        self.0.read_exact(&mut frame).unwrap();
+        decode_response::<R>(&frame.into(), version).unwrap().1
+    }
+
+    fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.send(version, request);
+        self.receive::<R>(version)
+    }
+
+    /// Joins as a member of the group `g`; comes back with the id that it is given.
+    fn begin_to_join(&mut self, member_id: &str) -> String {
+        let mut request = join(member_id);
+        if member_id.is_empty() {
+            let first = self.call(9, &request);
+            assert_eq!(first.error_code, ErrorCode::MEMBER_ID_REQUIRED);
+            request.member_id = first.member_id;
+        }
+        self.send(9, &request);
+        request.member_id
+    }
+
+    fn joined(&mut self) -> JoinGroupResponse {
+        let joined = self.receive::<JoinGroupRequest>(9);
+        assert_eq!(joined.error_code, ErrorCode::NONE);
+        joined
+    }
+
+    fn commit(&mut self, version: i16, commit: &OffsetCommitRequest) -> ErrorCode {
+        self.call(version, commit).topics[0].partitions[0].error_code
+    }
+
+    fn offset(&mut self, group: &str) -> OffsetFetchResponsePartitions {
+        let group = OffsetFetchRequestGroup { group_id: group.into(), topics: None, ..Default::default() };
+        let request = OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() };
+        let response = self.call(9, &request);
+        let group = &response.groups[0];
+        assert_eq!(group.error_code, ErrorCode::NONE);
+        group
+            .topics
+            .first()
+            .map(|topic| topic.partitions[0].clone())
+            .unwrap_or_else(|| OffsetFetchResponsePartitions { committed_offset: -1, ..Default::default() })
+    }
+}
+
+fn join(member_id: &str) -> JoinGroupRequest {
+    let protocol = JoinGroupRequestProtocol { name: "range".into(), metadata: Bytes::from_static(b"mine") };
+    JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        member_id: member_id.into(),
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol],
+        ..JoinGroupRequest::default()
+    }
+}
+
+fn sync(joined: &JoinGroupResponse, shares: &[(&str, &'static str)]) -> SyncGroupRequest {
+    let share = |(member, share): &(&str, &'static str)| SyncGroupRequestAssignment {
+        member_id: (*member).into(),
+        assignment: Bytes::from_static(share.as_bytes()),
+    };
+    SyncGroupRequest {
+        group_id: "g".into(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
+        assignments: shares.iter().map(share).collect(),
+        ..SyncGroupRequest::default()
+    }
+}
+
+fn heartbeat(joined: &JoinGroupResponse) -> HeartbeatRequest {
+    HeartbeatRequest {
+        group_id: "g".into(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        ..HeartbeatRequest::default()
+    }
+}
+
+/// A commit of an offset in partition 0 of `orders`, from outside the group unless a member is given.
+fn commit(group: &str, offset: i64, member: Option<&JoinGroupResponse>) -> OffsetCommitRequest {
+    let partition = OffsetCommitRequestPartition {
+        partition_index: 0,
+        committed_offset: offset,
+        committed_leader_epoch: 3,
+        committed_metadata: Some("note".into()),
+    };
+    let topic =
+        OffsetCommitRequestTopic { name: "orders".into(), partitions: vec![partition], ..Default::default() };
+    OffsetCommitRequest {
+        group_id: group.into(),
+        generation_id_or_member_epoch: member.map_or(-1, |member| member.generation_id),
+        member_id: member.map(|member| member.member_id.clone()).unwrap_or_default(),
+        topics: vec![topic],
+        ..OffsetCommitRequest::default()
+    }
+}
+
+/// A broker that coordinates, with a topic `orders`.
+async fn start(quorum: &Quorum, dir: &TempDir) -> BrokerFixture {
+    let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
+    settings.kafka_port = Some(0);
+    let config = ["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=3"];
+    settings.config = BrokerConfig::parse(config).unwrap();
+    let broker = BrokerFixture::following(settings).await;
+    if quorum.core().state.topic("orders").is_none() {
+        quorum.create_topic("orders", 2, &[101]);
+    }
+    let find = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
+    eventually("it coordinates", async || {
+        let mut client = Client::new(&broker);
+        let found = client.call(6, &find);
+        let describe = DescribeGroupsRequest { groups: vec!["g".into(), "h".into()], ..Default::default() };
+        found.coordinators[0].node_id == 101
+            && client.call(5, &describe).groups.iter().all(|group| group.error_code.is_none())
+    })
+    .await;
+    broker
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_join_share_commit_and_leave() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let (mut first, mut second) = (Client::new(&broker), Client::new(&broker));
+
+    // Alone, it leads at once.
+    let first_id = first.begin_to_join("");
+    let joined = first.joined();
+    assert_eq!((joined.leader.as_str(), joined.generation_id), (first_id.as_str(), 1));
+    let synced = first.call(5, &sync(&joined, &[(&first_id, "all")]));
+    assert_eq!((synced.error_code, &synced.assignment[..]), (ErrorCode::NONE, &b"all"[..]));
+    assert_eq!(first.call(4, &heartbeat(&joined)).error_code, ErrorCode::NONE);
+    assert_eq!(first.commit(8, &commit("g", 5, Some(&joined))), ErrorCode::NONE);
+
+    // A second one: the first learns of it by its heartbeat, and joins again.
+    let second_id = second.begin_to_join("");
+    eventually("a rebalance", async || {
+        first.call(4, &heartbeat(&joined)).error_code == ErrorCode::REBALANCE_IN_PROGRESS
+    })
+    .await;
+    first.begin_to_join(&first_id);
+    let (leader, follower) = (first.joined(), second.joined());
+    assert_eq!((leader.members.len(), follower.members.len()), (2, 0));
+    assert_eq!((leader.generation_id, follower.generation_id), (2, 2));
+    second.send(5, &sync(&follower, &[]));
+    let synced = first.call(5, &sync(&leader, &[(&first_id, "one"), (&second_id, "two")]));
+    assert_eq!(&synced.assignment[..], b"one");
+    assert_eq!(&second.receive::<SyncGroupRequest>(5).assignment[..], b"two");
+
+    // The former generation is over.
+    assert_eq!(first.commit(8, &commit("g", 6, Some(&joined))), ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(first.commit(8, &commit("g", 7, Some(&leader))), ErrorCode::NONE);
+    let offset = first.offset("g");
+    let told = (offset.committed_offset, offset.committed_leader_epoch, offset.metadata.as_deref());
+    assert_eq!(told, (7, 3, Some("note")));
+
+    let listed = first.call(5, &ListGroupsRequest::default()).groups;
+    let told: Vec<_> =
+        listed.iter().map(|group| (group.group_id.as_str(), group.group_state.as_str())).collect();
+    assert_eq!(told, [("g", "Stable")]);
+    let describe = DescribeGroupsRequest { groups: vec!["g".into()], ..Default::default() };
+    let described = first.call(6, &describe).groups.remove(0);
+    assert_eq!((described.members.len(), described.protocol_data.as_str()), (2, "range"));
+    assert_eq!(described.members[0].client_host, "/127.0.0.1");
+
+    // Both leave; then the group can be deleted.
+    let delete = DeleteGroupsRequest { groups_names: vec!["g".into()] };
+    assert_eq!(first.call(2, &delete).results[0].error_code, ErrorCode::NON_EMPTY_GROUP);
+    let leaving = |member_id: &str| MemberIdentity { member_id: member_id.into(), ..Default::default() };
+    let members = vec![leaving(&first_id), leaving(&second_id), leaving("nobody")];
+    let leave = LeaveGroupRequest { group_id: "g".into(), members, ..LeaveGroupRequest::default() };
+    let codes: Vec<_> = first.call(5, &leave).members.iter().map(|member| member.error_code).collect();
+    assert_eq!(codes, [ErrorCode::NONE, ErrorCode::NONE, ErrorCode::UNKNOWN_MEMBER_ID]);
+    assert_eq!(first.call(2, &delete).results[0].error_code, ErrorCode::NONE);
+    assert_eq!(first.offset("g").committed_offset, -1);
+    assert_eq!(first.call(6, &describe).groups[0].error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_and_offsets_outlive_the_broker() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let mut client = Client::new(&broker);
+    let id = client.begin_to_join("");
+    let joined = client.joined();
+    client.call(5, &sync(&joined, &[(&id, "all")]));
+    for offset in 0..200 {
+        client.send(8, &commit("g", offset, Some(&joined)));
+    }
+    for _ in 0..200 {
+        let committed = client.receive::<OffsetCommitRequest>(8);
+        assert_eq!(committed.topics[0].partitions[0].error_code, ErrorCode::NONE);
+    }
+    assert_eq!(client.commit(2, &commit("h", 77, None)), ErrorCode::NONE);
+    broker.stop().await.unwrap();
+
+    let broker = start(&quorum, &dir).await;
+    let mut client = Client::new(&broker);
+    assert_eq!(client.offset("g").committed_offset, 199);
+    assert_eq!(client.offset("h").committed_offset, 77);
+    // The member is still in its generation, and goes on.
+    assert_eq!(client.call(4, &heartbeat(&joined)).error_code, ErrorCode::NONE);
+    assert_eq!(client.commit(8, &commit("g", 300, Some(&joined))), ErrorCode::NONE);
+    let again = client.call(5, &sync(&joined, &[]));
+    assert_eq!(&again.assignment[..], b"all");
+
+    // What no group reads may be forgotten.
+    let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
+    let topics = vec![OffsetDeleteRequestTopic { name: "orders".into(), partitions }];
+    let forget = OffsetDeleteRequest { group_id: "h".into(), topics };
+    assert_eq!(client.call(0, &forget).topics[0].partitions[0].error_code, ErrorCode::NONE);
+    assert_eq!(client.offset("h").committed_offset, -1);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_exist_has_no_offsets_and_takes_none() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let mut client = Client::new(&broker);
+    assert_eq!(client.offset("nobody").committed_offset, -1);
+    let mut unknown = commit("g", 1, None);
+    unknown.topics[0].name = "none".into();
+    assert_eq!(client.commit(8, &unknown), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(client.commit(10, &unknown), ErrorCode::UNKNOWN_TOPIC_ID);
+    let mut known = commit("g", 4, None);
+    known.topics[0].topic_id = quorum.core().state.topic("orders").unwrap().topic_id.0;
+    assert_eq!(client.commit(10, &known), ErrorCode::NONE);
+    assert_eq!(client.offset("g").committed_offset, 4);
+
+    // The topic of the offsets is the coordinator's alone.
+    let data = PartitionProduceData { index: 0, records: Records::Bytes(Bytes::from_static(b"anything")) };
+    let topic = TopicProduceData {
+        name: "__consumer_offsets".into(),
+        partition_data: vec![data],
+        ..TopicProduceData::default()
+    };
+    let produce =
+        ProduceRequest { acks: -1, timeout_ms: 1_000, topic_data: vec![topic], ..Default::default() };
+    let refused = client.call(9, &produce);
+    assert_eq!(refused.responses[0].partition_responses[0].error_code, ErrorCode::INVALID_TOPIC_EXCEPTION);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_waits_is_answered_when_the_broker_leaves() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let (mut first, mut second) = (Client::new(&broker), Client::new(&broker));
+    let id = first.begin_to_join("");
+    let joined = first.joined();
+    first.call(5, &sync(&joined, &[(&id, "all")]));
+    second.begin_to_join("");
+    eventually("a rebalance", async || {
+        first.call(4, &heartbeat(&joined)).error_code == ErrorCode::REBALANCE_IN_PROGRESS
+    })
+    .await;
+    broker.stop().await.unwrap();
+    assert_eq!(second.receive::<JoinGroupRequest>(9).error_code, ErrorCode::NOT_COORDINATOR);
+}
