@@ -18,7 +18,7 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -56,13 +56,23 @@ pub(crate) struct Checkpoint {
     pub(crate) derived: Vec<u8>,
 }
 
-/// The checkpoint on disk, written by the owner of the log and by its flushes, one at a time.
+/// The checkpoint on disk. The owner of the log changes it, and so do jobs beside it, one after the other; what it says
+/// can be asked for while it is written.
 #[derive(Debug)]
 pub(crate) struct CheckpointFile {
     files: Arc<Files>,
     path: PathBuf,
-    current: Checkpoint,
-    /// Counts truncations: a flush that began before one has nothing to say any more.
+    /// Locked for a moment only.
+    known: Mutex<Known>,
+    /// Held while files are written.
+    writing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// As it is on disk.
+    current: Arc<Checkpoint>,
+    /// Counts truncations: a job that was made before one has nothing to say any more.
     generation: u64,
 }
 
@@ -74,43 +84,63 @@ impl CheckpointFile {
     }
 
     pub(crate) fn new(files: Arc<Files>, dir: &Path, current: Checkpoint) -> Self {
-        Self { files, path: dir.join(CHECKPOINT_NAME), current, generation: 0 }
+        let known = Mutex::new(Known { current: Arc::new(current), generation: 0 });
+        Self { files, path: dir.join(CHECKPOINT_NAME), known, writing: Mutex::default() }
     }
 
-    pub(crate) fn current(&self) -> &Checkpoint {
-        &self.current
+    pub(crate) fn current(&self) -> Arc<Checkpoint> {
+        Arc::clone(&lock(&self.known).current)
     }
 
     pub(crate) fn generation(&self) -> u64 {
-        self.generation
+        lock(&self.known).generation
     }
 
-    /// Replaces it, durably.
-    pub(crate) fn write(&mut self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), DiskError> {
-        let mut next = self.current.clone();
+    /// Replaces it, durably. Waits for a job that is writing.
+    pub(crate) fn write(&self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), DiskError> {
+        let _writing = lock(&self.writing);
+        self.replace(change)
+    }
+
+    /// For jobs: as [`CheckpointFile::write`], and `before` that whatever has to be on disk first. Nothing happens, and
+    /// `false` is the answer, if `generation` is not the one any more.
+    pub(crate) fn write_of(
+        &self,
+        generation: u64,
+        before: impl FnOnce() -> Result<(), DiskError>,
+        change: impl FnOnce(&mut Checkpoint),
+    ) -> Result<bool, DiskError> {
+        let _writing = lock(&self.writing);
+        if generation != self.generation() {
+            return Ok(false);
+        }
+        before()?;
+        self.replace(change).map(|()| true)
+    }
+
+    /// From here on jobs that are under way write nothing. Waits for one that is writing.
+    pub(crate) fn invalidate_jobs(&self) {
+        let _writing = lock(&self.writing);
+        lock(&self.known).generation += 1;
+    }
+
+    /// Whether a job is writing: who changes the file now would wait for it.
+    #[cfg(test)]
+    pub(crate) fn is_being_written(&self) -> bool {
+        self.writing.try_lock().is_err()
+    }
+
+    fn replace(&self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), DiskError> {
+        let mut next = Checkpoint::clone(&self.current());
         change(&mut next);
         self.files.replace(&self.path, &next.encode()).map_err(DiskError::during("replace", &self.path))?;
-        self.current = next;
+        lock(&self.known).current = Arc::new(next);
         Ok(())
     }
+}
 
-    /// Moves the recovery point up, unless the log was truncated since `generation` or another flush was further.
-    pub(crate) fn advance(
-        &mut self,
-        generation: u64,
-        recovery_point: Offset,
-        derived: Vec<u8>,
-    ) -> Result<(), DiskError> {
-        if generation != self.generation || recovery_point < self.current.recovery_point {
-            return Ok(());
-        }
-        self.write(|next| (next.recovery_point, next.derived) = (recovery_point, derived))
-    }
-
-    /// Makes flushes that are under way meaningless.
-    pub(crate) fn invalidate_flushes(&mut self) {
-        self.generation += 1;
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Checkpoint {

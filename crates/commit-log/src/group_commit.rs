@@ -24,7 +24,8 @@ impl GroupCommit {
         f(&mut self.lock())
     }
 
-    /// Waits until everything below `offset` is durable. Runs the sync itself if nobody else does.
+    /// Waits until everything below `offset` is durable. Runs the sync itself if nobody else does, and what is due after
+    /// it, once the others are told.
     ///
     /// `offset` must have been appended; what a truncation took away never becomes durable.
     pub fn wait_durable(&self, offset: Offset) -> Result<Durable, LogError> {
@@ -43,6 +44,14 @@ impl GroupCommit {
             let result = log.complete_flush(done);
             self.flushed.notify_all();
             result?;
+            let checkpoint = log.start_checkpoint()?;
+            if let Some(job) = checkpoint {
+                // Those who were told go on meanwhile, and another one runs the next sync.
+                drop(log);
+                let done = job.run();
+                log = self.lock();
+                log.complete_checkpoint(done)?;
+            }
         }
     }
 

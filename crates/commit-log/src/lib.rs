@@ -38,9 +38,9 @@ pub use error::{Damage, DiskError, Fence, LogError};
 pub use files::{Files, OPEN_FILES_DEFAULT};
 pub use group_commit::GroupCommit;
 pub use log::{
-    Appended, ClockGuard, Compacted, Compaction, CompactionJob, Durable, FileRange, FillError, FillJob,
-    Filled, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read, ReadPlan, Recovered, Refused,
-    ReplicaError, Retention, Scrub, TimestampQuery, TimestampSpec,
+    Appended, CheckpointDone, CheckpointJob, ClockGuard, Compacted, Compaction, CompactionJob, Durable,
+    FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read, ReadPlan,
+    Recovered, Refused, ReplicaError, Retention, Scrub, TimestampQuery, TimestampSpec,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};

@@ -116,6 +116,7 @@ mod tests {
             }
         }
         while partition.flush() {}
+        assert!(!partition.checkpoint());
         let before = partition.lock().running().unwrap().log.size_bytes();
         partition.compact(&Stop::never());
         let mut state = partition.lock();

@@ -1,90 +1,125 @@
-//! Threads that make appended records durable. A sync takes milliseconds, and nothing else may wait for it: neither the
-//! async runtime nor the lock of the partition.
+//! Making appended records durable, and then moving the log's recovery point up. Both are begun with the partition in hand
+//! and done without it.
 //!
-//! A partition is in the queue at most once. What is appended while its sync runs shares the next one, so a busy
-//! partition needs no more syncs than fit one after the other, however many producers there are.
+//! What is appended while a sync runs shares the next one, so a busy partition needs no more syncs than fit one after the
+//! other, however many producers there are. A checkpoint is due once a few MiB more are durable, or a segment is full;
+//! there is one at a time for a partition, and [`CHECKPOINT_THREADS`] in all. Where they do not keep up, recovery points
+//! stay behind, and nothing else. A shutdown needs none of them: closing a log moves its recovery point to its end.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-};
-
-use runtime::{TaskKind, Tasks};
+use std::sync::Arc;
 
 use super::Partition;
 
-/// Ends the threads when it is dropped: in order, or with the runtime.
-struct End(FlushPool);
+/// Checkpoints that are written at the same time.
+pub(super) const CHECKPOINT_THREADS: usize = 2;
 
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.lock().ending = true;
-        self.0.shared.wake.notify_all();
-    }
-}
-
-/// The threads. Cheap to clone; clones are one.
-#[derive(Debug, Clone, Default)]
-pub struct FlushPool {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    /// Something is due, or the end is.
-    wake: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    due: VecDeque<Arc<Partition>>,
-    ending: bool,
-}
-
-impl FlushPool {
-    /// Starts so many threads. At the shutdown they end once the queue is empty.
-    pub fn start(&self, tasks: &Tasks, threads: usize) {
-        for _ in 0..threads.max(1) {
-            let pool = self.clone();
-            tasks.spawn_blocking(TaskKind::LogFlush, "partition.flush", move |_stop| pool.work());
+impl Partition {
+    /// One sync of everything that was appended until it begins. Whether another is due at once. Blocks.
+    pub(super) fn flush(self: &Arc<Self>) -> bool {
+        let mut state = self.lock();
+        let job = match state.running().map(|running| running.log.start_flush()) {
+            Ok(Ok(Some(job))) => job,
+            Ok(Ok(None)) | Err(_) => {
+                state.flush_queued = false;
+                return false;
+            }
+            Ok(Err(error)) => {
+                state.flush_queued = false;
+                self.storage_failed(&mut state, &error);
+                return false;
+            }
+        };
+        drop(state);
+        let done = job.run();
+        let mut state = self.lock();
+        let checkpoint_queued = state.checkpoint_queued;
+        let Ok(running) = state.running() else {
+            state.flush_queued = false;
+            return false;
+        };
+        if let Err(error) = running.log.complete_flush(done) {
+            state.flush_queued = false;
+            self.storage_failed(&mut state, &error);
+            return false;
         }
-        let end = End(self.clone());
-        tasks.spawn(TaskKind::LogFlush, "partition.flush.end", move |stop| async move {
-            stop.requested().await;
-            drop(end);
-        });
+        let again = running.is_sync_due(self.services.now().steady_ms);
+        if !checkpoint_queued && running.log.checkpoint_due() {
+            state.checkpoint_queued = true;
+            self.services.checkpoints.push(Arc::clone(self));
+        }
+        state.flush_queued = again;
+        self.confirmed(&mut state);
+        again
     }
 
-    /// `partition` has something to sync. The caller has made sure that it is not in the queue.
-    pub(super) fn push(&self, partition: Arc<Partition>) {
-        self.lock().due.push_back(partition);
-        self.shared.wake.notify_one();
-    }
-
-    fn work(&self) {
-        while let Some(partition) = self.next() {
-            if partition.flush() {
-                self.push(partition);
+    /// Moves the recovery point up, if that is due; what is appended and synced meanwhile does not wait. Whether it is due
+    /// again at once. Blocks.
+    pub(super) fn checkpoint(self: &Arc<Self>) -> bool {
+        let mut state = self.lock();
+        state.checkpoint_queued = false;
+        let job = match state.running().map(|running| running.log.start_checkpoint()) {
+            Ok(Ok(Some(job))) => job,
+            Ok(Ok(None)) | Err(_) => return false,
+            Ok(Err(error)) => {
+                self.storage_failed(&mut state, &error);
+                return false;
+            }
+        };
+        state.checkpoint_queued = true;
+        drop(state);
+        let done = job.run();
+        let mut state = self.lock();
+        state.checkpoint_queued = false;
+        let Ok(running) = state.running() else { return false };
+        match running.log.complete_checkpoint(done) {
+            Ok(()) => {
+                let again = running.log.checkpoint_due();
+                state.checkpoint_queued = again;
+                again
+            }
+            Err(error) => {
+                self.storage_failed(&mut state, &error);
+                false
             }
         }
     }
+}
 
-    /// What is due next; `None` at the end.
-    fn next(&self) -> Option<Arc<Partition>> {
-        let mut queue = self.lock();
-        loop {
-            if let Some(partition) = queue.due.pop_front() {
-                return Some(partition);
-            }
-            if queue.ending {
-                return None;
-            }
-            queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
+#[cfg(test)]
+mod tests {
+    use commit_log::{batch::BatchBuilder, disk::sim::SimDisk};
+    use common::Offset;
+    use replica::Acks;
+
+    use super::*;
+    use crate::partition::testing::leader;
+
+    fn produce(partition: &Arc<Partition>) -> Offset {
+        let batch = BatchBuilder::default().record(0, None, Some(&[7; 200])).build(Offset(0)).unwrap().into();
+        partition.produce(batch, Acks::All).unwrap().appended.last_offset
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn producers_do_not_wait_for_a_checkpoint() {
+        let disk = SimDisk::new();
+        let partition = leader(&disk, &[("segment.bytes", "1024")]);
+        let mut interrupted = 0;
+        for calls in 0..20 {
+            while !partition.lock().checkpoint_queued {
+                produce(&partition);
+                while partition.flush() {}
+            }
+            let theirs = Arc::clone(&partition);
+            disk.interrupt_after(calls, move || {
+                let last = produce(&theirs);
+                while theirs.flush() {}
+                assert!(theirs.high_watermark() > Some(last), "it is safe before the checkpoint is");
+                assert!(theirs.lock().checkpoint_queued, "and starts no other one");
+            });
+            while partition.checkpoint() {}
+            interrupted += u64::from(!disk.uninterrupted());
+        }
+        assert!(interrupted >= 10, "a checkpoint has {interrupted} calls");
+        partition.close().unwrap();
     }
 }

@@ -13,8 +13,8 @@ use runtime::{Stop, TaskHandle, TaskKind, Tasks};
 use tokio::task::JoinHandle;
 
 use super::{
-    Partition, Partitions, Services, caretaker::Caretaker, compact, high_watermarks::HighWatermarks,
-    state::Wanted, table::Pending,
+    Partition, Partitions, Services, caretaker::Caretaker, compact, flush::CHECKPOINT_THREADS,
+    high_watermarks::HighWatermarks, state::Wanted, table::Pending,
 };
 use crate::image::{Changes, SharedImage};
 
@@ -38,7 +38,8 @@ impl Keeper {
         let noted = HighWatermarks::read(data_dir);
         let caretaker = Caretaker::start(tasks, partitions, noted.clone());
         let services = Arc::clone(partitions.services());
-        services.flush.start(tasks, services.settings.flush_threads);
+        services.flush.start(tasks, "partition.flush", services.settings.flush_threads, Partition::flush);
+        services.checkpoints.start(tasks, "partition.checkpoint", CHECKPOINT_THREADS, Partition::checkpoint);
         compact::start(tasks, partitions);
         let keeper = Self {
             partitions: partitions.clone(),

@@ -9,8 +9,8 @@
 //!
 //! - [`partition`]: one replica; [`state`]: what is behind its lock.
 //! - [`produce`], [`fetch`], [`offsets`], [`follow`], [`internal`]: what is done with it, one file per purpose.
-//! - [`flush`]: the threads that sync; [`waiting`]: producers that wait for that; [`watchers`]: readers that wait for
-//!   records.
+//! - [`flush`]: what makes records durable, [`sync_threads`]: who does it; [`waiting`]: producers that wait for that;
+//!   [`watchers`]: readers that wait for records.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
 //!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]:
 //!   after the disk failed.
@@ -37,6 +37,7 @@ mod reopen;
 mod repair;
 mod services;
 mod state;
+mod sync_threads;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -47,7 +48,6 @@ mod watchers;
 pub use collector::PartitionCollector;
 pub use error::PartitionError;
 pub use fetch::{Marks, PlannedRead, ReadRecords, Reader};
-pub use flush::FlushPool;
 pub use follow::{NextFetch, Taken};
 pub use keeper::Keeper;
 pub use offsets::{FoundOffset, LogFigures, OffsetAnswer, OffsetSpec};

@@ -65,7 +65,13 @@ pub enum News {
 impl Partition {
     /// One whose log is not open yet.
     pub(super) fn new(name: PartitionName, wanted: Wanted, services: Arc<Services>) -> Self {
-        let state = State { stage: Stage::Opening, wanted, waiting: Waiting::default(), flush_queued: false };
+        let state = State {
+            stage: Stage::Opening,
+            wanted,
+            waiting: Waiting::default(),
+            flush_queued: false,
+            checkpoint_queued: false,
+        };
         Self {
             name,
             services,
@@ -189,39 +195,6 @@ impl Partition {
             Stage::Running(running) => running.log.close(),
             _ => Ok(()),
         }
-    }
-
-    /// One sync of everything that was appended until it begins. Whether another is due at once. Blocks.
-    pub(super) fn flush(self: &Arc<Self>) -> bool {
-        let mut state = self.lock();
-        let job = match state.running().map(|running| running.log.start_flush()) {
-            Ok(Ok(Some(job))) => job,
-            Ok(Ok(None)) | Err(_) => {
-                state.flush_queued = false;
-                return false;
-            }
-            Ok(Err(error)) => {
-                state.flush_queued = false;
-                self.storage_failed(&mut state, &error);
-                return false;
-            }
-        };
-        drop(state);
-        let done = job.run();
-        let mut state = self.lock();
-        let Ok(running) = state.running() else {
-            state.flush_queued = false;
-            return false;
-        };
-        if let Err(error) = running.log.complete_flush(done) {
-            state.flush_queued = false;
-            self.storage_failed(&mut state, &error);
-            return false;
-        }
-        let again = running.is_sync_due(self.services.now().steady_ms);
-        state.flush_queued = again;
-        self.confirmed(&mut state);
-        again
     }
 
     /// The controllers answered to [`Partition::isr_proposal`].

@@ -28,6 +28,10 @@ impl Partition {
             Err(_) => return,
         };
         let opening = self.opening();
+        if let Ok(running) = self.lock().running() {
+            // A checkpoint that is under way must not come to the files of the next log.
+            running.log.forget_jobs();
+        }
         match Log::open(&dir, Arc::clone(&self.services.files), options) {
             Ok((log, _)) => self.take_over(log),
             Err(error) => {

@@ -18,7 +18,7 @@ use replica::Assignment;
 use runtime::clock::{self, Monotonic};
 use tokio::sync::Notify;
 
-use super::{FlushPool, Partition};
+use super::{Partition, sync_threads::SyncThreads};
 
 /// Settings of all partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,8 @@ impl PartitionSettings {
 pub struct Services {
     pub(super) settings: PartitionSettings,
     pub(super) files: Arc<Files>,
-    pub(super) flush: FlushPool,
+    pub(super) flush: SyncThreads,
+    pub(super) checkpoints: SyncThreads,
     pub(super) proposals: PartitionQueue,
     pub(super) roles: PartitionQueue,
     pub(super) repairs: PartitionQueue,
@@ -97,7 +98,8 @@ impl Services {
         Self {
             settings,
             files: Arc::new(files),
-            flush: FlushPool::default(),
+            flush: SyncThreads::default(),
+            checkpoints: SyncThreads::default(),
             proposals: PartitionQueue::default(),
             roles: PartitionQueue::default(),
             repairs: PartitionQueue::default(),

@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) waiting: Waiting,
     /// Whether the partition is in the queue of the flush threads, or in the hands of one.
     pub(super) flush_queued: bool,
+    /// The same, of the threads that write checkpoints.
+    pub(super) checkpoint_queued: bool,
 }
 
 /// How far a replica has got.

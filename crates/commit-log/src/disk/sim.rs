@@ -11,6 +11,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,6 +26,16 @@ const SECTOR_BYTES: usize = 512;
 #[derive(Debug, Clone, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    interruption: Arc<Mutex<Option<Interruption>>>,
+}
+
+/// What is done in front of the call with this number.
+struct Interruption(u64, Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Interruption").field(&self.0).finish_non_exhaustive()
+    }
 }
 
 /// What goes wrong.
@@ -111,7 +122,7 @@ impl SimDisk {
     /// Another disk with the same on it. Files that are open stay with this one.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { state: Arc::new(Mutex::new(self.lock().clone())) }
+        Self { state: Arc::new(Mutex::new(self.lock().clone())), ..Self::default() }
     }
 
     /// How many calls were made so far; reads count.
@@ -123,6 +134,18 @@ impl SimDisk {
     pub fn fail_after(&self, calls: u64, fault: Fault) {
         let mut state = self.lock();
         state.fault = Some((state.calls + calls, fault));
+    }
+
+    /// Does something else after so many more calls, before the next one: as if another thread had come between there. Not
+    /// done at all if the calls do not come, and [`SimDisk::uninterrupted`] is called.
+    pub fn interrupt_after(&self, calls: u64, meanwhile: impl FnOnce() + Send + 'static) {
+        let at = self.lock().calls + calls;
+        *self.interruption() = Some(Interruption(at, Box::new(meanwhile)));
+    }
+
+    /// Takes back what has not come between yet. Whether there was anything.
+    pub fn uninterrupted(&self) -> bool {
+        self.interruption().take().is_some()
     }
 
     /// Whether a fault was set that has not struck yet.
@@ -169,8 +192,17 @@ impl SimDisk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn interruption(&self) -> MutexGuard<'_, Option<Interruption>> {
+        self.interruption.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts the call, and tells what goes wrong with it.
     fn call(&self) -> (MutexGuard<'_, State>, io::Result<()>) {
+        let calls = self.calls();
+        let due = self.interruption().take_if(|interruption| interruption.0 <= calls);
+        if let Some(Interruption(_, meanwhile)) = due {
+            meanwhile();
+        }
         let mut state = self.lock();
         let call = state.calls;
         state.calls += 1;

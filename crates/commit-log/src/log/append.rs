@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use bytes::Bytes;
 use common::LeaderEpoch;
 
-use super::{Log, tail::Stored};
+use super::{Log, recovery_point::Snapshot, tail::Stored};
 use crate::{
     batch::{Batch, BatchError, BatchHeader, HEADER_BYTES, InvalidBatch, TimestampType, validate},
     checkpoint::{State, encode_derived},
@@ -168,7 +168,7 @@ impl Log {
     pub(super) fn begin_changes(&mut self) -> Result<(), LogError> {
         self.shared.check()?;
         if self.clean {
-            self.change(|| self.shared.checkpoint().write(|next| next.state = State::Open))?;
+            self.change(|| self.shared.checkpoint.write(|next| next.state = State::Open))?;
             self.clean = false;
         }
         Ok(())
@@ -240,7 +240,7 @@ impl Log {
         let foreseen =
             self.end_of_segments() == header.base_offset && self.latest_epoch() == Some(header.leader_epoch);
         if !foreseen {
-            self.flush.needs_frames();
+            self.flush.unforeseen(header.next_offset());
         }
         let head = header.encode();
         let files = &self.files;
@@ -274,7 +274,7 @@ impl Log {
             .map_err(|error| self.shared.fence_append(error))?;
         self.positions.written(end);
         for batch in staged.batches {
-            self.flush.written(batch.len());
+            self.recovery.appended(batch.len());
             self.tail.push(batch);
         }
         Ok(())
@@ -308,7 +308,7 @@ impl Log {
         self.active = Some(file);
         self.active_since_ms = None;
         self.segments.push(segment);
-        self.snapshots.push((base, encode_derived(&self.derived)));
+        self.snapshots.pending.push(Snapshot { base, derived: encode_derived(&self.derived).into() });
         self.flush.names_changed();
         Ok(())
     }

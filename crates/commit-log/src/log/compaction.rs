@@ -316,7 +316,7 @@ impl Log {
         if self.compaction.running.strong_count() > 0 || !self.missing.is_empty() {
             return Ok(None);
         }
-        let checkpoint = self.shared.checkpoint().current().clone();
+        let checkpoint = self.shared.checkpoint.current();
         let recovery_point = checkpoint.recovery_point;
         // A transaction counts as decided once its marker is durable here, too.
         let limit = self.last_stable(high_watermark.min(recovery_point));
@@ -421,10 +421,7 @@ impl Log {
             old.iter().try_for_each(|segment| segment.retire(&self.files))?;
             swap.run(&self.files, &self.dir)
         })?;
-        let (merged, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flush.snapshots)
-            .into_iter()
-            .partition(|base| swap.gone.contains(base) && !swap.new.contains(base));
-        self.flush.snapshots = kept;
+        let merged = self.snapshots.keep(|base| !swap.gone.contains(&base) || swap.new.contains(&base));
         self.segments.splice(range, new);
         self.tail.clear();
         self.change(|| self.remove_snapshots(&merged))?;

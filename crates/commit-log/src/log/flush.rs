@@ -1,61 +1,55 @@
 //! Syncing, off the append path. The owner hands out one job at a time; what is appended while it runs waits for
 //! the next one and shares it (group commit). One at a time also means that what is durable is always a front of
 //! the log.
+//!
+//! A flush syncs the `.log` files that grew, which is one, and nothing else unless it must: the names of files that are
+//! new, and frames that vouch for headers which recovery could not foresee. Moving the recovery point up is a job of its
+//! own (see `recovery_point`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Durable, Log, owned::Shared};
 use crate::{
-    checkpoint::{State, encode_derived, write_snapshot},
+    checkpoint::State,
     error::{DiskError, Fence, LogError},
     offset::Offset,
     options::FlushPolicy,
-    segment::{Segment, file_name},
+    segment::Segment,
 };
 
 /// Where flushing stands.
 #[derive(Debug, Default)]
 pub(super) struct FlushState {
     /// Of the job that is out.
-    running: Option<Ticket>,
-    jobs: u64,
-    /// Files were created since the directory was synced.
-    names_changed: bool,
-    /// Bases of segments that have a snapshot file, rising.
-    pub(super) snapshots: Vec<Offset>,
-    /// The next flush must make frames durable too.
-    needs_frames: bool,
-    /// Bytes written since the last checkpoint was begun.
-    since_checkpoint: u64,
+    running: Weak<()>,
+    /// How often files were created, and how many of these times the directory is synced for.
+    names: u64,
+    names_synced: u64,
+    /// Behind the last batch whose frame must be durable with it.
+    unforeseen_end: Offset,
     /// When the oldest write that is not synced was seen.
     waiting_since_ms: Option<i64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ticket(u64);
-
 impl FlushState {
-    /// Of a log whose bytes were all synced.
-    pub(super) fn new(snapshots: Vec<Offset>) -> Self {
-        Self { snapshots, ..Self::default() }
-    }
-
     pub(super) fn names_changed(&mut self) {
-        self.names_changed = true;
+        self.names += 1;
     }
 
-    /// A batch came whose header cannot be told from what is before it: its frame must become durable with it.
-    pub(super) fn needs_frames(&mut self) {
-        self.needs_frames = true;
-    }
-
-    pub(super) fn written(&mut self, bytes: usize) {
-        self.since_checkpoint = self.since_checkpoint.saturating_add(bytes as u64);
+    /// A batch that ends here has a header that cannot be told from what is before it: its frame must become durable
+    /// with it.
+    pub(super) fn unforeseen(&mut self, end: Offset) {
+        self.unforeseen_end = end;
     }
 
     /// A job that is out has nothing to say any more.
     pub(super) fn forget_job(&mut self) {
-        self.running = None;
+        self.running = Weak::new();
+    }
+
+    /// Batches, frames and names were all made durable elsewhere; so a job that is out has nothing to say.
+    pub(super) fn all_synced(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -63,27 +57,21 @@ impl FlushState {
 /// then give the result to [`Log::complete_flush`].
 #[derive(Debug)]
 pub struct FlushJob {
-    ticket: Ticket,
+    ticket: Arc<()>,
     shared: Arc<Shared>,
     segments: Vec<Segment>,
     end: Offset,
+    /// As of when it was made.
+    names: u64,
     sync_names: bool,
-    checkpoint: Option<NewCheckpoint>,
-}
-
-/// What moves the recovery point up.
-#[derive(Debug)]
-struct NewCheckpoint {
-    generation: u64,
-    derived: Vec<u8>,
-    snapshots: Vec<(Offset, Vec<u8>)>,
+    sync_frames: bool,
 }
 
 /// What came of a [`FlushJob`].
 #[derive(Debug)]
 #[must_use = "the log does not know of it before `complete_flush`"]
 pub struct FlushDone {
-    ticket: Ticket,
+    ticket: Arc<()>,
     result: Result<Synced, Fence>,
 }
 
@@ -92,6 +80,7 @@ struct Synced {
     end: Offset,
     /// Base and synced bytes of each segment.
     segments: Vec<(Offset, u32)>,
+    names: u64,
 }
 
 impl FlushJob {
@@ -107,46 +96,25 @@ impl FlushJob {
 
     fn sync(&self) -> Result<Synced, DiskError> {
         let files = &self.shared.files;
-        for segment in &self.segments {
-            if segment.synced < segment.size {
-                segment.sync_log(files)?;
-            }
+        for segment in self.segments.iter().filter(|segment| segment.synced < segment.size) {
+            segment.sync_log(files)?;
         }
-        if let Some(segment) = self.segments.last().filter(|_| self.sync_names) {
-            let dir = segment.dir();
+        if self.sync_frames {
+            self.segments.iter().try_for_each(|segment| segment.sync_frames(files))?;
+        }
+        if self.sync_names {
+            let dir = &self.shared.dir;
             files.disk().sync_dir(dir).map_err(DiskError::during("sync", dir))?;
         }
-        if let Some(checkpoint) = &self.checkpoint {
-            self.advance(checkpoint)?;
-        }
-        Ok(Synced {
-            end: self.end,
-            segments: self.segments.iter().map(|segment| (segment.base, segment.size)).collect(),
-        })
-    }
-
-    /// Frames first, then what the log knows, then the recovery point that relies on both.
-    fn advance(&self, checkpoint: &NewCheckpoint) -> Result<(), DiskError> {
-        let files = &self.shared.files;
-        let Some(dir) = self.segments.last().map(Segment::dir) else { return Ok(()) };
-        for segment in &self.segments {
-            segment.sync_frames(files)?;
-        }
-        for (base, derived) in &checkpoint.snapshots {
-            write_snapshot(files, &dir.join(file_name(*base, "snapshot")), derived)?;
-        }
-        // Frames files are created without a sync of the directory; replacing the checkpoint does one, but only
-        // after the recovery point has changed.
-        files.disk().sync_dir(dir).map_err(DiskError::during("sync", dir))?;
-        self.shared.checkpoint().advance(checkpoint.generation, self.end, checkpoint.derived.clone())
+        let segments = self.segments.iter().map(|segment| (segment.base, segment.size)).collect();
+        Ok(Synced { end: self.end, segments, names: self.names })
     }
 }
 
 impl Log {
-    /// Whether the flush policy wants a flush now, or the recovery point should move. `now_ms` is any clock that
-    /// does not jump.
+    /// Whether the flush policy wants a flush now. `now_ms` is any clock that does not jump.
     pub fn flush_due(&mut self, now_ms: i64) -> bool {
-        if self.flush.running.is_some() || self.log_end() == self.durable().offset() {
+        if self.flush.running.strong_count() > 0 || self.log_end() == self.durable().offset() {
             return false;
         }
         let since = *self.flush.waiting_since_ms.get_or_insert(now_ms);
@@ -155,31 +123,47 @@ impl Log {
             FlushPolicy::Interval { max_ms, max_bytes } => {
                 now_ms.saturating_sub(since) >= max_ms || self.unsynced_bytes() >= max_bytes
             }
-            FlushPolicy::Os => !self.snapshots.is_empty(),
+            FlushPolicy::Os => self.segments.last().is_some_and(|last| last.base > self.durable().offset()),
         }
     }
 
     /// A job that makes everything durable that the log has now. `None` while one is out, or if there is nothing to
     /// do.
     pub fn start_flush(&mut self) -> Result<Option<FlushJob>, LogError> {
-        let far = self.flush.since_checkpoint >= self.options.checkpoint_bytes;
-        self.flush_job(far || self.flush.needs_frames || !self.snapshots.is_empty())
-    }
-
-    /// As [`Log::start_flush`], and moves the recovery point up in any case.
-    pub fn start_checkpoint(&mut self) -> Result<Option<FlushJob>, LogError> {
-        self.flush_job(true)
+        self.shared.check()?;
+        let durable = self.durable().offset();
+        let end = self.log_end();
+        if end == durable || self.flush.running.strong_count() > 0 {
+            return Ok(None);
+        }
+        let first = self.segment_of(durable);
+        let sync_frames = self.flush.unforeseen_end > durable;
+        if sync_frames {
+            self.store_frames_from(first)?;
+        }
+        self.prepare_checkpoint()?;
+        let ticket = Arc::new(());
+        self.flush.running = Arc::downgrade(&ticket);
+        Ok(Some(FlushJob {
+            ticket,
+            shared: Arc::clone(&self.shared),
+            segments: self.segments.iter().skip(first).cloned().collect(),
+            end,
+            names: self.flush.names,
+            // A file of frames may be new too.
+            sync_names: sync_frames || self.flush.names > self.flush.names_synced,
+            sync_frames,
+        }))
     }
 
     /// Takes the result of a job. Gives what is durable now.
     pub fn complete_flush(&mut self, done: FlushDone) -> Result<Durable, LogError> {
-        if self.flush.running != Some(done.ticket) {
+        let synced = done.result?;
+        if !Weak::ptr_eq(&self.flush.running, &Arc::downgrade(&done.ticket)) {
             // The log was truncated since: what the job made durable is not what the log has.
-            done.result?;
             return Ok(self.durable());
         }
-        self.flush.running = None;
-        let synced = done.result?;
+        self.flush.forget_job();
         for (base, size) in synced.segments {
             if let Ok(index) = self.segments.binary_search_by_key(&base, |segment| segment.base)
                 && let Some(segment) = self.segments.get_mut(index)
@@ -188,72 +172,47 @@ impl Log {
                 segment.synced = segment.synced.max(size.min(segment.size));
             }
         }
+        self.flush.names_synced = synced.names;
         self.flush.waiting_since_ms = None;
         Ok(self.positions.flushed(synced.end))
     }
 
-    /// Flushes here and now, everything, and moves the recovery point to the log's end.
+    /// Flushes here and now, everything, and moves the recovery point to the log's end. Jobs that are under way confirm
+    /// nothing any more.
     pub fn flush(&mut self) -> Result<Durable, LogError> {
-        match self.flush_job(true)? {
-            Some(job) => self.complete_flush(job.run()),
-            None => Ok(self.durable()),
+        self.forget_jobs();
+        if let Some(job) = self.start_flush()? {
+            self.complete_flush(job.run())?;
         }
+        self.move_recovery_point()?;
+        Ok(self.durable())
     }
 
     /// Flushes and marks the shutdown as clean, so that the next open reads nothing.
     pub fn close(mut self) -> Result<(), LogError> {
-        self.flush.forget_job();
         self.flush()?;
         if self.clean {
             return Ok(());
         }
-        let shared = Arc::clone(&self.shared);
-        self.change(|| shared.checkpoint().write(|next| next.state = State::Clean))
+        self.change(|| self.shared.checkpoint.write(|next| next.state = State::Clean))
     }
 
-    fn flush_job(&mut self, checkpoint: bool) -> Result<Option<FlushJob>, LogError> {
-        self.shared.check()?;
-        if self.flush.running.is_some() {
-            // Asked first: a job that is out may hold the checkpoint for as long as a sync takes.
-            return Ok(None);
-        }
-        let recovery_point = self.shared.checkpoint().current().recovery_point;
-        let end = self.log_end();
-        let stored = recovery_point == end && self.snapshots.is_empty();
-        if end == self.durable().offset() && (!checkpoint || stored) {
-            return Ok(None);
-        }
-        let from = if checkpoint { recovery_point } else { self.durable().offset() };
-        let first = self.segment_of(from);
-        let files = &self.files;
-        let mut segments = Vec::new();
+    /// From here on nothing that is under way changes a file or is taken for done. For those who open the log anew, too,
+    /// before they do. Waits for a job that is writing the checkpoint.
+    pub fn forget_jobs(&mut self) {
+        self.flush.forget_job();
+        self.forget_checkpoint();
+    }
+
+    /// Hands the frames of these segments to the operating system.
+    pub(super) fn store_frames_from(&mut self, first: usize) -> Result<(), LogError> {
         for segment in self.segments.iter_mut().skip(first) {
-            if checkpoint {
-                segment.store_frames(files, 0).map_err(|error| self.shared.fence(error))?;
-            }
-            segments.push(segment.clone());
+            segment.store_frames(&self.files, 0).map_err(|error| self.shared.fence(error))?;
         }
-        self.flush.jobs += 1;
-        let ticket = Ticket(self.flush.jobs);
-        self.flush.running = Some(ticket);
-        let checkpoint = checkpoint.then(|| self.new_checkpoint());
-        let sync_names = std::mem::take(&mut self.flush.names_changed);
-        let shared = Arc::clone(&self.shared);
-        Ok(Some(FlushJob { ticket, shared, segments, end, sync_names, checkpoint }))
+        Ok(())
     }
 
     fn unsynced_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| u64::from(segment.size - segment.synced)).sum()
-    }
-
-    fn new_checkpoint(&mut self) -> NewCheckpoint {
-        (self.flush.since_checkpoint, self.flush.needs_frames) = (0, false);
-        let snapshots = std::mem::take(&mut self.snapshots);
-        self.flush.snapshots.extend(snapshots.iter().map(|(base, _)| *base));
-        NewCheckpoint {
-            generation: self.shared.checkpoint().generation(),
-            derived: encode_derived(&self.derived),
-            snapshots,
-        }
     }
 }

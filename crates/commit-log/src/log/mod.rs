@@ -1,5 +1,5 @@
 //! The log of one partition. One owner makes all changes; what takes long is handed out as a job that needs no
-//! borrow of the log: [`ReadPlan`], [`TimestampQuery`], [`FlushJob`].
+//! borrow of the log: [`ReadPlan`], [`TimestampQuery`], [`FlushJob`], [`CheckpointJob`].
 
 mod append;
 mod compaction;
@@ -9,6 +9,7 @@ mod owned;
 mod positions;
 mod ranges;
 mod read;
+mod recovery_point;
 mod repair;
 mod retention;
 mod salvage;
@@ -24,6 +25,7 @@ pub use open::Recovered;
 pub use owned::Log;
 pub use positions::Durable;
 pub use read::{FileRange, FoundTimestamp, Read, ReadPlan, TimestampQuery, TimestampSpec};
+pub use recovery_point::{CheckpointDone, CheckpointJob};
 pub use repair::{FillError, FillJob, Filled};
 pub use retention::{ClockGuard, Retention};
 pub use scrub::Scrub;

@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     path::Path,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
 };
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     owned::{FENCED_NAME, Shared, mark_fenced},
     positions::Positions,
     ranges::{add_ranges, outside, push_range},
+    recovery_point::{RecoveryState, Snapshots},
     salvage,
     swap::{SWAP_NAME, Swap},
     tail::Tail,
@@ -464,7 +465,7 @@ impl Opening {
         if self.cleaned.is_some() {
             forget_without_marker(&self.files, &self.segments, &missing, &mut self.derived)?;
         }
-        let mut checkpoint =
+        let checkpoint =
             CheckpointFile::new(Arc::clone(&self.files), &self.dir, std::mem::take(&mut self.checkpoint));
         if !self.report.clean {
             make_durable(&self.files, &self.dir, &mut self.segments)?;
@@ -481,7 +482,7 @@ impl Opening {
             files: Arc::clone(&self.files),
             dir: Arc::clone(&self.dir),
             fence: OnceLock::new(),
-            checkpoint: Mutex::new(checkpoint),
+            checkpoint,
         };
         let log = Log {
             dir: self.dir,
@@ -493,8 +494,9 @@ impl Opening {
             active: None,
             active_since_ms: since,
             missing,
-            snapshots: Vec::new(),
-            flush: FlushState::new(self.snapshots),
+            flush: FlushState::default(),
+            recovery: RecoveryState::default(),
+            snapshots: Snapshots::stored(self.snapshots),
             compaction: CompactionState::new(self.cleaned, end),
             clean: self.report.clean,
             files: self.files,

@@ -3,11 +3,16 @@
 use std::{
     ops::Range,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use super::{
-    Durable, Scrub, compaction::CompactionState, flush::FlushState, positions::Positions, tail::Tail,
+    Durable, Scrub,
+    compaction::CompactionState,
+    flush::FlushState,
+    positions::Positions,
+    recovery_point::{RecoveryState, Snapshots},
+    tail::Tail,
 };
 use common::LeaderEpoch;
 
@@ -41,9 +46,9 @@ pub struct Log {
     pub(super) active_since_ms: Option<i64>,
     /// Offsets lost to damage, in order.
     pub(super) missing: Vec<Range<Offset>>,
-    /// [`Derived`] as of the base of segments that were begun since the last flush.
-    pub(super) snapshots: Vec<(Offset, Vec<u8>)>,
     pub(super) flush: FlushState,
+    pub(super) recovery: RecoveryState,
+    pub(super) snapshots: Snapshots,
     pub(super) compaction: CompactionState,
     /// Nothing was changed since a clean shutdown: the mark of it is still on disk.
     pub(super) clean: bool,
@@ -59,7 +64,7 @@ pub(super) struct Shared {
     pub(super) files: Arc<Files>,
     pub(super) dir: Arc<Path>,
     pub(super) fence: OnceLock<Fence>,
-    pub(super) checkpoint: Mutex<CheckpointFile>,
+    pub(super) checkpoint: CheckpointFile,
 }
 
 /// Tells the next open, as long as the machine runs, that a write or a sync failed: it must not believe what it reads
@@ -84,10 +89,6 @@ impl Shared {
 
     pub(super) fn check(&self) -> Result<(), Fence> {
         self.fence.get().map_or(Ok(()), |fence| Err(fence.clone()))
-    }
-
-    pub(super) fn checkpoint(&self) -> MutexGuard<'_, CheckpointFile> {
-        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

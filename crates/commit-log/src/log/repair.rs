@@ -144,9 +144,8 @@ impl Log {
         self.shared.check()?;
         let durable = self.durable().offset();
         let until = damage.range.end.min(durable);
-        if until > self.shared.checkpoint().current().recovery_point {
+        if until > self.shared.checkpoint.current().recovery_point {
             // What is behind the recovery point would be judged anew after a crash, and might pass for a torn tail.
-            self.flush.forget_job();
             self.flush()?;
         }
         let mut found = Vec::new();
@@ -200,10 +199,7 @@ impl Log {
             // The last segment grows; only others are replaced.
             self.roll(self.log_end())?;
         }
-        if self.shared.checkpoint().current().recovery_point < self.log_end() || !self.snapshots.is_empty() {
-            self.flush.forget_job();
-            self.flush()?;
-        }
+        self.flush()?;
         let across = self.segments.iter().skip(self.segment_of(range.start));
         let old: Vec<Segment> = across
             .filter(|old| old.base < range.end && (old.base >= range.start || old.end > range.start))
@@ -249,7 +245,7 @@ impl Log {
 
     fn set_missing(&mut self, missing: Vec<Range<Offset>>) -> Result<(), LogError> {
         self.begin_changes()?;
-        self.change(|| self.shared.checkpoint().write(|next| next.missing.clone_from(&missing)))?;
+        self.change(|| self.shared.checkpoint.write(|next| next.missing.clone_from(&missing)))?;
         self.missing = missing;
         Ok(())
     }

@@ -10,3 +10,4 @@ mod inspect;
 mod model;
 mod repair;
 mod support;
+mod together;

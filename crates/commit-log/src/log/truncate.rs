@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Log, compaction::forget_without_marker, positions::Positions};
+use super::{Log, compaction::forget_without_marker, positions::Positions, recovery_point::Snapshots};
 use crate::{
     checkpoint::{State, decode_derived, encode_derived, read_snapshot},
     derived::{Applied, Derived},
@@ -53,6 +53,7 @@ impl Log {
         self.derived = derived;
         self.positions.cut(end);
         self.positions.flushed(end);
+        self.flush.all_synced();
         self.tail.restart(end);
         self.missing.retain(|missing| missing.start < end);
         Ok(end)
@@ -68,14 +69,13 @@ impl Log {
         self.shared.check()?;
         if start > range.start {
             self.begin_changes()?;
-            if start > self.shared.checkpoint().current().recovery_point {
+            if start > self.shared.checkpoint.current().recovery_point {
                 // What recovery would read must not be deleted.
-                self.flush.forget_job();
                 self.flush()?;
             }
             let missing = self.missing.iter().filter(|missing| missing.end > start).cloned().collect();
             self.change(|| {
-                self.shared.checkpoint().write(|next| {
+                self.shared.checkpoint.write(|next| {
                     next.log_start = start;
                     next.missing.clone_from(&missing);
                 })
@@ -92,10 +92,9 @@ impl Log {
         self.begin_changes()?;
         let derived = Derived::default();
         self.truncate_cleaned(start)?;
-        self.shared.checkpoint().invalidate_flushes();
-        self.flush.forget_job();
+        self.forget_jobs();
         self.change(|| {
-            self.shared.checkpoint().write(|next| {
+            self.shared.checkpoint.write(|next| {
                 next.state = State::Emptying;
                 (next.log_start, next.recovery_point) = (start, start);
                 next.derived = encode_derived(&derived);
@@ -104,8 +103,7 @@ impl Log {
         })?;
         self.active = None;
         let segments = std::mem::take(&mut self.segments);
-        let snapshots = std::mem::take(&mut self.flush.snapshots);
-        self.snapshots.clear();
+        let snapshots = self.snapshots.keep(|_| false);
         self.change(|| {
             for segment in segments.iter().rev() {
                 segment.retire(&self.files)?;
@@ -118,11 +116,13 @@ impl Log {
         self.missing.clear();
         self.tail.restart(start);
         self.roll(start)?;
-        self.snapshots.clear();
+        self.snapshots = Snapshots::default();
         self.change(|| {
             self.sync_dir()?;
-            self.shared.checkpoint().write(|next| next.state = State::Open)
-        })
+            self.shared.checkpoint.write(|next| next.state = State::Open)
+        })?;
+        self.flush.all_synced();
+        Ok(())
     }
 
     /// Deletes segments below the log start.
@@ -132,9 +132,7 @@ impl Log {
         let count = bases.take_while(|next| *next <= start).take(segments_max).count();
         let gone: Vec<Segment> = self.segments.drain(..count).collect();
         let first = self.segments.first().map_or(start, |segment| segment.base);
-        let (old, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.flush.snapshots).into_iter().partition(|base| *base < first);
-        self.flush.snapshots = kept;
+        let old = self.snapshots.keep(|base| base >= first);
         self.change(|| {
             for segment in &gone {
                 segment.retire(&self.files)?;
@@ -159,16 +157,16 @@ impl Log {
 
     /// The last stored knowledge as of `end` or before, and as of where it is.
     fn known_before(&self, end: Offset) -> Result<(Offset, Derived), LogError> {
-        let current = self.shared.checkpoint().current().clone();
-        let unwritten = self.snapshots.iter().rev().map(|(base, derived)| (*base, derived));
-        let checkpoint = (current.recovery_point, &current.derived);
+        let current = self.shared.checkpoint.current();
+        let pending = self.snapshots.pending.iter().rev().map(|pending| (pending.base, &pending.derived[..]));
+        let checkpoint = (current.recovery_point, &current.derived[..]);
         // Both are newer than any snapshot file that was written since the last truncation.
-        for (from, derived) in unwritten.chain([checkpoint]).filter(|(from, _)| *from <= end) {
+        for (from, derived) in pending.chain([checkpoint]).filter(|(from, _)| *from <= end) {
             if let Some(derived) = decode_derived(derived) {
                 return Ok((from, derived));
             }
         }
-        for base in self.flush.snapshots.iter().rev().filter(|base| **base <= end) {
+        for base in self.snapshots.stored.iter().rev().filter(|base| **base <= end) {
             if let Some(derived) = read_snapshot(&self.files, &self.dir.join(file_name(*base, "snapshot")))? {
                 return Ok((*base, derived));
             }
@@ -200,11 +198,10 @@ impl Log {
     }
 
     fn set_back(&mut self, end: Offset, derived: &Derived) -> Result<(), LogError> {
-        self.flush.forget_job();
+        self.forget_jobs();
         let missing: Vec<_> = self.missing.iter().filter(|missing| missing.start < end).cloned().collect();
         self.change(|| {
-            let mut checkpoint = self.shared.checkpoint();
-            checkpoint.invalidate_flushes();
+            let checkpoint = &self.shared.checkpoint;
             let current = checkpoint.current();
             if current.recovery_point.max(current.log_start) <= end && missing.len() == self.missing.len() {
                 return Ok(());
@@ -221,10 +218,7 @@ impl Log {
 
     fn remove_behind(&mut self, index: usize, end: Offset) -> Result<(), LogError> {
         self.active = None;
-        self.snapshots.retain(|(base, _)| *base <= end);
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.flush.snapshots).into_iter().partition(|base| *base <= end);
-        self.flush.snapshots = kept;
+        let gone = self.snapshots.keep(|base| base <= end);
         self.change(|| {
             self.remove_snapshots(&gone)?;
             for segment in self.segments.iter().skip(index + 1).rev() {

@@ -1,6 +1,6 @@
 //! What a log does when nothing goes wrong.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use common::LeaderEpoch;
@@ -10,8 +10,10 @@ use crate::{
     FoundTimestamp, Log, LogError, Offset, Origin, ProducerId, ProducerStamp, Refused, ReplicaError,
     Retention, TimestampSpec,
     batch::{BatchBuilder, BatchRules, InvalidBatch, TimestampType},
+    checkpoint::read_snapshot,
     derived::ProducerError,
     disk::sim::SimDisk,
+    segment::file_name,
 };
 
 const EPOCH: LeaderEpoch = LeaderEpoch(3);
@@ -130,11 +132,96 @@ fn durable_is_what_a_flush_that_began_later_covers() {
 fn a_flush_that_was_overtaken_by_a_truncation_confirms_nothing() {
     let (mut log, _) = open(&SimDisk::new(), options()).unwrap();
     append(&mut log, &[plain(0, 2), plain(0, 2)], EPOCH).unwrap();
-    let job = log.start_checkpoint().unwrap().unwrap();
+    let job = log.start_flush().unwrap().unwrap();
     assert_eq!(log.truncate(Offset(2)).unwrap(), Offset(2));
     append(&mut log, &[plain(0, 2)], EPOCH).unwrap();
     assert_eq!(log.complete_flush(job.run()).unwrap().offset(), Offset(2));
-    assert_eq!(log.shared.checkpoint().current().recovery_point, Offset(0));
+    assert_eq!(log.shared.checkpoint.current().recovery_point, Offset(0));
+}
+
+#[test]
+fn a_flush_is_one_sync_and_a_checkpoint_is_beside_it() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    append(&mut log, &[plain(0, 2)], EPOCH).unwrap();
+    log.flush().unwrap();
+    for _ in 0..3 {
+        append(&mut log, &[plain(0, 2)], EPOCH).unwrap();
+        let calls = disk.calls();
+        let job = log.start_flush().unwrap().unwrap();
+        log.complete_flush(job.run()).unwrap();
+        assert_eq!(disk.calls(), calls + 1);
+        assert!(!log.checkpoint_due());
+    }
+    let segments = log.segment_count();
+    while log.segment_count() == segments {
+        append(&mut log, &[plain(0, 2)], EPOCH).unwrap();
+    }
+    let job = log.start_flush().unwrap().unwrap();
+    assert!(log.start_checkpoint().unwrap().is_none(), "nothing of it is durable");
+    log.complete_flush(job.run()).unwrap();
+    let (recovery_point, end) = (log.shared.checkpoint.current().recovery_point, log.log_end());
+    let job = log.start_checkpoint().unwrap().unwrap();
+    assert!(log.start_checkpoint().unwrap().is_none(), "one at a time");
+    assert_eq!(log.shared.checkpoint.current().recovery_point, recovery_point);
+    log.complete_checkpoint(job.run()).unwrap();
+    assert_eq!(log.shared.checkpoint.current().recovery_point, end);
+}
+
+#[test]
+fn every_segment_gets_its_snapshot_whatever_comes_between() {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    let grow = |log: &mut Log| {
+        let segments = log.segment_count();
+        while log.segment_count() == segments {
+            append(log, &[plain(0, 2)], EPOCH).unwrap();
+        }
+        let job = log.start_flush().unwrap().unwrap();
+        log.complete_flush(job.run()).unwrap();
+    };
+    grow(&mut log);
+    let overtaken = log.start_checkpoint().unwrap().unwrap();
+    grow(&mut log);
+    log.complete_checkpoint(overtaken.run()).unwrap();
+    grow(&mut log);
+    let void = log.start_checkpoint().unwrap().unwrap();
+    let end = log.log_end();
+    assert_eq!(log.truncate(Offset(end.0 - 1)).unwrap(), Offset(end.0 - 2));
+    log.complete_checkpoint(void.run()).unwrap();
+    grow(&mut log);
+    let last = log.start_checkpoint().unwrap().unwrap();
+    log.complete_checkpoint(last.run()).unwrap();
+    for segment in &log.segments[1..] {
+        let path = Path::new(DIR).join(file_name(segment.base, "snapshot"));
+        assert!(read_snapshot(&log.files, &path).unwrap().is_some(), "{}", path.display());
+    }
+}
+
+#[test]
+fn jobs_of_a_log_that_was_opened_anew_change_nothing() {
+    let disk = SimDisk::new();
+    let (mut old, _) = open(&disk, options()).unwrap();
+    while old.segment_count() < 3 {
+        append(&mut old, &[plain(0, 2)], EPOCH).unwrap();
+    }
+    let flush = old.start_flush().unwrap().unwrap();
+    old.complete_flush(flush.run()).unwrap();
+    let checkpoint = old.start_checkpoint().unwrap().unwrap();
+    append(&mut old, &[plain(0, 2)], EPOCH).unwrap();
+    let flush = old.start_flush().unwrap().unwrap();
+    old.forget_jobs();
+    let (mut log, _) = open(&disk, options()).unwrap();
+    log.truncate(Offset(2)).unwrap();
+    append(&mut log, &[plain(0, 2)], EPOCH).unwrap();
+    let theirs = log.start_flush().unwrap().unwrap();
+    assert_eq!(log.complete_flush(flush.run()).unwrap().offset(), Offset(2));
+    log.complete_checkpoint(checkpoint.run()).unwrap();
+    assert_eq!(log.shared.checkpoint.current().recovery_point, Offset(2));
+    assert_eq!(log.complete_flush(theirs.run()).unwrap().offset(), Offset(4));
+    drop(log);
+    let (log, _) = open(&disk, options()).unwrap();
+    assert_eq!(log.log_end(), Offset(4));
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(super) fn compact(
     let dirty_from = log.compacted_until().max(log.segments[0].base);
     let Some(mut job) = log.plan_compaction(settings, now_ms, end)? else { return Ok(false) };
     assert!(log.plan_compaction(settings, now_ms, end)?.is_none(), "one at a time");
-    let last_of_each = log.shared.checkpoint().current().derived().unwrap().producers.last_of_each();
+    let last_of_each = log.shared.checkpoint.current().derived().unwrap().producers.last_of_each();
     model.compacting = Some(Attempt { now_ms, last_of_each });
     let until = log.segments.last().unwrap().base;
     while let Some(step) = job.next_step() {

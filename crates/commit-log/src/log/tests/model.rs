@@ -1,5 +1,8 @@
 //! Any sequence of operations, with crashes and restarts between and inside them, against the naive log.
 
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
 use common::LeaderEpoch;
 use proptest::prelude::*;
 
@@ -8,7 +11,7 @@ use super::{
     support::{Model, append, batch, check, check_recovered, keyed_batch, open, options, retain},
 };
 use crate::{
-    Compaction, Log, Offset, Retention,
+    CheckpointDone, CheckpointJob, Compaction, FlushDone, FlushJob, Log, Offset, Retention,
     disk::sim::{Fault, SimDisk},
 };
 
@@ -25,7 +28,9 @@ enum Step {
     },
     NextEpoch,
     Flush,
-    Checkpoint,
+    /// Flushes all here and now, and moves the recovery point.
+    FlushAll,
+    Job(JobStep),
     /// In percent of the log.
     Truncate(u8),
     StartAt(u8),
@@ -54,6 +59,35 @@ enum Step {
     },
 }
 
+/// A job is made, run, or its result taken, whatever comes in between.
+#[derive(Debug, Clone)]
+enum JobStep {
+    StartFlush,
+    RunFlush,
+    EndFlush,
+    StartCheckpoint,
+    RunCheckpoint,
+    EndCheckpoint,
+    /// One of the jobs that are out comes between two calls of the other one.
+    RunBoth {
+        checkpoint_first: bool,
+        calls: u64,
+    },
+}
+
+fn job_step() -> impl Strategy<Value = JobStep> {
+    prop_oneof![
+        2 => Just(JobStep::StartFlush),
+        1 => Just(JobStep::RunFlush),
+        2 => Just(JobStep::EndFlush),
+        2 => Just(JobStep::StartCheckpoint),
+        1 => Just(JobStep::RunCheckpoint),
+        2 => Just(JobStep::EndCheckpoint),
+        2 => (any::<bool>(), 0..16_u64)
+            .prop_map(|(checkpoint_first, calls)| JobStep::RunBoth { checkpoint_first, calls }),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (any::<u64>(), 1..6_usize).prop_map(|(seed, batches)| Step::Append { seed, batches }),
@@ -61,7 +95,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..4_000_i64, 5..30_usize).prop_map(|(now_ms, keys)| Step::Compact { now_ms, keys }),
         1 => Just(Step::NextEpoch),
         3 => Just(Step::Flush),
-        2 => Just(Step::Checkpoint),
+        1 => Just(Step::FlushAll),
+        24 => job_step().prop_map(Step::Job),
         1 => (0..=100_u8).prop_map(Step::Truncate),
         1 => (0..=100_u8).prop_map(Step::StartAt),
         1 => (0..6_000_i64, 0..20_000_u64).prop_map(|(max_age_ms, max_bytes)| Step::Retain { max_age_ms, max_bytes }),
@@ -83,6 +118,54 @@ struct World {
     durable: Offset,
     /// A power cut that is coming: what it leaves is decided by this.
     power_cut: Option<u64>,
+    flush: Out<FlushJob, FlushDone>,
+    checkpoint: Out<CheckpointJob, CheckpointDone>,
+}
+
+/// A job that is out.
+#[derive(Default)]
+enum Out<J, D> {
+    #[default]
+    None,
+    Job(J),
+    Done(D),
+}
+
+impl<J: Send + 'static, D: Send + 'static> Out<J, D> {
+    fn run(&mut self, run: fn(J) -> D) {
+        *self = match std::mem::take(self) {
+            Self::Job(job) => Self::Done(run(job)),
+            out => out,
+        };
+    }
+
+    fn end(&mut self, run: fn(J) -> D) -> Option<D> {
+        self.run(run);
+        match std::mem::take(self) {
+            Self::Done(done) => Some(done),
+            _ => None,
+        }
+    }
+
+    /// Runs this one, and the other one after so many of its calls.
+    fn run_around<J2, D2>(
+        &mut self,
+        run: fn(J) -> D,
+        disk: &SimDisk,
+        calls: u64,
+        other: &mut Out<J2, D2>,
+        run_other: fn(J2) -> D2,
+    ) where
+        J2: Send + 'static,
+        D2: Send + 'static,
+    {
+        let inner = Arc::new(Mutex::new(std::mem::take(other)));
+        let shared = Arc::clone(&inner);
+        disk.interrupt_after(calls, move || shared.lock().unwrap().run(run_other));
+        self.run(run);
+        disk.uninterrupted();
+        *other = Arc::into_inner(inner).unwrap().into_inner().unwrap();
+    }
 }
 
 impl World {
@@ -90,27 +173,15 @@ impl World {
         let disk = SimDisk::new();
         let (log, _) = open(&disk, options()).unwrap();
         let (model, durable) = (Model::default(), Offset(0));
-        Self { disk, log, model, epoch: LeaderEpoch(0), durable, power_cut: None }
+        let (flush, checkpoint) = (Out::None, Out::None);
+        Self { disk, log, model, epoch: LeaderEpoch(0), durable, power_cut: None, flush, checkpoint }
     }
 
     /// Does the step. An error means that the log is of no use any more.
     fn run(&mut self, step: &Step) -> Result<(), crate::LogError> {
         match step {
-            Step::Append { seed, batches } => {
-                let batches: Vec<_> = (0..*batches as u64).map(|n| batch(seed.wrapping_add(n))).collect();
-                for batch in &batches {
-                    self.model.append(batch, self.epoch);
-                }
-                append(&mut self.log, &batches, self.epoch)?;
-            }
-            Step::AppendKeyed { seed, batches } => {
-                let batches: Vec<_> =
-                    (0..*batches as u64).map(|n| keyed_batch(seed.wrapping_add(n))).collect();
-                for batch in &batches {
-                    self.model.append(batch, self.epoch);
-                }
-                append(&mut self.log, &batches, self.epoch)?;
-            }
+            Step::Append { seed, batches: count } => self.append(batch, *seed, *count)?,
+            Step::AppendKeyed { seed, batches: count } => self.append(keyed_batch, *seed, *count)?,
             Step::Compact { now_ms, keys } => {
                 let settings = Compaction {
                     delete_retention_ms: 500,
@@ -126,7 +197,8 @@ impl World {
                     self.durable = self.log.complete_flush(job.run())?.offset();
                 }
             }
-            Step::Checkpoint => self.durable = self.log.flush()?.offset(),
+            Step::FlushAll => self.durable = self.log.flush()?.offset(),
+            Step::Job(step) => self.run_job(step)?,
             Step::Truncate(percent) => self.truncate(self.at(*percent))?,
             Step::StartAt(percent) => {
                 self.model.start = self.at(*percent);
@@ -163,6 +235,50 @@ impl World {
         Ok(())
     }
 
+    fn append(&mut self, make: fn(u64) -> Bytes, seed: u64, count: usize) -> Result<(), crate::LogError> {
+        let batches: Vec<_> = (0..count as u64).map(|n| make(seed.wrapping_add(n))).collect();
+        for batch in &batches {
+            self.model.append(batch, self.epoch);
+        }
+        append(&mut self.log, &batches, self.epoch)
+    }
+
+    fn run_job(&mut self, step: &JobStep) -> Result<(), crate::LogError> {
+        match step {
+            JobStep::StartFlush => {
+                if let Some(job) = self.log.start_flush()? {
+                    self.flush = Out::Job(job);
+                }
+            }
+            JobStep::RunFlush => self.flush.run(FlushJob::run),
+            JobStep::EndFlush => {
+                if let Some(done) = self.flush.end(FlushJob::run) {
+                    self.durable = self.log.complete_flush(done)?.offset();
+                }
+            }
+            JobStep::StartCheckpoint => {
+                if let Some(job) = self.log.start_checkpoint()? {
+                    self.checkpoint = Out::Job(job);
+                }
+            }
+            JobStep::RunCheckpoint => self.checkpoint.run(CheckpointJob::run),
+            JobStep::EndCheckpoint => {
+                if let Some(done) = self.checkpoint.end(CheckpointJob::run) {
+                    self.log.complete_checkpoint(done)?;
+                }
+            }
+            JobStep::RunBoth { checkpoint_first, calls } => {
+                let Self { disk, flush, checkpoint, .. } = self;
+                if *checkpoint_first {
+                    checkpoint.run_around(CheckpointJob::run, disk, *calls, flush, FlushJob::run);
+                } else {
+                    flush.run_around(FlushJob::run, disk, *calls, checkpoint, CheckpointJob::run);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn truncate(&mut self, to: Offset) -> Result<(), crate::LogError> {
         self.durable = self.durable.min(self.batch_end_below(to));
         self.model.lost_track = self.batch_end_below(to) < self.model.known.0;
@@ -188,7 +304,9 @@ impl World {
     fn restart(&mut self) {
         if let Some(seed) = self.power_cut.take() {
             self.disk.reboot(seed);
+            (self.flush, self.checkpoint) = (Out::None, Out::None);
         }
+        self.log.forget_jobs();
         let (mut log, mut recovered) = loop {
             // An error that was injected and not met yet may strike now; it strikes once.
             if let Ok(opened) = open(&self.disk, options()) {
@@ -196,6 +314,8 @@ impl World {
             }
         };
         self.disk.clear_fault();
+        // Jobs of the log that was there before may still run, and change nothing.
+        self.checkpoint.run(CheckpointJob::run);
         let before = self.model.start;
         self.model.start = log.log_start();
         assert!(log.log_start() <= before, "the log start is one that nobody set");

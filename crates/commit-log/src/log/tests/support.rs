@@ -210,6 +210,11 @@ pub(super) fn check(log: &Log, model: &Model) {
 /// After a crash: the log is a front of the model, with everything that was durable. Makes the model the same.
 pub(super) fn check_recovered(log: &Log, recovered: &Recovered, model: &mut Model, durable: Offset) {
     assert_eq!(recovered.damage, [], "a crash is no damage");
+    // Frames below the recovery point are durable; of a segment that is being deleted they go first.
+    let kept = |base: &&Offset| {
+        log.segments.iter().any(|segment| segment.base == **base && segment.end > log.log_start())
+    };
+    assert_eq!(recovered.indexes_rebuilt.iter().find(kept), None);
     assert!(log.log_end() >= durable, "the log ends at {}, {durable} was durable", log.log_end());
     assert!(
         log.log_end() <= model.end,
