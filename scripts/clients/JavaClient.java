@@ -43,6 +43,7 @@ public class JavaClient {
             admin.createTopics(List.of(new NewTopic(topic, 3, (short) 3).configs(Map.of("retention.ms", "-1")))).all().get(30, TimeUnit.SECONDS);
             List<ProducerRecord<byte[], byte[]>> sent = produce(base, topic);
             consume(base, partition, sent);
+            subscribe(base, admin, partition, sent.size());
             administer(admin, topic, partition, sent.size());
         }
         System.out.println("ok");
@@ -96,6 +97,54 @@ public class JavaClient {
             var found = consumer.offsetsForTimes(Map.of(partition, TIME + 2 * 1000L + 50));
             check(found.get(partition).offset() == 450, found);
         }
+    }
+
+    static KafkaConsumer<byte[], byte[]> member(Map<String, Object> base, String topic) {
+        Map<String, Object> config = new HashMap<>(base);
+        config.putAll(Map.of("group.id", topic + "-group", "auto.offset.reset", "earliest", "enable.auto.commit", false, "heartbeat.interval.ms", 200));
+        var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        consumer.subscribe(List.of(topic));
+        return consumer;
+    }
+
+    static List<Integer> numbers(KafkaConsumer<byte[], byte[]> consumer) {
+        return consumer.assignment().stream().map(TopicPartition::partition).sorted().toList();
+    }
+
+    /** Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there. */
+    static void subscribe(Map<String, Object> base, Admin admin, TopicPartition partition, int count) throws Exception {
+        String topic = partition.topic(), group = topic + "-group";
+        var first = member(base, topic);
+        for (int read = 0; read < count; ) {
+            read += first.poll(Duration.ofSeconds(20)).count();
+        }
+        check(numbers(first).equals(List.of(0, 1, 2)), numbers(first));
+        var second = member(base, topic);
+        eventually("two members that share", () -> {
+            first.poll(Duration.ofMillis(50));
+            second.poll(Duration.ofMillis(50));
+            var all = new ArrayList<>(numbers(first));
+            all.addAll(numbers(second));
+            Collections.sort(all);
+            return !numbers(second).isEmpty() && all.equals(List.of(0, 1, 2));
+        });
+        first.close();
+        eventually("one member that has all", () -> {
+            second.poll(Duration.ofMillis(50));
+            return numbers(second).equals(List.of(0, 1, 2));
+        });
+        second.commitSync(Map.of(partition, new OffsetAndMetadata(600, "half")));
+        second.close();
+        var third = member(base, topic);
+        var records = third.poll(Duration.ofSeconds(20));
+        while (records.isEmpty()) records = third.poll(Duration.ofSeconds(20));
+        check(records.iterator().next().offset() == 600, "where the successor began");
+        var described = admin.describeConsumerGroups(List.of(group)).all().get(30, TimeUnit.SECONDS).get(group);
+        check(described.members().size() == 1 && described.groupState() == GroupState.STABLE, described);
+        third.close();
+        var committed = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get(30, TimeUnit.SECONDS).get(partition);
+        check(committed.offset() == 600 && committed.metadata().equals("half"), committed);
+        admin.deleteConsumerGroups(List.of(group)).all().get(30, TimeUnit.SECONDS);
     }
 
     static void administer(Admin admin, String topic, TopicPartition partition, int count) throws Exception {

@@ -14,6 +14,49 @@ TIME = 1_700_000_000_000
 partition = TopicPartition(topic, 1)
 
 
+async def member():
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, group_id=f"{topic}-group", auto_offset_reset="earliest",
+        enable_auto_commit=False, heartbeat_interval_ms=200,
+    )
+    await consumer.start()
+    return consumer
+
+
+def numbers(consumer):
+    return sorted(one.partition for one in consumer.assignment())
+
+
+async def until(what, holds):
+    for _ in range(300):
+        if holds():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(what)
+
+
+async def subscribed(count):
+    """Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there."""
+    first = await member()
+    records = []
+    while len(records) < count:
+        records += (await first.getmany(timeout_ms=20_000)).get(partition, [])
+    assert numbers(first) == [0, 1, 2]
+    second = await member()
+    await until(
+        "two members that share", lambda: numbers(second) and sorted(numbers(first) + numbers(second)) == [0, 1, 2]
+    )
+    await first.stop()
+    await until("one member that has all", lambda: numbers(second) == [0, 1, 2])
+    await second.commit({partition: (600, "half")})
+    await second.stop()
+    third = await member()
+    record = await asyncio.wait_for(third.getone(partition), 30)
+    assert record.offset == 600, record
+    assert await third.committed(partition) == 600
+    await third.stop()
+
+
 async def main():
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -55,6 +98,7 @@ async def main():
     found = await consumer.offsets_for_times({partition: TIME + 2 * 1000 + 50})
     assert found[partition].offset == 450, found
     await consumer.stop()
+    await subscribed(len(sent))
     await admin.delete_topics([topic])
     await admin.close()
 

@@ -1,8 +1,9 @@
 """PyPI's kafka-python. usage: kafka_python.py BOOTSTRAP TOPIC"""
 
 import sys
+import time
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 
 bootstrap, topic = sys.argv[1].split(","), sys.argv[2]
@@ -55,6 +56,44 @@ assert consumer.beginning_offsets([partition]) == {partition: 0}
 assert consumer.end_offsets([partition]) == {partition: len(sent)}
 assert consumer.offsets_for_times({partition: TIME + 2 * 1000 + 50})[partition].offset == 450
 assert consumer.partitions_for_topic(topic) == {0, 1, 2}
+
+
+def member():
+    return KafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=f"{topic}-group", auto_offset_reset="earliest",
+                         enable_auto_commit=False, heartbeat_interval_ms=200)
+
+
+def numbers(consumer):
+    return sorted(one.partition for one in consumer.assignment())
+
+
+def until(what, holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, what
+
+
+# Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there.
+first, second = member(), member()
+records = []
+while len(records) < len(sent):
+    records += first.poll(20_000).get(partition, [])
+assert numbers(first) == [0, 1, 2]
+until(
+    "two members that share",
+    lambda: (first.poll(50), second.poll(50), numbers(second) and sorted(numbers(first) + numbers(second)) == [0, 1, 2])[2],
+)
+first.close()
+until("one member that has all", lambda: (second.poll(50), numbers(second) == [0, 1, 2])[1])
+second.commit({partition: OffsetAndMetadata(600, "half", -1)})
+second.close()
+third = member()
+records = []
+while not records:
+    records = third.poll(20_000).get(partition, [])
+assert records[0].offset == 600, records[0].offset
+assert third.committed(partition, metadata=True).metadata == "half"
+third.close()
 
 configs = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
 assert configs, "no configs"

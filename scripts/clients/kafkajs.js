@@ -1,4 +1,4 @@
-// npm's kafkajs: producing and administering; its consumers need a group. usage: node kafkajs.js BOOTSTRAP TOPIC
+// npm's kafkajs: producing, administering, and consuming as a group, which is the only way it has. usage: node kafkajs.js BOOTSTRAP TOPIC
 const assert = require("node:assert");
 const { CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = require("kafkajs");
 
@@ -8,11 +8,48 @@ const time = 1_700_000_000_000;
 
 // A change is known to one broker before the others.
 async function eventually(what, holds) {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 30_000;
   while (!(await holds())) {
     assert(Date.now() < deadline, what);
     await new Promise((wake) => setTimeout(wake, 20));
   }
+}
+
+// A member of the group: what it has read of partition 1, what it is assigned, and what happens to it.
+async function member() {
+  const consumer = kafka.consumer({ groupId: `${topic}-group`, heartbeatInterval: 200 });
+  const seen = { consumer, offsets: [], assigned: [] };
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    seen.assigned = payload.memberAssignment[topic] ?? [];
+  });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachMessage: async ({ message }) => {
+      seen.offsets.push(Number(message.offset));
+    },
+  });
+  return seen;
+}
+
+// Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there.
+async function subscribed(count) {
+  const first = await member();
+  await eventually("everything", () => first.offsets.length >= count);
+  const second = await member();
+  await eventually("two members that share", () => {
+    const all = [...first.assigned, ...second.assigned].sort();
+    return second.assigned.length > 0 && all.join() === "0,1,2";
+  });
+  await first.consumer.disconnect();
+  await eventually("one member that has all", () => second.assigned.length === 3);
+  await second.consumer.commitOffsets([{ topic, partition: 1, offset: "300", metadata: "half" }]);
+  await second.consumer.disconnect();
+  const third = await member();
+  await eventually("the rest", () => third.offsets.length > 0);
+  assert.strictEqual(third.offsets[0], 300);
+  await third.consumer.disconnect();
 }
 
 async function main() {
@@ -35,6 +72,11 @@ async function main() {
     next += 200n;
     await producer.disconnect();
   }
+  await subscribed(400);
+  const groupOffsets = await admin.fetchOffsets({ groupId: `${topic}-group`, topics: [topic] });
+  const committed = groupOffsets[0].partitions.find(({ partition }) => partition === 1);
+  assert.deepStrictEqual([committed.offset, committed.metadata], ["300", "half"]);
+  await admin.deleteGroups([`${topic}-group`]);
   const offsets = await admin.fetchTopicOffsets(topic);
   assert.deepStrictEqual(offsets.find(({ partition }) => partition === 1).high, "400");
   const after = await admin.fetchTopicOffsetsByTimestamp(topic, time + 1050);

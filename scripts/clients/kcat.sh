@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Debian's kcat 1.7.1 with librdkafka 2.0.2: the oldest client that people still meet. It creates no topics itself: the first
-# message does, where the broker does so. usage: kcat.sh BOOTSTRAP TOPIC
+# message does, where the broker does so. It also reads as a group (-G). usage: kcat.sh BOOTSTRAP TOPIC
 set -euo pipefail
 bootstrap=$1 topic=$2
 work=$(mktemp -d)
@@ -20,4 +20,11 @@ kcat -b "$bootstrap" -C -t "$topic" -p 0 -o 437 -e -q -f '%k:%s\n' >"$work/read"
 cmp <(tail -n +438 "$work/all") "$work/read"
 [ "$(kcat -b "$bootstrap" -C -t "$topic" -p 0 -o 999 -e -q -f '%o %h')" = "999 h=1,h=2" ]
 kcat -b "$bootstrap" -Q -t "$topic:0:-1" | grep -q "offset $number"
+
+# As a group: the first run reads everything and commits, the second goes on from there.
+group=(kcat -b "$bootstrap" -G "$topic" -X auto.offset.reset=earliest -q -f '%k:%s\n')
+timeout 60 "${group[@]}" -c 1000 "$topic" >"$work/read"
+cmp "$work/all" "$work/read"
+echo "key:after the commit" | kcat -b "$bootstrap" -P -t "$topic" -p 0 -K:
+[ "$(timeout 60 "${group[@]}" -c 1 "$topic")" = "key:after the commit" ]
 echo ok

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -89,6 +89,54 @@ assert latest.offset == len(sent), latest
 by_max_time = only(admin.list_offsets({TopicPartition(topic, 1): OffsetSpec.max_timestamp()}))
 assert by_max_time.offset == len(sent) - 1, by_max_time
 
+
+def member():
+    return Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-group", "auto.offset.reset": "earliest",
+                     "enable.auto.commit": False, "heartbeat.interval.ms": 200})
+
+
+def partitions(consumer):
+    return sorted(one.partition for one in consumer.assignment())
+
+
+def subscribed():
+    """Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there."""
+    first, second = member(), member()
+    first.subscribe([topic])
+    messages = []
+    while len(messages) < len(sent):
+        messages += first.consume(len(sent) - len(messages), timeout=20)
+    assert partitions(first) == [0, 1, 2]
+    second.subscribe([topic])
+
+    def shared():
+        first.poll(0.05), second.poll(0.05)
+        return partitions(second) and sorted(partitions(first) + partitions(second)) == [0, 1, 2]
+
+    eventually("two members that share", shared)
+    first.close()
+
+    def alone():
+        second.poll(0.05)
+        return partitions(second) == [0, 1, 2]
+
+    eventually("one member that has all", alone)
+    second.commit(offsets=[TopicPartition(topic, 1, 600, metadata="half")], asynchronous=False)
+    second.close()
+    third = member()
+    third.subscribe([topic])
+    message = None
+    while message is None:
+        message = third.poll(20)
+    assert message.offset() == 600, message.offset()
+    third.close()
+    groups = only(admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{topic}-group")]))
+    assert [(one.offset, one.metadata) for one in groups.topic_partitions if one.partition == 1] == [(600, "half")]
+    assert only(admin.describe_consumer_groups([f"{topic}-group"])).members == []
+    only(admin.delete_consumer_groups([f"{topic}-group"]))
+
+
+subscribed()
 described = admin.list_topics(timeout=10).topics[topic]  # of all topics: librdkafka's request has bytes left over
 assert sorted(described.partitions) == [0, 1, 2]
 assert all(len(partition.replicas) == 3 for partition in described.partitions.values())

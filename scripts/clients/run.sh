@@ -90,6 +90,8 @@ done
 if [ -z "${BOOTSTRAP:-}" ]; then
     [ -n "${DMQ:-}" ] || { cargo build --quiet && export DMQ=target/debug/dmq; }
     dir=$(mktemp -d)
+    # Groups begin at once instead of waiting for more members, as test suites want it.
+    export DMQ_SET=${DMQ_SET:-group.initial.rebalance.delay.ms=0}
     BOOTSTRAP=$(scripts/bench/our-cluster.sh start "$dir")
     finish() {
         scripts/bench/our-cluster.sh stop "$dir"

@@ -35,6 +35,57 @@ func must[T any](value T, err error) T {
 	return value
 }
 
+// member joins the group of the topic.
+func member(seeds kgo.Opt, topic string) *kgo.Client {
+	return must(kgo.NewClient(seeds, kgo.ConsumerGroup(topic+"-group"), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())))
+}
+
+// subscribed lets two members share the partitions; the one that stays takes over, commits, and its successor goes on from
+// there.
+func subscribed(ctx context.Context, seeds kgo.Opt, admin *kadm.Client, topic string, count int) {
+	group := topic + "-group"
+	assigned := func() (members int, partitions int) {
+		described := must(admin.DescribeGroups(ctx, group))[group]
+		check(described.Err == nil, described.Err)
+		described.AssignedPartitions().Each(func(string, int32) { partitions++ })
+		return len(described.Members), partitions
+	}
+	until := func(what string, members int) {
+		for {
+			if has, partitions := assigned(); has == members && partitions == 3 {
+				return
+			}
+			check(ctx.Err() == nil, what)
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	first := member(seeds, topic)
+	for read := 0; read < count; {
+		fetches := first.PollFetches(ctx)
+		check(fetches.Err() == nil, fetches.Err())
+		read += fetches.NumRecords()
+	}
+	second := member(seeds, topic)
+	until("two members that share", 2)
+	first.Close()
+	until("one member that has all", 1)
+	check(second.CommitRecords(ctx, &kgo.Record{Topic: topic, Partition: 1, Offset: 599, LeaderEpoch: -1}) == nil, "commit")
+	second.Close()
+	third := member(seeds, topic)
+	for {
+		records := third.PollFetches(ctx).Records()
+		if len(records) > 0 {
+			check(records[0].Offset == 600, "the successor began at", records[0].Offset)
+			break
+		}
+		check(ctx.Err() == nil, "nothing after the commit")
+	}
+	third.Close()
+	_, err := admin.DeleteGroup(ctx, group)
+	check(err == nil, err)
+}
+
 func main() {
 	seeds, topic := kgo.SeedBrokers(strings.Split(os.Args[1], ",")...), os.Args[2]
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -83,6 +134,7 @@ func main() {
 		consumer.Close()
 	}
 
+	subscribed(ctx, seeds, admin, topic, len(sent))
 	ends := must(admin.ListEndOffsets(ctx, topic))
 	end, _ := ends.Lookup(topic, 1)
 	check(end.Offset == int64(len(sent)), "end", end)
