@@ -24,6 +24,8 @@ pub enum FlushPolicy {
 pub struct LogOptions {
     /// Largest segment (`segment.bytes`). A batch larger than that gets a segment of its own.
     pub segment_bytes: u32,
+    /// Largest index of a segment (`segment.index.bytes`): 32 bytes for each batch.
+    pub index_bytes: u32,
     /// Most time between the first and the last timestamp of a segment, in ms (`segment.ms`).
     pub segment_ms: i64,
     /// See [`FlushPolicy`].
@@ -40,6 +42,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             segment_bytes: 1 << 30,
+            index_bytes: 10 << 20,
             segment_ms: 7 * 24 * 3_600_000,
             flush: FlushPolicy::default(),
             checkpoint_bytes: 16 << 20,

@@ -32,6 +32,7 @@ pub(super) fn log_options(config: &TopicConfig, tail_bytes: usize) -> LogOptions
     };
     LogOptions {
         segment_bytes: config.segment_bytes,
+        index_bytes: config.segment_index_bytes,
         segment_ms: config.segment_ms,
         flush,
         tail_bytes,
@@ -78,6 +79,7 @@ mod tests {
             ("cleanup.policy", "compact"),
             ("max.message.bytes", "500"),
             ("segment.bytes", "1024"),
+            ("segment.index.bytes", "640"),
             ("flush.policy", "interval"),
             ("flush.ms", "9"),
             ("flush.messages", "3"),
@@ -86,6 +88,7 @@ mod tests {
         assert_eq!(retention(&config), None);
         assert_eq!(options.rules.records, RecordCheck::Keys);
         assert_eq!((options.rules.max_bytes, options.segment_bytes, options.tail_bytes), (500, 1024, 7));
+        assert_eq!(options.index_bytes, 640);
         assert_eq!(options.flush, FlushPolicy::Interval { max_ms: 9, max_bytes: u64::MAX });
         assert_eq!(unsynced_records_max(&config), Some(3));
     }

@@ -12,6 +12,7 @@ use crate::{
     derived::{Admission, Applied, ProducerError},
     error::{DiskError, LogError},
     offset::Offset,
+    options::LogOptions,
     segment::Segment,
 };
 
@@ -229,11 +230,16 @@ impl Log {
     /// Gives a batch its place. From here on the log counts on its being written.
     fn stage(&mut self, staged: &mut Staged, applied: &Applied, bytes: &Bytes) -> Result<(), LogError> {
         let header = &applied.header;
-        let max_bytes = self.options.segment_bytes;
+        let LogOptions { segment_bytes, index_bytes, .. } = self.options;
         let timely = self
             .active_since_ms
             .is_none_or(|since| header.max_timestamp_ms.saturating_sub(since) <= self.options.segment_ms);
-        if !(timely && self.segments.last().is_some_and(|segment| segment.has_room(header, max_bytes))) {
+        if !(timely
+            && self
+                .segments
+                .last()
+                .is_some_and(|segment| segment.has_room(header, segment_bytes, index_bytes)))
+        {
             self.write(std::mem::take(staged))?;
             self.roll(self.next_base(header))?;
         }
@@ -248,7 +254,9 @@ impl Log {
             active.push(&head, header);
             active.trim_tail(files).map_err(|error| self.shared.fence(error))?;
         }
-        self.active_since_ms.get_or_insert(header.max_timestamp_ms);
+        if header.max_timestamp_ms >= 0 {
+            self.active_since_ms.get_or_insert(header.max_timestamp_ms);
+        }
         self.derived.apply(applied);
         staged.batches.push(stored(header, head, bytes));
         Ok(())

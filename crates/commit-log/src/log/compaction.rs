@@ -28,7 +28,7 @@ use crate::{
 /// Name of the file that says how far the log was compacted.
 pub(super) const CLEANED_NAME: &str = "cleaned";
 
-const CLEANED_MAGIC: &[u8; 8] = b"dmqcln\0\x01";
+pub(super) const CLEANED_MAGIC: &[u8; 8] = b"dmqcln\0\x01";
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -367,7 +367,7 @@ impl Log {
             }
             dirty += u64::from(segment.size);
             if settings.max_lag_ms < i64::MAX {
-                let since_ms = segment.first_timestamp_ms(&self.files)?.filter(|since_ms| *since_ms >= 0);
+                let since_ms = segment.first_timestamp_ms(&self.files)?;
                 late |=
                     since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) > settings.max_lag_ms);
             }

@@ -42,7 +42,7 @@ pub struct Log {
     pub(super) tail: Tail,
     /// `.log` of the last segment, once something was appended to it.
     pub(super) active: Option<Arc<dyn DiskFile>>,
-    /// Largest timestamp of the first batch of the last segment.
+    /// Largest timestamp of the first batch of the last segment that has a time.
     pub(super) active_since_ms: Option<i64>,
     /// Offsets lost to damage, in order.
     pub(super) missing: Vec<Range<Offset>>,

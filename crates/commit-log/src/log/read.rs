@@ -18,6 +18,9 @@ use crate::{
 /// Most bytes that a batch may decompress to while a timestamp is looked for in it.
 const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 
+/// Bytes read at once where a timestamp is looked for in all batches of a segment.
+const READ_BYTES: usize = 1 << 20;
+
 /// What a read found.
 #[derive(Debug, Clone, Default)]
 pub struct Read {
@@ -376,11 +379,36 @@ impl TimestampQuery {
             return Ok(found);
         }
         // The largest one is a deleted record's: the index does not know the largest behind it.
+        self.max_by_reading(segment)
+    }
+
+    /// Looks at every readable batch of a segment.
+    fn max_by_reading(&self, segment: &mut Segment) -> Result<Option<FoundTimestamp>, LogError> {
+        let (files, Range { start: mut next, end }) = (&self.files, self.range.clone());
         let mut best: Option<FoundTimestamp> = None;
-        while let Some(better) =
-            self.first_since(segment, best.map_or(i64::MIN, |best| best.timestamp_ms.saturating_add(1)))?
-        {
-            best = Some(better);
+        while let Some(located) = with_index(files, segment, &mut Vec::new(), |segment| {
+            segment.locate(files, next, end, READ_BYTES)
+        })? {
+            let bytes = segment.read(files, &located)?;
+            for batch in Batch::all(&bytes) {
+                let batch = batch.map_err(|error| unreadable(segment, &error))?;
+                let header = batch.header();
+                if best.is_some_and(|best| header.max_timestamp_ms <= best.timestamp_ms) {
+                    continue;
+                }
+                let payload =
+                    batch.payload(DECOMPRESSED_BYTES_MAX).map_err(|error| unreadable(segment, &error))?;
+                for record in payload.records() {
+                    let record = record.map_err(|error| unreadable(segment, &error))?;
+                    let (offset, timestamp_ms) = (record.offset, record.timestamp_ms);
+                    let better = best.is_none_or(|best| timestamp_ms > best.timestamp_ms);
+                    if better && self.range.contains(&offset) {
+                        best =
+                            Some(FoundTimestamp { offset, timestamp_ms, leader_epoch: header.leader_epoch });
+                    }
+                }
+            }
+            next = located.end();
         }
         Ok(best)
     }

@@ -76,7 +76,7 @@ impl Swap {
         sync()
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = vec![u8::from(self.keep_damaged)];
         for bases in [&self.gone, &self.new] {
             body.extend_from_slice(&u32::try_from(bases.len()).unwrap_or(u32::MAX).to_be_bytes());

@@ -158,10 +158,10 @@ impl Segment {
         self.frames(files, index, index.saturating_add(1))?.first().copied().ok_or(IndexError::Damaged(index))
     }
 
-    /// Largest timestamp of the first batch in ms; `None` if there is none, or its frame is damaged.
+    /// Largest timestamp of the first batch in ms; `None` if there is no batch, it has no time, or its frame is damaged.
     pub(crate) fn first_timestamp_ms(&self, files: &Files) -> Result<Option<i64>, DiskError> {
         match self.frame(files, 0) {
-            Ok(frame) => Ok(Some(frame.max_timestamp_ms)),
+            Ok(frame) => Ok(Some(frame.max_timestamp_ms).filter(|timestamp_ms| *timestamp_ms >= 0)),
             Err(IndexError::Damaged(_)) => Ok(None),
             Err(IndexError::Disk(error)) => Err(error),
         }

@@ -99,10 +99,12 @@ impl Segment {
     }
 
     /// Whether a batch has a place here; if not, the next segment begins with it.
-    pub(crate) fn has_room(&self, header: &BatchHeader, max_bytes: u32) -> bool {
+    pub(crate) fn has_room(&self, header: &BatchHeader, max_bytes: u32, max_index_bytes: u32) -> bool {
         let size = u64::from(self.size) + header.size_bytes() as u64;
+        let index_size = (u64::from(self.frame_count()) + 1) * FRAME_BYTES as u64;
         let last_delta = header.last_offset() - self.base;
-        self.is_empty() || (size <= u64::from(max_bytes) && i32::try_from(last_delta).is_ok())
+        let fits = size <= u64::from(max_bytes) && index_size <= u64::from(max_index_bytes);
+        self.is_empty() || (fits && i32::try_from(last_delta).is_ok())
     }
 
     /// Takes note of a batch that was written behind the last one.

@@ -7,12 +7,12 @@ use common::LeaderEpoch;
 
 use super::support::{DIR, Model, append, batch, check, open, options, read_all};
 use crate::{
-    FoundTimestamp, Log, LogError, Offset, Origin, ProducerId, ProducerStamp, Refused, ReplicaError,
-    Retention, TimestampSpec,
-    batch::{BatchBuilder, BatchRules, InvalidBatch, TimestampType},
+    FoundTimestamp, Log, LogError, LogOptions, Offset, Origin, ProducerId, ProducerStamp, Refused,
+    ReplicaError, Retention, TimestampSpec,
+    batch::{Batch, BatchBuilder, BatchRules, InvalidBatch, TimestampType},
     checkpoint::read_snapshot,
     derived::ProducerError,
-    disk::sim::SimDisk,
+    disk::sim::{Random, SimDisk},
     segment::file_name,
 };
 
@@ -46,6 +46,28 @@ fn what_is_appended_is_read_across_segments_and_after_reopening() {
     let (log, recovered) = open(&disk, options()).unwrap();
     assert!(recovered.clean && recovered.scanned_bytes == 0, "{recovered:?}");
     check(&log, &model);
+}
+
+#[test]
+fn a_segment_is_full_by_bytes_by_time_and_by_its_index() {
+    let segments = |options: LogOptions, timestamps: &[i64]| {
+        let (mut log, _) = open(&SimDisk::new(), options).unwrap();
+        for timestamp_ms in timestamps {
+            append(&mut log, &[plain(*timestamp_ms, 1)], LeaderEpoch(0)).unwrap();
+        }
+        log.segments.iter().map(|segment| segment.base.0).collect::<Vec<_>>()
+    };
+    let size_bytes = u32::try_from(plain(0, 1).len()).unwrap();
+    let unbounded =
+        LogOptions { segment_bytes: u32::MAX, segment_ms: i64::MAX, index_bytes: u32::MAX, ..options() };
+    assert_eq!(
+        segments(LogOptions { segment_bytes: 3 * size_bytes, ..unbounded.clone() }, &[0; 7]),
+        [0, 3, 6]
+    );
+    assert_eq!(segments(LogOptions { index_bytes: 5 * 32 + 31, ..unbounded.clone() }, &[0; 11]), [0, 5, 10]);
+    // A batch without a time neither begins a segment's time nor ends it.
+    let timely = LogOptions { segment_ms: 100, ..unbounded };
+    assert_eq!(segments(timely, &[-1, 1_000, 900, 1_100, -1, 1_101, 1_201, 1_202]), [0, 5, 7]);
 }
 
 #[test]
@@ -294,6 +316,52 @@ fn timestamps_are_found_to_the_record() {
     assert_eq!(find(TimestampSpec::Max, 50), Some((39, 554)), "the record, not the end of its batch");
     assert_eq!(find(TimestampSpec::Max, 30), Some((19, 354)));
     assert_eq!(find(TimestampSpec::Max, 0), None);
+}
+
+#[test]
+fn every_time_is_found_as_by_looking_at_every_record() {
+    let mut random = Random::new(3);
+    for _ in 0..4 {
+        let (mut log, mut model) = (open(&SimDisk::new(), options()).unwrap().0, Model::default());
+        for _ in 0..60 {
+            let batch = batch(random.next_u64());
+            append(&mut log, std::slice::from_ref(&batch), EPOCH).unwrap();
+            model.append(&batch, EPOCH);
+        }
+        log.release_memory();
+        for percent in [0, 3, 30, 31, 60] {
+            log.start_at(Offset(log.log_end().0 * percent / 100), 9).unwrap();
+            for (range, _) in model.batches.iter().step_by(7).filter(|(range, _)| range.end > log.log_start())
+            {
+                let limit = range.end;
+                let batches = model.batches.iter().filter(|(range, _)| range.end <= limit);
+                let readable: Vec<_> = batches
+                    .flat_map(|(_, bytes)| times(bytes))
+                    .filter(|(offset, _)| *offset >= log.log_start())
+                    .collect();
+                let find = |spec| {
+                    let found = log.plan_timestamp(spec, limit).find().unwrap();
+                    found.map(|found| (found.offset, found.timestamp_ms))
+                };
+                let max = readable.iter().map(|(_, time)| *time).max();
+                let first_since = |time| readable.iter().find(|(_, at)| *at >= time).copied();
+                assert_eq!(find(TimestampSpec::Max), max.and_then(first_since));
+                for time in (900..6_300).step_by(450) {
+                    assert_eq!(find(TimestampSpec::At(time)), first_since(time), "{time}");
+                }
+            }
+        }
+    }
+}
+
+/// Offset and time of each record.
+fn times(bytes: &[u8]) -> Vec<(Offset, i64)> {
+    let (batch, _) = Batch::split_first(bytes).unwrap();
+    let payload = batch.payload(1 << 20).unwrap();
+    payload
+        .records()
+        .map(|record| record.map(|record| (record.offset, record.timestamp_ms)).unwrap())
+        .collect()
 }
 
 #[test]
