@@ -5,7 +5,9 @@
 
 pub mod cluster;
 pub mod postgres;
+pub mod skippable;
 pub mod sql;
+pub mod volume;
 
 pub use cluster::{Cluster, Storage, eventually, until};
 pub use local_cluster::{
