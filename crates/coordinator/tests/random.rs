@@ -192,7 +192,7 @@ impl World {
                     protocol_type: "consumer".into(),
                     protocols: protocols.into(),
                     require_known_member_id: client != 0,
-                    supports_skip_assignment: client % 2 == 0,
+                    supports_skip_assignment: client.is_multiple_of(2),
                     fresh_id: Uuid::from_u128(self.fresh),
                 };
                 self.send(client, join, sees_the_answer);

@@ -19,7 +19,7 @@ pub(crate) const START_UNIX_MS: i64 = 1_000_000;
 /// What stands in the log.
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
-    Record(Option<Transaction>, Record),
+    Record(Option<Transaction>, Box<Record>),
     End(Transaction, bool),
 }
 
@@ -58,7 +58,8 @@ impl Bench {
     /// Writes the records down and gives the replies.
     fn take(&mut self, outcome: Outcome) -> Vec<(Token, Reply)> {
         let transaction = outcome.transaction;
-        self.log.extend(outcome.records.into_iter().map(|record| Entry::Record(transaction, record)));
+        self.log
+            .extend(outcome.records.into_iter().map(|record| Entry::Record(transaction, Box::new(record))));
         outcome.replies
     }
 
@@ -109,9 +110,9 @@ impl Bench {
         let mut coordinator = Coordinator::new(self.settings.clone());
         for entry in self.log.clone() {
             match entry {
-                Entry::Record(None, record) => coordinator.replay(record),
+                Entry::Record(None, record) => coordinator.replay(*record),
                 Entry::Record(Some(transaction), record) => {
-                    coordinator.replay_transactional(transaction.producer_id, record);
+                    coordinator.replay_transactional(transaction.producer_id, *record);
                 }
                 Entry::End(transaction, committed) => {
                     coordinator.end_transaction(transaction.producer_id, committed);
