@@ -1,7 +1,7 @@
 //! What a group is given along with a request.
 
 use crate::{
-    GroupId, InstanceId, MemberId, Now, Outcome, Reply, Settings, Token,
+    GroupId, InstanceId, MemberId, Now, Outcome, Reply, Settings, Token, Topics,
     timers::{Timer, Timers},
 };
 
@@ -9,6 +9,7 @@ use crate::{
 pub(crate) struct Context<'a> {
     pub(crate) now: Now,
     pub(crate) settings: &'a Settings,
+    pub(crate) topics: &'a Topics,
     pub(crate) timers: &'a mut Timers,
     pub(crate) outcome: &'a mut Outcome,
 }

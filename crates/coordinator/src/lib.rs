@@ -14,13 +14,15 @@
 //!    watermark). That holds for reads too: so OffsetFetch never shows a commit that may still be lost.
 //! 4. If an append fails, or leadership is lost: drop the coordinator, and answer NOT_COORDINATOR to every token that is
 //!    still waiting. What was decided and not committed is forgotten with it; there is nothing to take back.
-//! 5. Call [`tick`](Coordinator::tick) when [`next_deadline`](Coordinator::next_deadline) has come.
+//! 5. Tell it of topics ([`set_topics`](Coordinator::set_topics)) whenever one is created, deleted, or gets more partitions.
+//! 6. Call [`tick`](Coordinator::tick) when [`next_deadline`](Coordinator::next_deadline) has come.
 //!
 //! `OVERVIEW.md` beside this crate has the rules of groups, and the failure model.
 
 pub mod api;
 pub mod records;
 
+mod assignment;
 mod context;
 mod coordinator;
 mod embedded;

@@ -84,6 +84,22 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The group that it is about.
+    pub fn group_id(&self) -> &GroupId {
+        match self {
+            Self::OffsetCommit { group_id, .. }
+            | Self::GroupMetadata { group_id, .. }
+            | Self::ConsumerGroupMetadata { group_id, .. }
+            | Self::ConsumerGroupMemberMetadata { group_id, .. }
+            | Self::ConsumerGroupTargetAssignmentMetadata { group_id, .. }
+            | Self::ConsumerGroupTargetAssignmentMember { group_id, .. }
+            | Self::ConsumerGroupCurrentMemberAssignment { group_id, .. }
+            | Self::ConsumerGroupRegularExpression { group_id, .. } => group_id,
+        }
+    }
+}
+
 /// Value of an OffsetCommit record. Version 1 if it has an expire timestamp, 4 if it has a topic id, else 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommitValue {

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Sync(GroupId),
     /// A member was not heard of for too long.
     Session(GroupId, MemberId),
+    /// A member of a consumer group did not do its next step: to give partitions up, to join, or to fetch its share.
+    Step(GroupId, MemberId),
 }
 
 /// All timers of a coordinator, by the monotonic clock, in ms.
@@ -45,6 +47,10 @@ impl Timers {
         if let Some(deadline_ms) = self.deadlines.remove(&timer) {
             self.queue.remove(&(deadline_ms, timer));
         }
+    }
+
+    pub(crate) fn is_set(&self, timer: &Timer) -> bool {
+        self.deadlines.contains_key(timer)
     }
 
     /// Takes out the earliest timer that is due.

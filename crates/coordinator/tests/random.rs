@@ -180,7 +180,7 @@ impl World {
                 self.fresh += 1;
                 let names = [["range", "sticky"], ["sticky", "range"]][client % 2];
                 let protocols =
-                    names.map(|name| Protocol { name: name.into(), metadata: subscription(&["t"]) });
+                    names.map(|name| Protocol { name: name.into(), metadata: subscription(&["t"], &[]) });
                 let join = JoinGroup {
                     group_id,
                     member_id: state.member_id,

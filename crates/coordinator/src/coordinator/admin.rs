@@ -3,14 +3,27 @@
 use super::Coordinator;
 use crate::{
     GroupError, Now, Outcome,
-    api::{DeleteGroup, DeleteGroupReply, DescribeGroup, DescribeGroupReply, ListGroups, ListGroupsReply},
+    api::{
+        ConsumerGroupDescribe, ConsumerGroupDescribeReply, DeleteGroup, DeleteGroupReply, DescribeGroup,
+        DescribeGroupReply, ListGroups, ListGroupsReply,
+    },
     group::Group,
 };
 
 impl Coordinator {
     pub(super) fn describe_group(&self, request: &DescribeGroup, now: Now) -> DescribeGroupReply {
         let group = self.groups.get(&request.group_id).ok_or(GroupError::GroupIdNotFound)?;
-        Ok(group.describe(now))
+        Ok(group.describe(&self.topics, now))
+    }
+
+    pub(super) fn describe_consumer_group(
+        &self,
+        request: &ConsumerGroupDescribe,
+    ) -> ConsumerGroupDescribeReply {
+        match self.groups.get(&request.group_id) {
+            Some(Group::Consumer(group)) => Ok(group.describe_consumer_group()),
+            Some(Group::Classic(_)) | None => Err(GroupError::GroupIdNotFound),
+        }
     }
 
     pub(super) fn list_groups(&self, request: &ListGroups) -> ListGroupsReply {
@@ -21,7 +34,12 @@ impl Coordinator {
         listed.collect()
     }
 
-    pub(super) fn delete_group(&mut self, outcome: &mut Outcome, request: &DeleteGroup) -> DeleteGroupReply {
+    pub(super) fn delete_group(
+        &mut self,
+        outcome: &mut Outcome,
+        request: &DeleteGroup,
+        now: Now,
+    ) -> DeleteGroupReply {
         let group_id = &request.group_id;
         if group_id.is_empty() {
             return Err(GroupError::InvalidGroupId);
@@ -31,7 +49,7 @@ impl Coordinator {
             return Err(GroupError::NonEmptyGroup);
         }
         self.offsets.delete_group(outcome, group_id);
-        self.bury(outcome, group_id);
+        self.bury(outcome, group_id, now);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Coordinator;
 use crate::{
     GroupId, Now, Outcome, ProducerId, Record, Topics,
-    group::{ClassicGroup, Group},
+    group::{ClassicGroup, ConsumerGroup, Group},
     timers::Timer,
 };
 
@@ -24,18 +24,39 @@ impl Coordinator {
                 self.groups.insert(group_id, Group::Classic(group));
             }
             Record::GroupMetadata { group_id, value: None } => {
-                if let Some(Group::Classic(_)) = self.groups.remove(&group_id)
-                    && self.offsets.has_group(&group_id)
-                {
-                    self.ensure_group(&group_id, -1);
+                if let Some(Group::Classic(_)) = self.groups.get(&group_id) {
+                    self.replay_end(&group_id);
                 }
             }
-            Record::ConsumerGroupMetadata { .. }
+            record @ (Record::ConsumerGroupMetadata { .. }
             | Record::ConsumerGroupMemberMetadata { .. }
             | Record::ConsumerGroupTargetAssignmentMetadata { .. }
             | Record::ConsumerGroupTargetAssignmentMember { .. }
             | Record::ConsumerGroupCurrentMemberAssignment { .. }
-            | Record::ConsumerGroupRegularExpression { .. } => {}
+            | Record::ConsumerGroupRegularExpression { .. }) => self.replay_consumer_group(record),
+        }
+    }
+
+    fn replay_consumer_group(&mut self, record: Record) {
+        let group_id = record.group_id().clone();
+        let is_end = matches!(record, Record::ConsumerGroupMetadata { value: None, .. });
+        let is_there = matches!(self.groups.get(&group_id), Some(Group::Consumer(_)));
+        if !is_there && ConsumerGroup::is_sign_of_life(&record) {
+            let group = ConsumerGroup::new(group_id.clone(), -1);
+            self.groups.insert(group_id.clone(), Group::Consumer(group));
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(&group_id) {
+            group.apply(record);
+            if is_end {
+                self.replay_end(&group_id);
+            }
+        }
+    }
+
+    /// A group is no more. If it has offsets, somebody keeps them who is in no group.
+    fn replay_end(&mut self, group_id: &GroupId) {
+        if self.groups.remove(group_id).is_some() && self.offsets.has_group(group_id) {
+            self.ensure_group(group_id, -1);
         }
     }
 
@@ -71,8 +92,10 @@ impl Coordinator {
         let group_ids: Vec<GroupId> = self.groups.keys().cloned().collect();
         let mut outcome = self.set_topics(topics, now);
         for group_id in &group_ids {
-            if let Some((Group::Classic(group), mut ctx)) = self.group(&mut outcome, group_id, now) {
-                group.activate(&mut ctx);
+            match self.group(&mut outcome, group_id, now) {
+                Some((Group::Classic(group), mut ctx)) => group.activate(&mut ctx),
+                Some((Group::Consumer(group), mut ctx)) => group.activate(&mut ctx),
+                None => {}
             }
         }
         let interval_ms = self.settings.offsets_retention_check_interval_ms;
@@ -81,11 +104,19 @@ impl Coordinator {
     }
 
     /// The topics changed: some were created, deleted, or got more partitions.
-    pub fn set_topics(&mut self, topics: Arc<Topics>, _now: Now) -> Outcome {
+    pub fn set_topics(&mut self, topics: Arc<Topics>, now: Now) -> Outcome {
         let mut outcome = Outcome::default();
         let before = std::mem::replace(&mut self.topics, topics);
         for group_id in self.offsets.delete_topics(&mut outcome, &before, &self.topics) {
             self.forget_if_nothing_is_left(&group_id);
+        }
+        let consumer_groups = self.groups.iter().filter(|(_, group)| matches!(group, Group::Consumer(_)));
+        let consumer_groups: Vec<GroupId> = consumer_groups.map(|(group_id, _)| group_id.clone()).collect();
+        for group_id in consumer_groups {
+            if let Some((Group::Consumer(group), mut ctx)) = self.group(&mut outcome, &group_id, now) {
+                group.topics_changed(&mut ctx);
+                group.note_state(now.unix_ms);
+            }
         }
         outcome
     }

@@ -15,17 +15,22 @@ impl Coordinator {
             return outcome.replies.push((token, Reply::JoinGroup(Err(refused))));
         }
         if request.member_id.is_empty() {
+            self.make_room_for_classic(outcome, &group_id, request.group_instance_id.as_ref(), now);
             self.ensure_group(&group_id, now.unix_ms);
         }
         match self.group(outcome, &group_id, now) {
             Some((Group::Classic(group), mut ctx)) => group.join(&mut ctx, token, request),
+            Some((Group::Consumer(group), mut ctx)) => {
+                let reply = group.join(&mut ctx, &request);
+                outcome.replies.push((token, Reply::JoinGroup(reply)));
+            }
             None => {
                 let refused =
                     JoinRefused { error: GroupError::UnknownMemberId, member_id: request.member_id };
                 outcome.replies.push((token, Reply::JoinGroup(Err(refused))));
             }
         }
-        self.forget_if_nothing_is_left(&group_id);
+        self.after_step(outcome, &group_id, now);
     }
 
     fn check_join(&self, request: &JoinGroup) -> Result<(), GroupError> {
@@ -45,6 +50,10 @@ impl Coordinator {
         let group_id = request.group_id.clone();
         match self.group(outcome, &group_id, now) {
             Some((Group::Classic(group), mut ctx)) => group.sync(&mut ctx, token, request),
+            Some((Group::Consumer(group), mut ctx)) => {
+                let reply = group.sync(&mut ctx, &request);
+                outcome.replies.push((token, Reply::SyncGroup(reply)));
+            }
             None => {
                 let error = no_such_group(&request.group_id);
                 outcome.replies.push((token, Reply::SyncGroup(Err(error))));
@@ -60,6 +69,7 @@ impl Coordinator {
     ) -> HeartbeatReply {
         match self.group(outcome, &request.group_id, now) {
             Some((Group::Classic(group), mut ctx)) => group.heartbeat(&mut ctx, request),
+            Some((Group::Consumer(group), mut ctx)) => group.classic_heartbeat(&mut ctx, request),
             None => Err(no_such_group(&request.group_id)),
         }
     }
@@ -73,9 +83,10 @@ impl Coordinator {
         let group_id = request.group_id.clone();
         let answer = match self.group(outcome, &group_id, now) {
             Some((Group::Classic(group), mut ctx)) => Ok(group.leave(&mut ctx, request)),
+            Some((Group::Consumer(group), mut ctx)) => Ok(group.leave(&mut ctx, request)),
             None => Err(no_such_group(&group_id)),
         };
-        self.forget_if_nothing_is_left(&group_id);
+        self.after_step(outcome, &group_id, now);
         answer
     }
 }

@@ -1,6 +1,7 @@
 //! The coordinator of one partition of `__consumer_offsets`.
 
 mod admin;
+mod consumer;
 mod load;
 mod membership;
 mod offsets;

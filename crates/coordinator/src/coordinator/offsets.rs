@@ -2,7 +2,7 @@
 
 use super::Coordinator;
 use crate::{
-    GroupError, GroupId, MemberId, Now, Outcome,
+    GroupError, GroupId, Now, Outcome,
     api::{
         OffsetCommit, OffsetCommitReply, OffsetDelete, OffsetDeleteReply, OffsetFetch, OffsetFetchReply,
         TxnOffsetCommit, TxnOffsetCommitReply,
@@ -23,6 +23,7 @@ impl Coordinator {
             member_id: &request.member_id,
             instance_id: request.group_instance_id.as_ref(),
             generation_id_or_member_epoch: request.generation_id_or_member_epoch,
+            supports_member_epochs: request.supports_member_epochs,
             is_transactional: false,
         };
         self.check_commit(&group_id, committer, now)?;
@@ -46,6 +47,7 @@ impl Coordinator {
             member_id: &request.member_id,
             instance_id: request.group_instance_id.as_ref(),
             generation_id_or_member_epoch: request.generation_id_or_member_epoch,
+            supports_member_epochs: true,
             is_transactional: true,
         };
         self.check_commit(&group_id, committer, now)?;
@@ -78,10 +80,7 @@ impl Coordinator {
     pub(super) fn fetch_offsets(&self, request: OffsetFetch) -> OffsetFetchReply {
         let group_id = request.group_id;
         match (self.groups.get(&group_id), &request.member_id) {
-            (Some(group), member_id) => {
-                let nobody = MemberId::default();
-                group.check_fetch(member_id.as_ref().unwrap_or(&nobody), request.member_epoch)?;
-            }
+            (Some(group), member_id) => group.check_fetch(member_id.as_ref(), request.member_epoch)?,
             (None, _) if request.member_epoch >= 0 => return Err(GroupError::UnknownMemberId),
             (None, _) => {}
         }
@@ -110,7 +109,13 @@ impl Coordinator {
         outcome: &'a mut Outcome,
         now: Now,
     ) -> (&'a mut crate::offsets::Offsets, Context<'a>) {
-        let ctx = Context { now, settings: &self.settings, timers: &mut self.timers, outcome };
+        let ctx = Context {
+            now,
+            settings: &self.settings,
+            topics: &self.topics,
+            timers: &mut self.timers,
+            outcome,
+        };
         (&mut self.offsets, ctx)
     }
 }

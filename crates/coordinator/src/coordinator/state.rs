@@ -71,12 +71,12 @@ impl Coordinator {
             Request::OffsetDelete(request) => Some(Reply::OffsetDelete(self.delete_offsets(out, request))),
             Request::DescribeGroup(request) => Some(Reply::DescribeGroup(self.describe_group(&request, now))),
             Request::ListGroups(request) => Some(Reply::ListGroups(self.list_groups(&request))),
-            Request::DeleteGroup(request) => Some(Reply::DeleteGroup(self.delete_group(out, &request))),
-            Request::ConsumerGroupHeartbeat(_) => {
-                Some(Reply::ConsumerGroupHeartbeat(Err(crate::GroupError::UnsupportedVersion)))
+            Request::DeleteGroup(request) => Some(Reply::DeleteGroup(self.delete_group(out, &request, now))),
+            Request::ConsumerGroupHeartbeat(request) => {
+                Some(Reply::ConsumerGroupHeartbeat(self.consumer_group_heartbeat(out, request, now)))
             }
-            Request::ConsumerGroupDescribe(_) => {
-                Some(Reply::ConsumerGroupDescribe(Err(crate::GroupError::GroupIdNotFound)))
+            Request::ConsumerGroupDescribe(request) => {
+                Some(Reply::ConsumerGroupDescribe(self.describe_consumer_group(&request)))
             }
         };
         out.replies.extend(reply.map(|reply| (token, reply)));
@@ -91,7 +91,13 @@ impl Coordinator {
         now: Now,
     ) -> Option<(&'a mut Group, Context<'a>)> {
         let group = self.groups.get_mut(group_id)?;
-        let ctx = Context { now, settings: &self.settings, timers: &mut self.timers, outcome };
+        let ctx = Context {
+            now,
+            settings: &self.settings,
+            topics: &self.topics,
+            timers: &mut self.timers,
+            outcome,
+        };
         Some((group, ctx))
     }
 
@@ -112,13 +118,16 @@ impl Coordinator {
     }
 
     /// Writes that a group is no more.
-    pub(super) fn bury(&mut self, outcome: &mut Outcome, group_id: &GroupId) {
-        match self.groups.remove(group_id) {
-            Some(Group::Classic(group)) if !group.is_forgettable() => {
+    pub(super) fn bury(&mut self, outcome: &mut Outcome, group_id: &GroupId, now: Now) {
+        match self.group(outcome, group_id, now) {
+            Some((group, _)) if group.is_forgettable() => {}
+            Some((Group::Classic(_), ctx)) => {
                 let record = Record::GroupMetadata { group_id: group_id.clone(), value: None };
-                outcome.records.push(record);
+                ctx.outcome.records.push(record);
             }
-            Some(Group::Classic(_)) | None => {}
+            Some((Group::Consumer(group), mut ctx)) => group.write_end(&mut ctx),
+            None => {}
         }
+        self.groups.remove(group_id);
     }
 }

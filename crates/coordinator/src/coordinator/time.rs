@@ -24,17 +24,26 @@ impl Coordinator {
     fn fire(&mut self, outcome: &mut Outcome, timer: Timer, now: Now) {
         let group_id = match &timer {
             Timer::Retention => return self.expire_offsets(outcome, now),
-            Timer::Join(group_id) | Timer::Sync(group_id) | Timer::Session(group_id, _) => group_id.clone(),
+            Timer::Join(group_id)
+            | Timer::Sync(group_id)
+            | Timer::Session(group_id, _)
+            | Timer::Step(group_id, _) => group_id.clone(),
         };
-        if let Some((Group::Classic(group), mut ctx)) = self.group(outcome, &group_id, now) {
-            match &timer {
-                Timer::Join(_) => group.join_timed_out(&mut ctx),
-                Timer::Sync(_) => group.sync_timed_out(&mut ctx),
-                Timer::Session(_, member_id) => group.session_timed_out(&mut ctx, member_id),
-                Timer::Retention => {}
+        match (self.group(outcome, &group_id, now), &timer) {
+            (Some((Group::Classic(group), mut ctx)), Timer::Join(_)) => group.join_timed_out(&mut ctx),
+            (Some((Group::Classic(group), mut ctx)), Timer::Sync(_)) => group.sync_timed_out(&mut ctx),
+            (Some((Group::Classic(group), mut ctx)), Timer::Session(_, member_id)) => {
+                group.session_timed_out(&mut ctx, member_id);
             }
+            (Some((Group::Consumer(group), mut ctx)), Timer::Session(_, member_id)) => {
+                group.session_timed_out(&mut ctx, member_id);
+            }
+            (Some((Group::Consumer(group), mut ctx)), Timer::Step(_, member_id)) => {
+                group.step_timed_out(&mut ctx, member_id);
+            }
+            _ => {}
         }
-        self.forget_if_nothing_is_left(&group_id);
+        self.after_step(outcome, &group_id, now);
     }
 
     /// Goes on with the search for expired offsets and for groups that have nothing any more, or begins one.
@@ -64,7 +73,7 @@ impl Coordinator {
         self.offsets
             .expire(outcome, group_id, now.unix_ms, retention_ms, |topic| group.retention_start(topic));
         if group.is_deserted() && !self.offsets.has_group(group_id) {
-            self.bury(outcome, group_id);
+            self.bury(outcome, group_id, now);
         }
     }
 }

@@ -23,8 +23,24 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn string(&mut self) -> Option<&'a str> {
-        let length = usize::try_from(self.i16()?).ok()?;
-        std::str::from_utf8(self.take(length)?).ok()
+        self.nullable_string()?
+    }
+
+    pub(super) fn nullable_string(&mut self) -> Option<Option<&'a str>> {
+        let length = self.i16()?;
+        if length == -1 {
+            return Some(None);
+        }
+        let bytes = self.take(usize::try_from(length).ok()?)?;
+        std::str::from_utf8(bytes).ok().map(Some)
+    }
+
+    pub(super) fn skip_nullable_bytes(&mut self) -> Option<()> {
+        let length = self.i32()?;
+        if length != -1 {
+            self.take(usize::try_from(length).ok()?)?;
+        }
+        Some(())
     }
 
     /// An array; each item takes at least one byte, so a huge count ends early.
@@ -35,5 +51,10 @@ impl<'a> Reader<'a> {
             items.push(item(self)?);
         }
         Some(items)
+    }
+
+    /// A topic and some of its partitions.
+    pub(super) fn topic_partitions(&mut self) -> Option<(&'a str, Vec<i32>)> {
+        Some((self.string()?, self.array(Self::i32)?))
     }
 }

@@ -10,21 +10,25 @@ use coordinator::{
     GroupError, GroupId, GroupState, GroupType, InstanceId, MemberId, ProducerId, Reply, Request, Settings,
     Token, Topics, Transaction,
     api::{
-        DeleteGroup, DescribeGroup, Heartbeat, JoinGroup, LeaveGroup, LeavingMember, ListGroups,
-        OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetDelete, OffsetFetch, OffsetFetchTopic,
-        Protocol, SyncGroup, TxnOffsetCommit,
+        ConsumerGroupDescribe, ConsumerGroupDescription, ConsumerGroupHeartbeat, DeleteGroup, DescribeGroup,
+        Heartbeat, JoinGroup, LeaveGroup, LeavingMember, ListGroups, OffsetCommit, OffsetCommitPartition,
+        OffsetCommitTopic, OffsetDelete, OffsetFetch, OffsetFetchTopic, Protocol, SyncGroup, TopicPartitions,
+        TxnOffsetCommit,
     },
 };
 use uuid::Uuid;
 use words::Words;
 
-use crate::support::{Bench, START_UNIX_MS, subscription, topics};
+use crate::support::{self, Bench, START_UNIX_MS, subscription, topics};
 
 /// What a client knows.
 #[derive(Debug, Clone, Default)]
 struct Client {
     member_id: MemberId,
+    /// Or its member epoch.
     generation_id: i32,
+    /// What it was told to have by a heartbeat.
+    assigned: Vec<TopicPartitions>,
 }
 
 pub(crate) struct Story {
@@ -87,6 +91,8 @@ impl Story {
             "sync" => self.sync(words),
             "heartbeat" => self.heartbeat(words),
             "leave" => self.leave(words),
+            "subscribe" | "beat" => self.beat(words),
+            "members" => self.request(words, ConsumerGroupDescribe { group_id: group(words) }),
             "commit" => self.commit(words),
             "fetch" => self.fetch(words),
             "forget" => self.forget(words),
@@ -161,11 +167,14 @@ impl Story {
         self.tell_all(replies);
     }
 
-    /// `join NAME [member=ID] [instance=ID] [protocols=a,b] [topics=t,u] [session=MS] [rebalance=MS] [v=N]`
+    /// `join NAME [member=ID] [instance=ID] [protocols=a,b] [topics=t,u] [owned=t-0] [session=MS] [rebalance=MS] [v=N]`
     fn join(&mut self, words: &Words<'_>) {
         let version: i16 = words.get("v").map_or(9, |version| version.parse().unwrap());
         let read: Vec<&str> = words.get("topics").unwrap_or("t").split(',').collect();
-        let protocol = |name: &str| Protocol { name: name.to_owned(), metadata: subscription(&read) };
+        let owned: Vec<_> = words.get("owned").into_iter().flat_map(|list| list.split(',')).collect();
+        let owned: Vec<_> = owned.into_iter().filter_map(words::partition).collect();
+        let metadata = subscription(&read, &owned);
+        let protocol = |name: &str| Protocol { name: name.to_owned(), metadata: metadata.clone() };
         let protocols = words.get("protocols").unwrap_or("range").split(',').filter(|name| !name.is_empty());
         let number = |key: &str, default: i32| words.get(key).map_or(default, |ms| ms.parse().unwrap());
         let request = JoinGroup {
@@ -185,12 +194,14 @@ impl Story {
         self.request(words, request);
     }
 
-    /// `sync NAME [a=SHARE] ...`: shares are for the members with these names.
+    /// `sync NAME [a=SHARE] ...`: shares are for the members with these names; text, or partitions: `t-0+t-1`.
     fn sync(&mut self, words: &Words<'_>) {
         let client = self.client(words);
         let shares = words.pairs().filter_map(|(name, share)| {
             let member_id = self.clients.get(name)?.member_id.clone();
-            Some((member_id, Bytes::copy_from_slice(share.as_bytes())))
+            let partitions: Option<Vec<_>> = share.split('+').map(words::partition).collect();
+            let text = || Bytes::copy_from_slice(share.as_bytes());
+            Some((member_id, partitions.map_or_else(text, |partitions| support::share(&partitions))))
         });
         let request = SyncGroup {
             group_id: group(words),
@@ -223,11 +234,72 @@ impl Story {
         self.request(words, LeaveGroup { group_id: group(words), members: vec![member] });
     }
 
+    /// `subscribe NAME [topics=t,u] [regex=X] ...` joins; `beat NAME [owns] ...` goes on, and `owns` says that it has what it
+    /// was told to have and nothing else.
+    fn beat(&mut self, words: &Words<'_>) {
+        let mut client = self.client(words);
+        let joins = words.command() == "subscribe";
+        if joins {
+            client.generation_id = words.get("generation").map_or(0, |epoch| epoch.parse().unwrap());
+        }
+        if client.member_id.is_empty() {
+            client.member_id = format!("{}-{}", words.at(1), self.fresh()).into();
+        }
+        let topics = words.get("topics").or_else(|| words.get("regex").is_none().then_some("t"));
+        let topics = topics.filter(|_| joins || words.get("topics").is_some());
+        let owned = if joins { Some(Vec::new()) } else { words.has("owns").then(|| client.assigned.clone()) };
+        let request = ConsumerGroupHeartbeat {
+            group_id: group(words),
+            member_id: client.member_id,
+            member_epoch: client.generation_id,
+            instance_id: words.get("instance").map(InstanceId::from),
+            rack_id: None,
+            rebalance_timeout_ms: joins
+                .then(|| words.get("rebalance").map_or(60_000, |ms| ms.parse().unwrap())),
+            subscribed_topic_names: topics.map(|list| list.split(',').map(str::to_owned).collect()),
+            subscribed_topic_regex: words.get("regex").map(str::to_owned),
+            server_assignor: words.get("assignor").map(str::to_owned),
+            topic_partitions: owned,
+            client_id: words.at(1).to_owned(),
+            client_host: "/127.0.0.1".to_owned(),
+            fresh_id: Uuid::nil(),
+        };
+        self.request(words, request);
+    }
+
+    /// `t-0 t-1`, by the names that topics have now.
+    fn partitions(&self, topics: &[TopicPartitions]) -> String {
+        let each = topics.iter().flat_map(|topic| {
+            let name = self.bench.topics.name_of(topic.topic_id).map_or("?", |name| name.as_str());
+            topic.partitions.iter().map(move |partition| format!("{name}-{partition}"))
+        });
+        let each: Vec<_> = each.collect();
+        if each.is_empty() { "nothing".to_owned() } else { each.join(" ") }
+    }
+
+    fn tell_members(&self, group: &ConsumerGroupDescription) -> String {
+        let mut lines = vec![format!(
+            "{}, epoch {}, assigned for {} by {}",
+            group.state, group.group_epoch, group.assignment_epoch, group.assignor_name
+        )];
+        for member in &group.members {
+            let (has, wants) =
+                (self.partitions(&member.assignment), self.partitions(&member.target_assignment));
+            let is_to_have = if has == wants { String::new() } else { format!(", is to have {wants}") };
+            let classic = if member.is_classic { ", classic" } else { "" };
+            lines.push(format!(
+                "  {} at {}{classic} has {has}{is_to_have}",
+                member.member_id, member.member_epoch
+            ));
+        }
+        lines.join("\n")
+    }
+
     /// `commit NAME t-0=OFFSET[:NOTE] ... [producer=ID] [outside]`
     fn commit(&mut self, words: &Words<'_>) {
         let mut client = self.client(words);
         if words.has("outside") {
-            client = Client { member_id: MemberId::default(), generation_id: -1 };
+            client = Client { generation_id: -1, ..Client::default() };
         }
         let mut topics: Vec<OffsetCommitTopic> = Vec::new();
         for (key, value) in words.pairs() {
@@ -319,6 +391,7 @@ impl Story {
         let error = match reply {
             Reply::JoinGroup(Err(refused)) => Some(&refused.error),
             Reply::SyncGroup(Err(error)) | Reply::Heartbeat(Err(error)) => Some(error),
+            Reply::ConsumerGroupHeartbeat(Err(error)) => Some(error),
             _ => None,
         };
         let has_left =
@@ -356,9 +429,6 @@ impl Story {
                 }
                 format!("{name} cannot join as `{}`: {}", refused.member_id, refused.error)
             }
-            Reply::SyncGroup(Ok(synced)) => {
-                format!("{name} has `{}`", String::from_utf8_lossy(&synced.assignment))
-            }
             Reply::SyncGroup(Err(error)) => format!("{name} has nothing: {error}"),
             Reply::Heartbeat(Ok(())) => format!("{name} lives"),
             Reply::Heartbeat(Err(error)) => format!("{name} hears: {error}"),
@@ -370,6 +440,22 @@ impl Story {
                 each.collect::<Vec<_>>().join("\n")
             }
             Reply::LeaveGroup(Err(error)) => format!("{name} cannot leave: {error}"),
+            Reply::ConsumerGroupHeartbeat(Ok(answer)) => {
+                let has = answer.assignment.as_ref().map(|assigned| self.partitions(assigned));
+                if answer.member_epoch < 0 {
+                    return format!("{name} has left with {}", answer.member_epoch);
+                }
+                let client = self.clients.entry(name.to_owned()).or_default();
+                client.member_id = answer.member_id.clone();
+                client.generation_id = answer.member_epoch;
+                client.assigned = answer.assignment.unwrap_or_else(|| std::mem::take(&mut client.assigned));
+                let has = has.map_or_else(String::new, |has| format!(", is to have {has}"));
+                format!("{name} is at {}{has}", answer.member_epoch)
+            }
+            Reply::ConsumerGroupHeartbeat(Err(error)) => format!("{name} hears: {error}"),
+            Reply::ConsumerGroupDescribe(Ok(group)) => self.tell_members(&group),
+            Reply::ConsumerGroupDescribe(Err(error)) => error.to_string(),
+            Reply::SyncGroup(Ok(synced)) => format!("{name} has `{}`", words::share(&synced.assignment)),
             other => words::tell_data(name, other),
         }
     }

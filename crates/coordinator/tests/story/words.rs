@@ -69,6 +69,31 @@ pub(crate) fn tell_data(name: &str, reply: Reply) -> String {
     }
 }
 
+/// `t-0`
+pub(crate) fn partition(word: &str) -> Option<(&str, i32)> {
+    let (topic, partition) = word.rsplit_once('-')?;
+    Some((topic, partition.parse().ok()?))
+}
+
+/// A share as it is told: text, or the partitions of a share that a consumer reads (version 0 of it).
+pub(crate) fn share(bytes: &[u8]) -> String {
+    if !bytes.starts_with(&[0, 0]) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    let number = |at: usize, width: usize| {
+        bytes[at..at + width].iter().fold(0, |all, byte| all * 256 + usize::from(*byte))
+    };
+    let (mut at, mut told) = (6, Vec::new());
+    for _ in 0..number(2, 4) {
+        let name = String::from_utf8_lossy(&bytes[at + 2..at + 2 + number(at, 2)]).into_owned();
+        at += 2 + name.len();
+        let count = number(at, 4);
+        told.extend((0..count).map(|index| format!("{name}-{}", number(at + 4 + 4 * index, 4))));
+        at += 4 + 4 * count;
+    }
+    told.join(" ")
+}
+
 fn tell_partitions(name: &str, verb: &str, topics: &[CommittedTopic]) -> String {
     let each = topics.iter().flat_map(|topic| {
         topic.partitions.iter().map(move |asked| {
@@ -120,7 +145,7 @@ fn tell_group(group: &GroupDescription) -> String {
             "  {}{}{instance} has `{}`",
             member.member_id,
             if is_leader { " (leader)" } else { "" },
-            String::from_utf8_lossy(&member.assignment)
+            share(&member.assignment)
         ));
     }
     if !group.waiting_for.is_empty() {

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use common::{TopicId, TopicName};
 use coordinator::{
     Call, Coordinator, GroupId, GroupState, Now, Outcome, Record, Reply, Request, Settings, Token, TopicInfo,
     Topics, Transaction,
-    api::{DescribeGroup, GroupDescription, ListGroups, OffsetFetch},
+    api::{ConsumerGroupDescribe, DescribeGroup, GroupDescription, ListGroups, OffsetFetch},
 };
 use uuid::Uuid;
 
@@ -153,6 +154,7 @@ impl Bench {
 #[derive(Debug, PartialEq)]
 struct Written {
     group: GroupDescription,
+    consumer_group: coordinator::api::ConsumerGroupDescribeReply,
     offsets: coordinator::api::OffsetFetchReply,
     stable: coordinator::api::OffsetFetchReply,
 }
@@ -165,6 +167,8 @@ fn written(coordinator: &mut Coordinator, now: Now) -> Vec<(GroupId, Written)> {
         let mut group = ask(coordinator, DescribeGroup { group_id: group_id.clone() }, now).unwrap();
         group.state_age_ms = 0;
         group.waiting_for.clear();
+        let describe = ConsumerGroupDescribe { group_id: group_id.clone() };
+        let consumer_group = ask(coordinator, describe, now);
         let fetch = |require_stable| OffsetFetch {
             group_id: group_id.clone(),
             member_id: None,
@@ -174,7 +178,7 @@ fn written(coordinator: &mut Coordinator, now: Now) -> Vec<(GroupId, Written)> {
         };
         let offsets = ask(coordinator, fetch(false), now);
         let stable = ask(coordinator, fetch(true), now);
-        (group_id.clone(), Written { group, offsets, stable })
+        (group_id.clone(), Written { group, consumer_group, offsets, stable })
     });
     told.collect()
 }
@@ -195,14 +199,39 @@ pub(crate) fn topics(listed: &[(&str, u128, i32)]) -> Topics {
     named.collect()
 }
 
-/// What a consumer says under a protocol: version 0, the topics, no user data.
-pub(crate) fn subscription(topics: &[&str]) -> bytes::Bytes {
-    let mut bytes = vec![0, 0];
-    bytes.extend(u32::try_from(topics.len()).unwrap().to_be_bytes());
-    for topic in topics {
-        bytes.extend(u16::try_from(topic.len()).unwrap().to_be_bytes());
-        bytes.extend(topic.as_bytes());
-    }
-    bytes.extend([0xff; 4]);
-    bytes.into()
+/// What a consumer says under a protocol: version 1, the topics, no user data, what it has.
+pub(crate) fn subscription(topics: &[&str], owned: &[(&str, i32)]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_i16(1);
+    put_array(&mut bytes, topics, |bytes, topic| put_string(bytes, topic));
+    bytes.put_i32(-1);
+    put_partitions(&mut bytes, owned);
+    bytes.freeze()
+}
+
+/// What a leader assigns: version 0.
+pub(crate) fn share(partitions: &[(&str, i32)]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_i16(0);
+    put_partitions(&mut bytes, partitions);
+    bytes.put_i32(-1);
+    bytes.freeze()
+}
+
+/// Each partition under a topic of its own, which is as good.
+fn put_partitions(bytes: &mut BytesMut, partitions: &[(&str, i32)]) {
+    put_array(bytes, partitions, |bytes, (topic, partition)| {
+        put_string(bytes, topic);
+        put_array(bytes, &[*partition], |bytes, partition| bytes.put_i32(*partition));
+    });
+}
+
+fn put_array<T>(bytes: &mut BytesMut, items: &[T], put: impl Fn(&mut BytesMut, &T)) {
+    bytes.put_i32(items.len().try_into().unwrap());
+    items.iter().for_each(|item| put(bytes, item));
+}
+
+fn put_string(bytes: &mut BytesMut, text: &str) {
+    bytes.put_i16(text.len().try_into().unwrap());
+    bytes.put_slice(text.as_bytes());
 }

@@ -8,40 +8,40 @@ use crate::{GroupError, GroupId, GroupState, InstanceId, MemberId, Now, Token};
 /// A group that works by the classic protocol, or one that only has offsets.
 #[derive(Debug)]
 pub(crate) struct ClassicGroup {
-    pub(super) id: GroupId,
-    pub(super) phase: Phase,
+    pub(in crate::group) id: GroupId,
+    pub(in crate::group) phase: Phase,
     /// When it came into the phase, in ms since 1970; -1: not known.
-    pub(super) phase_since_unix_ms: i64,
+    pub(in crate::group) phase_since_unix_ms: i64,
     /// Of the members; of the last ones while there are none; `None` if there never were any.
-    pub(super) protocol_type: Option<String>,
+    pub(in crate::group) protocol_type: Option<String>,
     /// Raised when all have joined. 0: never.
-    pub(super) generation_id: i32,
+    pub(in crate::group) generation_id: i32,
     /// Chosen when all have joined. None while there are no members.
-    pub(super) protocol_name: Option<String>,
+    pub(in crate::group) protocol_name: Option<String>,
     /// The member that assigns: one of `members`, if there are any.
-    pub(super) leader: Option<MemberId>,
-    pub(super) members: BTreeMap<MemberId, Member>,
+    pub(in crate::group) leader: Option<MemberId>,
+    pub(in crate::group) members: BTreeMap<MemberId, Member>,
     /// The members that have an instance id.
-    pub(super) static_members: BTreeMap<InstanceId, MemberId>,
+    pub(in crate::group) static_members: BTreeMap<InstanceId, MemberId>,
     /// Were given an id and have to come back with it (KIP-394). Each has a session timer; none is in `members`.
-    pub(super) pending_members: BTreeSet<MemberId>,
+    pub(in crate::group) pending_members: BTreeSet<MemberId>,
     /// What the members can do.
-    pub(super) protocols: Protocols,
+    pub(in crate::group) protocols: Protocols,
     /// Members that have joined and wait for the others. Only in `Preparing`.
-    pub(super) parked_joins: BTreeMap<MemberId, Token>,
+    pub(in crate::group) parked_joins: BTreeMap<MemberId, Token>,
     /// Members that wait for their share. Only in `Completing`.
-    pub(super) parked_syncs: BTreeMap<MemberId, Token>,
+    pub(in crate::group) parked_syncs: BTreeMap<MemberId, Token>,
     /// Members that have to come for their share before the sync timer ends.
-    pub(super) pending_syncs: BTreeSet<MemberId>,
+    pub(in crate::group) pending_syncs: BTreeSet<MemberId>,
     /// Topics that the members of the generation read; none if that is not known.
-    pub(super) subscribed_topics: Option<BTreeSet<String>>,
+    pub(in crate::group) subscribed_topics: Option<BTreeSet<String>>,
     /// Whether there is a record of it.
-    pub(super) is_stored: bool,
+    pub(in crate::group) is_stored: bool,
 }
 
 /// Where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(in crate::group) enum Phase {
     Empty,
     /// Members have to join. The join timer is set.
     Preparing(Option<InitialDelay>),
@@ -52,11 +52,11 @@ pub(super) enum Phase {
 
 /// A group that was empty waits for more members to come (KIP-134).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InitialDelay {
+pub(in crate::group) struct InitialDelay {
     /// How much longer it may wait after the present delay, in ms.
-    pub(super) remaining_ms: i32,
+    pub(in crate::group) remaining_ms: i32,
     /// Somebody came during the present delay.
-    pub(super) has_grown: bool,
+    pub(in crate::group) has_grown: bool,
 }
 
 impl ClassicGroup {
@@ -91,7 +91,7 @@ impl ClassicGroup {
         }
     }
 
-    pub(super) fn enter(&mut self, phase: Phase, now: Now) {
+    pub(in crate::group) fn enter(&mut self, phase: Phase, now: Now) {
         self.phase = phase;
         self.phase_since_unix_ms = now.unix_ms;
     }
@@ -121,7 +121,7 @@ impl ClassicGroup {
     }
 
     /// That a request comes from a member, and not from one that another took the place of (KIP-345).
-    pub(super) fn check_member(
+    pub(in crate::group) fn check_member(
         &self,
         member_id: &MemberId,
         instance_id: Option<&InstanceId>,
@@ -136,7 +136,7 @@ impl ClassicGroup {
         if self.members.contains_key(member_id) { Ok(()) } else { Err(GroupError::UnknownMemberId) }
     }
 
-    pub(super) fn check_generation(&self, generation_id: i32) -> Result<(), GroupError> {
+    pub(in crate::group) fn check_generation(&self, generation_id: i32) -> Result<(), GroupError> {
         if generation_id == self.generation_id {
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl ClassicGroup {
     }
 
     /// The longest that a member takes to join again, in ms.
-    pub(super) fn rebalance_timeout_ms(&self) -> i32 {
+    pub(in crate::group) fn rebalance_timeout_ms(&self) -> i32 {
         self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0)
     }
 }

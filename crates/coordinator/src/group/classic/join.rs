@@ -173,6 +173,11 @@ impl ClassicGroup {
     }
 }
 
-pub(super) fn refuse_join(ctx: &mut Context<'_>, token: Token, member_id: MemberId, error: GroupError) {
+pub(in crate::group) fn refuse_join(
+    ctx: &mut Context<'_>,
+    token: Token,
+    member_id: MemberId,
+    error: GroupError,
+) {
     ctx.reply(token, Reply::JoinGroup(Err(JoinRefused { error, member_id })));
 }

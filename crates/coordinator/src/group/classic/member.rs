@@ -9,22 +9,22 @@ use crate::{
 
 /// A member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) instance_id: Option<InstanceId>,
-    pub(super) client_id: String,
-    pub(super) client_host: String,
-    pub(super) session_timeout_ms: i32,
-    pub(super) rebalance_timeout_ms: i32,
+pub(in crate::group) struct Member {
+    pub(in crate::group) instance_id: Option<InstanceId>,
+    pub(in crate::group) client_id: String,
+    pub(in crate::group) client_host: String,
+    pub(in crate::group) session_timeout_ms: i32,
+    pub(in crate::group) rebalance_timeout_ms: i32,
     /// What it can do, the best first; no name twice.
-    pub(super) protocols: Vec<Protocol>,
+    pub(in crate::group) protocols: Vec<Protocol>,
     /// Its share of the generation; empty until the leader has assigned.
-    pub(super) assignment: Bytes,
+    pub(in crate::group) assignment: Bytes,
     /// Its first join has not been answered, so it does not know its id and cannot send heartbeats.
-    pub(super) is_new: bool,
+    pub(in crate::group) is_new: bool,
 }
 
 impl Member {
-    pub(super) fn new(request: JoinGroup) -> Self {
+    pub(in crate::group) fn new(request: JoinGroup) -> Self {
         Self {
             instance_id: request.group_instance_id,
             client_id: request.client_id,
@@ -38,14 +38,14 @@ impl Member {
     }
 
     /// What it said under a protocol; empty if it does not know it.
-    pub(super) fn metadata(&self, protocol_name: &str) -> Bytes {
+    pub(in crate::group) fn metadata(&self, protocol_name: &str) -> Bytes {
         let found = self.protocols.iter().find(|protocol| protocol.name == protocol_name);
         found.map(|protocol| protocol.metadata.clone()).unwrap_or_default()
     }
 }
 
 /// Without those whose name came before.
-pub(super) fn distinct(protocols: Vec<Protocol>) -> Vec<Protocol> {
+pub(in crate::group) fn distinct(protocols: Vec<Protocol>) -> Vec<Protocol> {
     let mut kept: Vec<Protocol> = Vec::with_capacity(protocols.len());
     for protocol in protocols {
         if kept.iter().all(|earlier| earlier.name != protocol.name) {

@@ -25,3 +25,6 @@ mod sync;
 mod timeouts;
 
 pub(crate) use group::ClassicGroup;
+pub(super) use group::Phase;
+pub(super) use join::refuse_join;
+pub(super) use member::{Member, distinct};

@@ -33,11 +33,15 @@ impl ClassicGroup {
     }
 
     /// Whoever says that it is a member has to be one.
-    pub(crate) fn check_fetch(&self, member_id: &MemberId, member_epoch: i32) -> Result<(), GroupError> {
+    pub(crate) fn check_fetch(
+        &self,
+        member_id: Option<&MemberId>,
+        member_epoch: i32,
+    ) -> Result<(), GroupError> {
         if member_epoch < 0 {
             return Ok(());
         }
-        self.check_member(member_id, None)?;
+        self.check_member(member_id.ok_or(GroupError::UnknownMemberId)?, None)?;
         self.check_generation(member_epoch)
     }
 

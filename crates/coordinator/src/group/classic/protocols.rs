@@ -7,18 +7,18 @@ use crate::api::{JoinGroup, Protocol};
 
 /// How many members know each protocol.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Protocols {
+pub(in crate::group) struct Protocols {
     known_by: BTreeMap<String, usize>,
 }
 
 impl Protocols {
-    pub(super) fn add(&mut self, member: &Member) {
+    pub(in crate::group) fn add(&mut self, member: &Member) {
         for protocol in &member.protocols {
             *self.known_by.entry(protocol.name.clone()).or_default() += 1;
         }
     }
 
-    pub(super) fn remove(&mut self, member: &Member) {
+    pub(in crate::group) fn remove(&mut self, member: &Member) {
         for protocol in &member.protocols {
             if let Some(count) = self.known_by.get_mut(&protocol.name) {
                 *count -= 1;
@@ -37,7 +37,7 @@ impl Protocols {
 impl ClassicGroup {
     /// Whether a member that says this can be in the group: it is of the group's type, and there is a protocol that it and
     /// everybody else knows.
-    pub(super) fn supports(&self, request: &JoinGroup) -> bool {
+    pub(in crate::group) fn supports(&self, request: &JoinGroup) -> bool {
         if self.members.is_empty() {
             return !request.protocol_type.is_empty() && !request.protocols.is_empty();
         }
@@ -50,7 +50,7 @@ impl ClassicGroup {
     }
 
     /// The protocol with the most votes: each member votes for its best one that all know. The leader decides a tie.
-    pub(super) fn select_protocol(&self) -> Option<String> {
+    pub(in crate::group) fn select_protocol(&self) -> Option<String> {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
             if let Some(best) = member.protocols.iter().find(|protocol| self.is_known_by_all(protocol)) {

@@ -10,7 +10,7 @@ use crate::{GroupError, MemberId, Reply, context::Context, embedded::subscribed_
 
 impl ClassicGroup {
     /// There is to be a next generation: everybody is asked to join, unless that is so already.
-    pub(super) fn rebalance(&mut self, ctx: &mut Context<'_>) {
+    pub(in crate::group) fn rebalance(&mut self, ctx: &mut Context<'_>) {
         match self.phase {
             Phase::Preparing(_) => self.complete_join_if_all_are_there(ctx),
             Phase::Empty | Phase::Completing | Phase::Stable => self.prepare(ctx),
@@ -35,11 +35,6 @@ impl ClassicGroup {
 
     /// The generation is over before it had its assignment.
     fn refuse_syncs(&mut self, ctx: &mut Context<'_>) {
-        if self.phase == Phase::Completing {
-            for member in self.members.values_mut() {
-                member.assignment.clear();
-            }
-        }
         for (member_id, token) in mem::take(&mut self.parked_syncs) {
             ctx.reply(token, Reply::SyncGroup(Err(GroupError::RebalanceInProgress)));
             self.touch(ctx, &member_id);
@@ -121,7 +116,7 @@ impl ClassicGroup {
     }
 
     /// What the members read, if they are consumers and say so in a way that is understood.
-    pub(super) fn subscriptions(&self) -> Option<BTreeSet<String>> {
+    pub(in crate::group) fn subscriptions(&self) -> Option<BTreeSet<String>> {
         if !self.has_consumers() {
             return None;
         }
@@ -155,7 +150,7 @@ impl ClassicGroup {
     }
 
     /// A member was heard of, or begins to be waited for.
-    pub(super) fn touch(&self, ctx: &mut Context<'_>, member_id: &MemberId) {
+    pub(in crate::group) fn touch(&self, ctx: &mut Context<'_>, member_id: &MemberId) {
         if let Some(member) = self.members.get(member_id) {
             ctx.touch(&self.id, member_id, member.session_timeout_ms);
         }

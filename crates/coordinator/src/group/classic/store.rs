@@ -17,7 +17,7 @@ use crate::{
 
 impl ClassicGroup {
     /// Writes it down as it is.
-    pub(super) fn store(&mut self, ctx: &mut Context<'_>) {
+    pub(in crate::group) fn store(&mut self, ctx: &mut Context<'_>) {
         self.is_stored = true;
         let value = self.to_value();
         ctx.outcome.records.push(Record::GroupMetadata { group_id: self.id.clone(), value: Some(value) });
