@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     broker::StartError,
+    broker_config::LiveConfig,
     coordinator::{Groups, OffsetsTopic},
     follower::Follower,
     identity::DataDir,
@@ -49,7 +50,8 @@ impl DataPlane {
         let listeners = bind(settings).await?;
         let nodes = settings.metadata_nodes.clone();
         let metadata = MetadataClient::new(http.clone(), nodes, MetadataClientOptions::default());
-        let partitions = Partitions::new(settings.partitions());
+        let config = LiveConfig::new(settings.broker_id, settings.config.clone(), Arc::clone(image));
+        let partitions = Partitions::new(settings.partitions(), config);
         let replicas = Replicas::default();
         Keeper::start(tasks, &partitions, image, data_dir.path());
         let path = data_dir.path().to_owned();

@@ -51,6 +51,8 @@ pub struct Changes {
     pub full: bool,
     /// Topics that are new or different. Not filled in if `full`.
     pub topics: BTreeSet<TopicName>,
+    /// Whether settings of brokers are different, this one's or others'.
+    pub configs: bool,
     /// Brokers that are new, or came or went.
     pub brokers: BTreeSet<BrokerId>,
     /// Topics whose deletion was committed: the tombstones, without which no data is removed.
@@ -63,6 +65,7 @@ impl Changes {
     /// Adds what came later.
     pub fn merge(&mut self, later: Self) {
         self.full |= later.full;
+        self.configs |= later.configs;
         self.topics.extend(later.topics);
         self.brokers.extend(later.brokers);
         self.deleted.extend(later.deleted);
@@ -88,6 +91,7 @@ impl Changes {
             Event::BrokerStatusChanged { broker_id, .. } | Event::BrokerRemoved { broker_id } => {
                 self.brokers.insert(*broker_id);
             }
+            Event::BrokerConfigsChanged { .. } => self.configs = true,
             Event::ProducerIdsAllocated { .. } | Event::FeatureLevelChanged { .. } => {}
         }
     }
@@ -220,6 +224,15 @@ fn build(image: ClusterImage) -> State {
     let mut state = State::new(image.cluster_id);
     for broker in image.brokers {
         state.evolve(image.version, &Event::BrokerRegistered { broker: broker.into() });
+    }
+    for (broker_id, configs) in image.broker_configs.brokers {
+        let event = Event::BrokerConfigsChanged { broker_id: Some(broker_id), configs };
+        state.evolve(image.version, &event);
+    }
+    let configs = image.broker_configs.cluster;
+    state.evolve(image.version, &Event::BrokerConfigsChanged { broker_id: None, configs });
+    if image.feature_level > 0 {
+        state.evolve(image.version, &Event::FeatureLevelChanged { level: image.feature_level });
     }
     for topic in image.topics {
         state.evolve(image.version, &Event::TopicCreated { topic: Arc::new(topic.into()) });

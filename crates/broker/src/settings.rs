@@ -160,7 +160,6 @@ impl Settings {
             session_timeout: self.session_timeout,
             cache_bytes: config.number("log.cache.bytes"),
             replica_lag_time_max: config.time("replica.lag.time.max.ms"),
-            producer_id_expiration: config.time("producer.id.expiration.ms"),
             retention_check_interval: config.time("log.retention.check.interval.ms"),
             recovery_threads: config.number("num.recovery.threads.per.data.dir"),
             flush_threads: config.number("num.flush.threads"),
@@ -189,7 +188,7 @@ impl Settings {
             broker_id: self.broker_id,
             cluster_id: self.cluster_id.clone(),
             data_dir: self.data_dir.clone(),
-            config: self.config.clone(),
+            limits: self.config.kafka_limits(),
         }
     }
 

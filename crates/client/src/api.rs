@@ -7,6 +7,7 @@ use http_api::{
     AlterTopicRequest, BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, CreateTopicRequest,
     HeartbeatRequest, HeartbeatResponse, HistoryEntry, PartitionLeader, RaftLogEntry, RaftMember, RaftStatus,
     RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo,
+    broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
     elections::{ElectLeadersRequest, ElectLeadersResponse},
     features::{FeatureLevel, SetFeatureLevelRequest},
     internal_topics::CreateInternalTopicRequest,
@@ -85,6 +86,19 @@ pub fn register_broker(request: &RegisterBrokerRequest) -> Call<RegisterBrokerRe
 /// Forgets a broker that holds no replicas.
 pub fn remove_broker(id: BrokerId) -> Call<()> {
     Call::write(Method::DELETE, paths::broker(id))
+}
+
+/// The settings that are kept for one broker, or for all.
+pub fn broker_configs(id: Option<BrokerId>) -> Call<BrokerConfigsInfo> {
+    Call::read(paths::broker_configs(id))
+}
+
+/// Changes settings that are kept for one broker, or for all.
+pub fn alter_broker_configs(
+    id: Option<BrokerId>,
+    request: &AlterBrokerConfigsRequest,
+) -> Call<BrokerConfigsInfo> {
+    Call::write(Method::PATCH, paths::broker_configs(id)).json(request)
 }
 
 /// Tells the leader that a broker is alive.

@@ -4,6 +4,7 @@
 //! Pure: no IO, no clock, no randomness, no async. A type moves here when a second crate needs it, and not
 //! before; private types of one component stay with that component.
 
+pub mod broker_config;
 pub mod config;
 pub mod ids;
 pub mod limits;

@@ -2,8 +2,9 @@
 //!
 //! The list is closed: an unknown name is refused, so that a misspelt setting is noticed when it is made and not
 //! when the data is gone. It is part of the protocol: replicated commands are checked against it, so that a change of
-//! it takes a new feature level. A setting whose feature this system lacks is listed with the one value that is true of it,
-//! so that no setting is accepted and ignored: each of the others has its place in [`TopicConfig`].
+//! it takes a new feature level. No setting is accepted and ignored: one whose feature this system lacks is listed with the
+//! one value that is true of it ([`Kind::Fixed`]), and takes no other; each of the others has its place in [`TopicConfig`],
+//! and a test of the broker that shows what it does (`broker/src/partition/effects.rs`).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -65,12 +66,19 @@ pub enum Kind {
     ListOf(&'static [&'static str]),
     /// `*`, or `partition:broker` pairs separated by commas, or nothing (Kafka's `ThrottledReplicaListValidator`).
     ThrottledReplicas,
+    /// This value alone, since it says what is so here whatever anybody sets.
+    Fixed {
+        /// The value.
+        value: &'static str,
+        /// Why there is no other.
+        why: &'static str,
+    },
 }
 
 impl Setting {
     /// Whether it takes one value only: what it is about does not exist here.
     pub fn is_fixed(&self) -> bool {
-        matches!(self.kind, Kind::OneOf([_]))
+        matches!(self.kind, Kind::Fixed { .. })
     }
 }
 
@@ -187,7 +195,7 @@ fn not_above(
 }
 
 /// The start of a text that is too long to repeat in a message.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const CHARS_MAX: usize = 100;
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
@@ -206,6 +214,7 @@ impl Kind {
             Self::Double { min, max } => value.parse::<f64>().is_ok_and(|v| (min..=max).contains(&v)),
             Self::OneOf(words) => words.contains(&value),
             Self::ListOf(words) => value.split(',').all(|word| words.contains(&word.trim())),
+            Self::Fixed { value: only, .. } => value == only,
             Self::ThrottledReplicas => value.is_empty() || value == "*" || value.split(',').all(is_replica),
         }
     }
@@ -224,7 +233,7 @@ impl fmt::Display for Kind {
             Self::Int { min, max } => range(f, min.into(), max.into(), i32::MAX.into()),
             Self::Long { min, max } => range(f, min, max, i64::MAX),
             Self::Double { min, max } => write!(f, "a number from {min} to {max}"),
-            Self::OneOf([only]) => write!(f, "only `{only}`"),
+            Self::Fixed { value, why } => write!(f, "only `{value}`: {why}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::ListOf(words) => write!(f, "a comma-separated list of {}", words.join(", ")),
             Self::ThrottledReplicas => f.write_str("`*` or a comma-separated list of partition:broker"),

@@ -7,7 +7,7 @@ use metadata_core::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BrokerInfo, ControllerInfo, RaftMember, TopicInfo};
+use crate::{BrokerInfo, ControllerInfo, RaftMember, TopicInfo, broker_configs::AllBrokerConfigs};
 
 /// The metadata of the whole cluster at one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,6 +25,12 @@ pub struct ClusterImage {
     pub controller_info: Option<ControllerInfo>,
     /// All brokers by id. `lastHeartbeat` is left out here: an image depends on its version alone.
     pub brokers: Vec<BrokerInfo>,
+    /// Settings that are kept for brokers.
+    #[serde(default)]
+    pub broker_configs: AllBrokerConfigs,
+    /// The feature level in force; 0: an older node does not say.
+    #[serde(default)]
+    pub feature_level: u16,
     /// All topics by name.
     pub topics: Vec<TopicInfo>,
     /// Partitions of all topics together.

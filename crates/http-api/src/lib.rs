@@ -7,6 +7,7 @@
 //! JSON is camelCase, times are Unix milliseconds, ids are numbers. Errors are a [`Problem`] with a stable
 //! [`ErrorCode`], which fixes the HTTP status and tells whether a retry makes sense.
 
+pub mod broker_configs;
 pub mod brokers;
 pub mod cluster;
 pub mod controller;

@@ -18,6 +18,10 @@ pub const PARTITION_LEADER: &str = "/api/v1/metadata/topics/{name}/partitions/{p
 pub const BROKERS: &str = "/api/v1/metadata/brokers";
 /// One broker.
 pub const BROKER: &str = "/api/v1/metadata/brokers/{id}";
+/// Settings that are kept for one broker.
+pub const CONFIGS_OF_BROKER: &str = "/api/v1/metadata/brokers/{id}/configs";
+/// Settings that are kept for all brokers.
+pub const BROKER_CONFIGS: &str = "/api/v1/metadata/broker-configs";
 /// Heartbeats of one broker.
 pub const HEARTBEAT: &str = "/api/v1/metadata/heartbeat/{brokerId}";
 /// ISR changes.
@@ -90,6 +94,11 @@ pub fn partition_leader(topic_name: &str, partition: PartitionId) -> String {
 /// [`BROKER`] of a broker.
 pub fn broker(id: BrokerId) -> String {
     format!("{BROKERS}/{id}")
+}
+
+/// [`CONFIGS_OF_BROKER`] of a broker; `None`: [`BROKER_CONFIGS`].
+pub fn broker_configs(id: Option<BrokerId>) -> String {
+    id.map_or_else(|| BROKER_CONFIGS.to_owned(), |id| format!("{BROKERS}/{id}/configs"))
 }
 
 /// [`HEARTBEAT`] of a broker.

@@ -36,7 +36,7 @@ pub enum Before {
     Nothing,
     /// A deleted topic.
     Topic(Arc<Topic>),
-    /// All settings of a topic.
+    /// All settings of a topic, or of brokers.
     Configs(BTreeMap<String, String>),
     /// How many partitions a topic had.
     NumPartitions(usize),

@@ -91,7 +91,7 @@ fn estimated_bytes(event: &Event) -> usize {
             Event::TopicCreated { topic } => size_of::<Topic>() + partitions(&topic.partitions),
             Event::PartitionsAdded { partitions: changed, .. }
             | Event::PartitionsChanged { partitions: changed, .. } => partitions(changed),
-            Event::TopicConfigsChanged { configs, .. } => {
+            Event::TopicConfigsChanged { configs, .. } | Event::BrokerConfigsChanged { configs, .. } => {
                 configs.iter().map(|(name, value)| EVENT + name.len() + value.len()).sum()
             }
             Event::BrokerRegistered { broker } => broker.host.len(),

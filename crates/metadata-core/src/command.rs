@@ -83,6 +83,14 @@ pub enum Command {
         /// Where placement of new partitions starts, drawn by the leader.
         placement_seed: u64,
     },
+    /// Changes settings that the controllers keep for brokers.
+    AlterBrokerConfigs {
+        /// Of which broker; `None`: of all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broker_id: Option<BrokerId>,
+        /// Settings to set, or with `None` to set no more.
+        configs: BTreeMap<String, Option<String>>,
+    },
     /// Deletes a topic.
     DeleteTopic {
         /// Which topic.
@@ -190,6 +198,7 @@ impl Command {
             Self::RegisterBroker { previous_is_gone, .. } => *previous_is_gone = false,
             Self::SetFeatureLevel { level_max, .. } => *level_max = 0,
             Self::DeleteTopic { .. }
+            | Self::AlterBrokerConfigs { .. }
             | Self::FenceBrokers { .. }
             | Self::UnfenceBroker { .. }
             | Self::DrainBroker { .. }

@@ -12,7 +12,7 @@ use common::{
     topic_config::{MinInsyncReplicas, unclean_leader_election_enable},
 };
 
-use crate::{reassignment, state::Brokers};
+use crate::{State, reassignment, state::Brokers};
 
 /// What the settings of a topic say about who may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,19 @@ pub(crate) struct Candidates<'a> {
 }
 
 impl Rules {
-    pub(crate) fn of(topic: &Topic) -> Self {
-        Self::new(&topic.configs)
+    /// Those of a topic.
+    pub(crate) fn of(state: &State, topic: &Topic) -> Self {
+        Self::new(&topic.configs, state.broker_configs.of_all())
     }
 
-    pub(crate) fn new(configs: &BTreeMap<String, String>) -> Self {
-        Self { min_insync: MinInsyncReplicas::of(configs), unclean: unclean_leader_election_enable(configs) }
+    /// Those of a topic with these settings, while these are set for all brokers.
+    pub(crate) fn new(topic: &BTreeMap<String, String>, of_all: &BTreeMap<String, String>) -> Self {
+        // The two have the same names as settings of topics and as their defaults.
+        let in_force = |name| if topic.contains_key(name) { topic } else { of_all };
+        Self {
+            min_insync: MinInsyncReplicas::of(in_force("min.insync.replicas")),
+            unclean: unclean_leader_election_enable(in_force("unclean.leader.election.enable")),
+        }
     }
 
     /// The same, for a moment in which nobody is to be elected uncleanly.

@@ -72,7 +72,16 @@ pub enum Event {
         /// The new status.
         status: BrokerStatus,
     },
-    /// A broker was forgotten.
+    /// Settings of brokers changed.
+    #[serde(rename_all = "camelCase")]
+    BrokerConfigsChanged {
+        /// Of which broker; `None`: of all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broker_id: Option<BrokerId>,
+        /// All that are set there after the change.
+        configs: BTreeMap<String, String>,
+    },
+    /// A broker was forgotten, and with it what was set for it.
     #[serde(rename_all = "camelCase")]
     BrokerRemoved {
         /// Who.

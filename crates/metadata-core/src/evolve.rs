@@ -44,7 +44,14 @@ impl State {
             Event::BrokerStatusChanged { broker_id, broker_epoch, status } => {
                 self.brokers.set_status(*broker_id, *broker_epoch, *status).map(Before::Status)
             }
+            Event::BrokerConfigsChanged { broker_id, configs } => {
+                if let Some(id) = broker_id {
+                    self.brokers.get(*id)?;
+                }
+                Some(Before::Configs(self.broker_configs.set(*broker_id, configs.clone())))
+            }
             Event::BrokerRemoved { broker_id } => {
+                self.broker_configs.forget(*broker_id);
                 self.brokers.remove(*broker_id).map(|before| Before::Broker(Box::new(before)))
             }
             Event::ProducerIdsAllocated { next_producer_id, .. } => {

@@ -1,8 +1,8 @@
 //! The state as a stream of self-describing records. Framing, compression and checksums are the node's business.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use common::{Broker, ClusterId, MetadataVersion, Topic};
+use common::{Broker, BrokerId, ClusterId, MetadataVersion, Topic};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -31,6 +31,9 @@ pub enum Record {
         next_producer_id: i64,
         /// How many broker records follow.
         brokers: usize,
+        /// How many records with settings of brokers follow.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        broker_configs: usize,
         /// How many topic records follow.
         topics: usize,
         /// How many request records follow.
@@ -42,6 +45,14 @@ pub enum Record {
     Broker {
         /// The broker.
         broker: Broker,
+    },
+    /// Settings that are kept for brokers.
+    BrokerConfigs {
+        /// For which one; `None`: for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broker_id: Option<BrokerId>,
+        /// By name.
+        configs: BTreeMap<String, String>,
     },
     /// A topic with its partitions.
     Topic {
@@ -59,6 +70,12 @@ pub enum Record {
         /// What it was answered.
         result: Result<Outcome, Rejection>,
     },
+}
+
+/// Older builds know no such count, and have none to write.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Why records make no state.
@@ -115,11 +132,18 @@ impl State {
             feature_level: self.features.level,
             next_producer_id: self.producer_ids.next,
             brokers: self.brokers.len(),
+            broker_configs: self.broker_configs.len(),
             topics: self.topics.len(),
             requests: self.requests.len(),
             digest: self.digest(),
         };
         let brokers = self.brokers.iter().map(|broker| Record::Broker { broker: broker.clone() });
+        let all = Some(self.broker_configs.of_all()).filter(|configs| !configs.is_empty());
+        let of_all = all.map(|configs| Record::BrokerConfigs { broker_id: None, configs: configs.clone() });
+        let of_one = self
+            .broker_configs
+            .brokers()
+            .map(|(id, configs)| Record::BrokerConfigs { broker_id: Some(id), configs: configs.clone() });
         let topics = self.topics.iter().map(|topic| Record::Topic { topic: Arc::clone(topic) });
         let requests = self.requests.iter().cloned().map(|request| Record::Request {
             request_id: request.request_id,
@@ -127,7 +151,7 @@ impl State {
             fingerprint: request.fingerprint,
             result: request.result,
         });
-        std::iter::once(header).chain(brokers).chain(topics).chain(requests)
+        std::iter::once(header).chain(brokers).chain(of_all).chain(of_one).chain(topics).chain(requests)
     }
 
     /// The state that gave these records.
@@ -147,6 +171,7 @@ impl State {
             feature_level,
             next_producer_id,
             brokers,
+            broker_configs,
             topics,
             requests,
             digest,
@@ -166,6 +191,7 @@ impl State {
         }
         let counts = [
             ("brokers", brokers, state.brokers.len()),
+            ("settings of brokers", broker_configs, state.broker_configs.len()),
             ("topics", topics, state.topics.len()),
             ("requests", requests, state.requests.len()),
         ];
@@ -186,6 +212,9 @@ impl State {
             }
             Record::Broker { broker } => {
                 self.brokers.insert(broker);
+            }
+            Record::BrokerConfigs { broker_id, configs } => {
+                self.broker_configs.set(broker_id, configs);
             }
             Record::Topic { topic } => self.insert_topic(topic),
             Record::Request { request_id, time_ms, fingerprint, result } => {

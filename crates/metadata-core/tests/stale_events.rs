@@ -45,7 +45,10 @@ fn about_unknown_topics_and_brokers() {
     for event in events() {
         let makes = matches!(
             event,
-            Event::TopicCreated { .. } | Event::BrokerRegistered { .. } | Event::ProducerIdsAllocated { .. }
+            Event::TopicCreated { .. }
+                | Event::BrokerRegistered { .. }
+                | Event::BrokerConfigsChanged { broker_id: None, .. }
+                | Event::ProducerIdsAllocated { .. }
         );
         assert_eq!(changes(&state, &event), makes, "{event:?}");
     }

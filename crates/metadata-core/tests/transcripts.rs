@@ -118,6 +118,7 @@ impl Story {
             }
             "create" => self.create(words),
             "alter" => self.alter(words),
+            "configure" => self.configure(words),
             "delete" => Command::DeleteTopic { topic_name: name(words.at(1)) },
             "isr" => self.isr(words),
             "prefer" => Command::ElectPreferredLeaders {
@@ -186,6 +187,15 @@ impl Story {
             configs,
             placement_seed: self.index,
         }
+    }
+
+    /// `configure [BROKER] [set=NAME:VALUE] [unset=NAME]`
+    fn configure(&self, words: &Words<'_>) -> Command {
+        let set = words.value("set").and_then(|set| set.split_once(':')).map(owned);
+        let mut configs: BTreeMap<_, _> = set.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        configs.extend(words.value("unset").map(|name| (name.to_owned(), None)));
+        let broker_id = words.at(1).parse().ok().map(BrokerId);
+        Command::AlterBrokerConfigs { broker_id, configs }
     }
 
     /// `isr CALLER TOPIC-PARTITION=1,2 ... [leader-epoch=E] [partition-epoch=E] [topic-id=N]`
@@ -348,6 +358,12 @@ fn tell_event(event: &Event, results: &mut String) {
         }
         Event::BrokerStatusChanged { broker_id, status, .. } => {
             writeln!(results, "broker {broker_id} is {status}").unwrap();
+        }
+        Event::BrokerConfigsChanged { broker_id: None, configs } => {
+            writeln!(results, "all brokers have settings {configs:?}").unwrap();
+        }
+        Event::BrokerConfigsChanged { broker_id: Some(id), configs } => {
+            writeln!(results, "broker {id} has settings {configs:?}").unwrap();
         }
         Event::BrokerRemoved { broker_id } => writeln!(results, "broker {broker_id} removed").unwrap(),
         Event::ProducerIdsAllocated { next_producer_id, .. } => {

@@ -42,7 +42,7 @@ impl Controller {
         let broker_id = BrokerId(i32::try_from(choice % 3).unwrap());
         let topic = name(choice / 7 % 5);
         let epoch = self.state.broker(broker_id).map(|broker| broker.broker_epoch).unwrap_or_default();
-        self.apply(match choice % 7 {
+        self.apply(match choice % 9 {
             0 | 1 => Command::RegisterBroker {
                 broker_id,
                 incarnation_id: IncarnationId(Uuid::from_u64_pair(1, choice)),
@@ -64,6 +64,11 @@ impl Controller {
                 internal: false,
             },
             4 => Command::DeleteTopic { topic_name: topic },
+            6 => Command::AlterBrokerConfigs {
+                broker_id: [None, Some(broker_id)][usize::try_from(choice % 2).unwrap()],
+                configs: [("log.retention.ms".to_owned(), (choice % 3 != 0).then(|| choice.to_string()))]
+                    .into(),
+            },
             5 => Command::FenceBrokers { brokers: vec![(broker_id, epoch)] },
             _ => Command::AlterTopic {
                 topic_name: topic,
@@ -88,6 +93,8 @@ impl Controller {
             controller_leader_id: None,
             controller_info: None,
             brokers: self.state.brokers().map(|broker| BrokerInfo::new(broker, 0, 0)).collect(),
+            broker_configs: self.state.broker_configs().into(),
+            feature_level: self.state.feature_level(),
             topics: self.state.topics().map(|topic| TopicInfo::from(topic.as_ref().clone())).collect(),
             total_partitions: self.state.total_partitions(),
             active_metadata_nodes: Vec::new(),
@@ -100,6 +107,7 @@ impl Controller {
         image.read(|state| {
             assert!(state.topics().eq(self.state.topics()));
             assert!(state.brokers().eq(self.state.brokers()));
+            assert_eq!(state.broker_configs(), self.state.broker_configs());
             for broker in (0..3).map(BrokerId) {
                 assert_eq!(state.leader_partitions(broker), self.state.leader_partitions(broker));
                 assert_eq!(state.replica_partitions(broker), self.state.replica_partitions(broker));

@@ -73,7 +73,7 @@ impl Acceptor {
 
     fn start(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), String> {
         let server = Arc::clone(&self.server);
-        let slot = server.connections.enter(peer.ip(), &server.limits)?;
+        let slot = server.connections.enter(peer.ip(), &server.limits())?;
         // Small answers must not wait for the acknowledgement of earlier ones; a socket that is closed already
         // cannot be told, and ends in the next read.
         let _ = stream.set_nodelay(true);

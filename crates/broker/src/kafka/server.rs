@@ -1,17 +1,18 @@
 //! What all connections share.
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 use client::MetadataClient;
 use common::{BrokerId, ClusterId};
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 
 use super::{
     limits::{Budget, Connections, KafkaLimits},
     metrics::KafkaMetrics,
 };
 use crate::{
-    broker_config::BrokerConfig, coordinator::Groups, image::SharedImage, partition::Partitions,
+    broker_config::LiveConfig, coordinator::Groups, image::SharedImage, partition::Partitions,
     producer_ids::ProducerIds,
 };
 
@@ -24,14 +25,17 @@ pub struct KafkaSettings {
     pub cluster_id: ClusterId,
     /// Where its replicas are.
     pub data_dir: PathBuf,
-    /// What it was started with.
-    pub config: BrokerConfig,
+    /// Bounds of what clients may use, as it was started with them.
+    pub limits: KafkaLimits,
 }
 
 /// What every API works with.
 #[derive(Debug)]
 pub struct Server {
     pub(super) settings: KafkaSettings,
+    /// The settings in force.
+    pub(super) config: LiveConfig,
+    /// The bounds that do not change.
     pub(super) limits: KafkaLimits,
     pub(super) image: SharedImage,
     pub(super) partitions: Partitions,
@@ -44,6 +48,8 @@ pub struct Server {
     pub(super) queued: Budget,
     /// Memory of records that were read from disk.
     pub(super) sending: Budget,
+    /// How many batches may be packed anew at the same time: each may take tens of MB and a core.
+    pub(super) recompressing: Semaphore,
 }
 
 impl Server {
@@ -56,9 +62,10 @@ impl Server {
         producer_ids: ProducerIds,
         groups: Groups,
     ) -> Self {
-        let limits = settings.config.kafka_limits();
+        let limits = settings.limits;
         Self {
             settings,
+            config: partitions.services().config().clone(),
             limits,
             image,
             partitions,
@@ -69,6 +76,7 @@ impl Server {
             connections: Connections::default(),
             queued: Budget::new(limits.queued_bytes_max),
             sending: Budget::new(limits.sending_bytes_max),
+            recompressing: Semaphore::new(cores()),
         }
     }
 
@@ -77,8 +85,21 @@ impl Server {
         self.metrics.register(registry);
     }
 
+    /// The bounds of now.
+    pub(super) fn limits(&self) -> KafkaLimits {
+        KafkaLimits {
+            connections_max: self.config.number("max.connections"),
+            connections_per_ip_max: self.config.number("max.connections.per.ip"),
+            ..self.limits
+        }
+    }
+
     /// How many clients are connected.
     pub fn connection_count(&self) -> usize {
         self.connections.count()
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }

@@ -6,24 +6,19 @@ use std::{sync::Arc, time::Duration};
 use commit_log::{Compaction, LogError};
 use common::topic_config::TopicConfig;
 use runtime::{Stop, TaskKind, Tasks};
-use tokio::time::MissedTickBehavior;
 
 use super::{Partition, Partitions, keeper::resume_panic, state::Running};
 
-/// From one look at all partitions to the next (`log.cleaner.backoff.ms`).
-const ROUND_INTERVAL: Duration = Duration::from_secs(15);
-
-/// Memory for the keys of the partition that is compacted (`log.cleaner.dedupe.buffer.size`, where Kafka takes 128 MiB):
-/// some 1.2 million keys at once; a log with more is compacted in several rounds.
-const BUFFER_BYTES: usize = 32 << 20;
+/// The least from one look at all partitions to the next, whatever `log.cleaner.backoff.ms` says: a look costs as much as
+/// there are partitions.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
 
 /// Starts the task.
 pub(super) fn start(tasks: &Tasks, partitions: &Partitions) {
     let partitions = partitions.clone();
     tasks.spawn(TaskKind::Background, "partition.compact", move |stop| async move {
-        let mut rounds = tokio::time::interval(ROUND_INTERVAL);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.or(rounds.tick()).await.is_some() {
+        let pause = || partitions.services().config.time("log.cleaner.backoff.ms").max(BACKOFF_MIN);
+        while stop.or(tokio::time::sleep(pause())).await.is_some() {
             let (all, stop) = (partitions.all(), stop.clone());
             let round = tokio::task::spawn_blocking(move || {
                 for partition in all {
@@ -40,7 +35,8 @@ impl Partition {
     pub(super) fn compact(self: &Arc<Self>, stop: &Stop) {
         let now = self.services.now();
         let mut state = self.lock();
-        let Some(settings) = compaction(&state.wanted.config) else { return };
+        let buffer_bytes = self.services.config.number("log.cleaner.dedupe.buffer.size");
+        let Some(settings) = compaction(&state.wanted.config, buffer_bytes) else { return };
         let Ok(Running { log, replica, .. }) = state.running() else { return };
         let job = match log.plan_compaction(&settings, now.wall_ms, replica.high_watermark()) {
             Ok(job) => job,
@@ -82,14 +78,15 @@ impl Partition {
     }
 }
 
-/// How such a topic is compacted; `None`: not at all.
-fn compaction(config: &TopicConfig) -> Option<Compaction> {
+/// How such a topic is compacted; `None`: not at all. `buffer_bytes`: memory for keys; some 1.2 million take 32 MiB, and a
+/// log with more is compacted in several rounds.
+fn compaction(config: &TopicConfig, buffer_bytes: usize) -> Option<Compaction> {
     config.cleanup_policy.compact.then_some(Compaction {
         delete_retention_ms: config.delete_retention_ms,
         min_lag_ms: config.min_compaction_lag_ms,
         max_lag_ms: config.max_compaction_lag_ms,
         min_dirty_ratio: config.min_cleanable_dirty_ratio,
-        buffer_bytes: BUFFER_BYTES,
+        buffer_bytes,
     })
 }
 

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use commit_log::{AbortedTransaction, LogError, ReadPlan};
 use common::{BrokerId, LeaderEpoch, Offset};
 use replica::{EpochEnd, Fetched, FollowerFetch, Isolation, Replica};
+use tokio::time::Instant;
 
 use super::{
     Partition, PartitionError,
-    state::{Running, View},
+    state::{Running, State, View},
 };
 
 /// Who reads, and how far it may.
@@ -40,6 +41,8 @@ pub struct PlannedRead {
     from: Offset,
     /// Aborted transactions up to the end of what may be read, by their first offset; none for those who want everything.
     aborted: Option<Vec<AbortedTransaction>>,
+    /// Whether what is read counts against what throttled replicas may take.
+    throttled: bool,
     /// What the answer says besides.
     pub marks: Marks,
 }
@@ -123,13 +126,27 @@ impl Partition {
             && (end.epoch < epoch || end.end < from)
         {
             marks.diverged = Some(end);
-            return Ok(PlannedRead { partition: Arc::clone(self), plan: None, from, aborted: None, marks });
+            return Ok(PlannedRead {
+                partition: Arc::clone(self),
+                plan: None,
+                from,
+                aborted: None,
+                throttled: false,
+                marks,
+            });
         }
         let limit = positions.readable(isolation);
         let plan = log.plan_read(from, limit, max_bytes)?;
         let aborted = (isolation == Isolation::ReadCommitted)
             .then(|| if from < limit { log.aborted_transactions(&(from..limit)) } else { Vec::new() });
-        Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted, marks })
+        Ok(PlannedRead {
+            partition: Arc::clone(self),
+            plan: Some(plan),
+            from,
+            aborted,
+            throttled: false,
+            marks,
+        })
     }
 
     /// A follower gives what it knows to be committed. Whoever asks for anything else shall ask the leader: that it is
@@ -163,7 +180,14 @@ impl Partition {
             diverged: None,
             is_news: false,
         };
-        Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted, marks })
+        Ok(PlannedRead {
+            partition: Arc::clone(self),
+            plan: Some(plan),
+            from,
+            aborted,
+            throttled: false,
+            marks,
+        })
     }
 
     /// The follower that a consumer of `rack` should rather read from (KIP-392); `None`: this leader, or it does not lead.
@@ -207,6 +231,7 @@ impl Partition {
                     plan: None,
                     from,
                     aborted: None,
+                    throttled: false,
                     marks,
                 });
             }
@@ -217,9 +242,33 @@ impl Partition {
         };
         // Whatever comes of the read, those who waited for this fetch are answered.
         self.act(&mut state, effects);
+        let throttled = self.is_throttled_here(&state);
+        let is_behind = !state.wanted.assignment.partition.isr.contains(&fetch.broker_id);
+        let allowance = if throttled && is_behind { self.leader_allowance() } else { Some(u64::MAX) };
         let log = &state.running()?.log;
-        let plan = log.plan_read(from, log.log_end(), max_bytes)?;
-        Ok(PlannedRead { partition: Arc::clone(self), plan: Some(plan), from, aborted: None, marks })
+        let plan = match allowance {
+            Some(most) => {
+                let max_bytes = max_bytes.min(usize::try_from(most).unwrap_or(usize::MAX));
+                Some(log.plan_read(from, log.log_end(), max_bytes)?)
+            }
+            // It is told the positions, and asks again.
+            None => None,
+        };
+        Ok(PlannedRead { partition: Arc::clone(self), plan, from, aborted: None, throttled, marks })
+    }
+}
+
+impl Partition {
+    /// Whether the topic wants what this broker serves to followers throttled.
+    fn is_throttled_here(&self, state: &State) -> bool {
+        let me = self.services.settings.broker_id;
+        state.wanted.config.leader_throttled_replicas.contains(self.name().partition, me)
+    }
+
+    /// How many bytes a throttled follower may get now; `None`: nothing.
+    fn leader_allowance(&self) -> Option<u64> {
+        let allowance = self.services.throttles.leader.allowance(Instant::now()).ok()?;
+        Some(allowance.unwrap_or(u64::MAX))
     }
 }
 
@@ -240,6 +289,10 @@ impl PlannedRead {
                 self.partition.damaged(damage);
             }
         })?;
+        if self.throttled {
+            let bytes = read.pieces.iter().map(Bytes::len).sum();
+            self.partition.services.throttles().leader.spend(bytes, Instant::now());
+        }
         for segment in read.damaged_indexes {
             self.partition.restore_index(segment);
         }

@@ -24,6 +24,8 @@ pub enum NextFetch {
         position: FetchPosition,
         /// Whether the metadata have it in the ISR: the leader, and with it producers, wait for it.
         in_isr: bool,
+        /// Whether its topic wants its replication throttled here, unless it is in sync.
+        throttled: bool,
     },
     /// Nothing until its disk has what it got: see [`Partition::watch`].
     NotSafeYet,
@@ -59,11 +61,12 @@ impl Partition {
         let me = self.services.settings.broker_id;
         let mut state = self.lock();
         let in_isr = state.wanted.assignment.partition.isr.contains(&me);
+        let throttled = state.wanted.config.follower_throttled_replicas.contains(self.name().partition, me);
         let Ok(Running { log, replica: Replica::Follower(follower), .. }) = state.running() else {
             return NextFetch::Nothing;
         };
         match follower.next_fetch(&View(log)) {
-            Some(position) => NextFetch::Ask { position, in_isr },
+            Some(position) => NextFetch::Ask { position, in_isr, throttled },
             None if follower.leader().is_some() && log.fence().is_none() => NextFetch::NotSafeYet,
             None => NextFetch::Nothing,
         }

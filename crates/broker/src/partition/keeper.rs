@@ -91,10 +91,11 @@ impl Keeper {
 
     /// The partitions here that these changes are about, with what the metadata want of them now.
     fn affected(&self, changes: &Changes) -> Vec<(Arc<Partition>, Wanted)> {
-        let everything = changes.full || !changes.brokers.is_empty();
+        let everything = changes.full || changes.configs || !changes.brokers.is_empty();
         let concerns = |topic: &Topic, wanted: &Wanted| {
             let replicas = &wanted.assignment.partition.replicas;
             changes.full
+                || changes.configs
                 || changes.topics.contains(&topic.topic_name)
                 || replicas.iter().any(|replica| changes.brokers.contains(replica))
         };
@@ -106,10 +107,11 @@ impl Keeper {
             };
             changes.topics.iter().filter_map(id_of).collect()
         };
+        let defaults = self.services.config.topic_defaults();
         let mut affected = Vec::new();
         for id in ids {
             let Some(topic) = self.image.read(|state| state.topic_by_id(id).cloned()) else { continue };
-            let config = Arc::new(topic.config());
+            let config = Arc::new(topic.config(&defaults));
             for partition in self.partitions.of_topic(id) {
                 let wanted = wanted(&self.image, &topic, &config, partition.name().partition);
                 if let Some(wanted) = wanted.filter(|wanted| concerns(&topic, wanted)) {

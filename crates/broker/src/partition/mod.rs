@@ -10,17 +10,20 @@
 //! - [`partition`]: one replica; [`state`]: what is behind its lock.
 //! - [`produce`], [`fetch`], [`offsets`], [`follow`], [`internal`]: what is done with it, one file per purpose.
 //! - [`flush`]: what makes records durable, [`sync_threads`]: who does it; [`waiting`]: producers that wait for that;
-//!   [`watchers`]: readers that wait for records.
+//!   [`watchers`]: readers that wait for records; [`codec`]: batches made anew under the topic's codec.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
 //!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]:
-//!   after the disk failed.
+//!   after the disk failed; [`throttle`]: how fast replicas that are behind may catch up.
 //!
 //! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
 //! `commit-log`. Here both are put under one lock, and everything that takes time is kept out of it.
 
 mod caretaker;
+mod codec;
 mod collector;
 mod compact;
+#[cfg(test)]
+mod effects;
 mod error;
 mod fetch;
 mod flush;
@@ -41,6 +44,7 @@ mod sync_threads;
 mod table;
 #[cfg(test)]
 mod testing;
+mod throttle;
 mod upkeep;
 mod waiting;
 mod watchers;
@@ -55,5 +59,6 @@ pub use partition::{News, Partition, PartitionName};
 pub use produce::Produced;
 pub use services::{PartitionQueue, PartitionSettings, Services};
 pub use table::Partitions;
+pub use throttle::{Quota, Throttles};
 pub use waiting::{Ack, Acknowledged};
 pub use watchers::Watch;

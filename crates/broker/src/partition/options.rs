@@ -33,11 +33,22 @@ pub(super) fn log_options(config: &TopicConfig, tail_bytes: usize) -> LogOptions
     LogOptions {
         segment_bytes: config.segment_bytes,
         index_bytes: config.segment_index_bytes,
-        segment_ms: config.segment_ms,
+        segment_ms: segment_ms(config),
+        segment_jitter_ms: config.segment_jitter_ms,
         flush,
         tail_bytes,
         rules,
         ..LogOptions::default()
+    }
+}
+
+/// What is still written to is not compacted, so that a segment ends in time for `max.compaction.lag.ms` (as Kafka's
+/// `LogConfig.maxSegmentMs`).
+fn segment_ms(config: &TopicConfig) -> i64 {
+    if config.cleanup_policy.compact {
+        config.segment_ms.min(config.max_compaction_lag_ms)
+    } else {
+        config.segment_ms
     }
 }
 

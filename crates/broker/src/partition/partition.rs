@@ -12,7 +12,7 @@ use replica::{Effects, IsrAnswer, IsrProposal, Replica, RoleChange};
 use tokio::sync::Notify;
 
 use super::{
-    PartitionError, Services,
+    PartitionError, Services, codec,
     options::{log_options, retention, unsynced_records_max},
     state::{Running, Stage, State, View, Wanted},
     waiting::{For, Waiting},
@@ -45,6 +45,7 @@ pub struct Partition {
     name: PartitionName,
     pub(super) services: Arc<Services>,
     state: Mutex<State>,
+    pub(super) codec: codec::Wanted,
     /// Held while the log is opened, so that its files do not go meanwhile.
     opening: Mutex<()>,
     /// Those who wait for committed records.
@@ -65,6 +66,7 @@ pub enum News {
 impl Partition {
     /// One whose log is not open yet.
     pub(super) fn new(name: PartitionName, wanted: Wanted, services: Arc<Services>) -> Self {
+        let codec = codec::Wanted::new(wanted.config.compression);
         let state = State {
             stage: Stage::Opening,
             wanted,
@@ -76,6 +78,7 @@ impl Partition {
             name,
             services,
             state: Mutex::new(state),
+            codec,
             opening: Mutex::new(()),
             committed: Watchers::default(),
             appended: Watchers::default(),
@@ -85,6 +88,11 @@ impl Partition {
     /// Which one it is.
     pub fn name(&self) -> &PartitionName {
         &self.name
+    }
+
+    /// What it shares with all others.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
     }
 
     /// Rings `notify` whenever there is news, as long as the watch lives.
@@ -147,6 +155,7 @@ impl Partition {
         let mut state = self.lock();
         let now = self.services.now();
         let settings = self.services.replica_settings(&wanted.config, &wanted.assignment);
+        self.codec.set(wanted.config.compression);
         state.wanted = wanted.clone();
         let Ok(running) = state.running() else { return };
         let options = log_options(&wanted.config, running.log.options().tail_bytes);

@@ -25,11 +25,13 @@ pub struct Produced {
 }
 
 impl Partition {
-    /// Appends one batch of a client. It is in the page cache then; [`Produced::ack`] tells when it is safe.
+    /// Appends one batch of a client. It is in the page cache then; [`Produced::ack`] tells when it is safe. Takes its time if
+    /// the batch is to have [another codec](Self::recompresses).
     ///
     /// # Errors
     /// [`PartitionError`]: nothing was appended, but for [`PartitionError::Storage`], where that is not known.
     pub fn produce(self: &Arc<Self>, batch: Bytes, acks: Acks) -> Result<Produced, PartitionError> {
+        let batch = self.recompressed(batch)?;
         self.append(batch, acks, Origin::Client, None)
     }
 

@@ -18,7 +18,8 @@ use replica::Assignment;
 use runtime::clock::{self, Monotonic};
 use tokio::sync::Notify;
 
-use super::{Partition, sync_threads::SyncThreads};
+use super::{Partition, Throttles, sync_threads::SyncThreads};
+use crate::broker_config::LiveConfig;
 
 /// Settings of all partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,6 @@ pub struct PartitionSettings {
     pub replica_lag_time_max: Duration,
     /// After so much silence the controllers take a broker for dead.
     pub session_timeout: Duration,
-    /// A producer that wrote nothing for so long is forgotten (`producer.id.expiration.ms`).
-    pub producer_id_expiration: Duration,
     /// From one pass of retention to the next (`log.retention.check.interval.ms`).
     pub retention_check_interval: Duration,
     /// Logs that are opened at the same time (`num.recovery.threads.per.data.dir`).
@@ -51,7 +50,6 @@ impl PartitionSettings {
             cache_bytes: 64 << 20,
             replica_lag_time_max: Duration::from_secs(30),
             session_timeout: Duration::from_secs(3),
-            producer_id_expiration: Duration::from_secs(24 * 3_600),
             retention_check_interval: Duration::from_secs(300),
             recovery_threads: 4,
             flush_threads: 4,
@@ -64,6 +62,8 @@ impl PartitionSettings {
 #[derive(Debug)]
 pub struct Services {
     pub(super) settings: PartitionSettings,
+    pub(super) config: LiveConfig,
+    pub(super) throttles: Throttles,
     pub(super) files: Arc<Files>,
     pub(super) flush: SyncThreads,
     pub(super) checkpoints: SyncThreads,
@@ -88,15 +88,17 @@ pub(super) struct Now {
 
 impl Services {
     /// With the disk of this machine.
-    pub fn new(settings: PartitionSettings) -> Self {
+    pub fn new(settings: PartitionSettings, config: LiveConfig) -> Self {
         let disk = Arc::new(commit_log::disk::RealDisk);
-        Self::on(settings, Files::new(disk, settings.open_files_max))
+        Self::on(settings, config, Files::new(disk, settings.open_files_max))
     }
 
     /// With these files.
-    pub(super) fn on(settings: PartitionSettings, files: Files) -> Self {
+    pub(super) fn on(settings: PartitionSettings, config: LiveConfig, files: Files) -> Self {
         Self {
             settings,
+            throttles: Throttles::new(&config),
+            config,
             files: Arc::new(files),
             flush: SyncThreads::default(),
             checkpoints: SyncThreads::default(),
@@ -124,6 +126,16 @@ impl Services {
             committed_may_be_lost: config.unclean_leader_election_enable
                 || config.flush_policy != FlushPolicy::Ack,
         }
+    }
+
+    /// The settings of the broker.
+    pub fn config(&self) -> &LiveConfig {
+        &self.config
+    }
+
+    /// How much replication of throttled replicas may take.
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     /// Partitions led here that want another ISR: whoever talks to the controllers takes them from here. What each one

@@ -11,7 +11,10 @@ use common::{PartitionId, Topic, TopicId, TopicName};
 use tokio::sync::Notify;
 
 use super::{Partition, PartitionName, PartitionSettings, Services, keeper};
-use crate::image::{Changes, SharedImage};
+use crate::{
+    broker_config::LiveConfig,
+    image::{Changes, SharedImage},
+};
 
 /// The partitions of this broker. Cheap to clone; clones are one.
 #[derive(Debug, Clone)]
@@ -46,8 +49,8 @@ pub(super) struct Pending {
 
 impl Partitions {
     /// None yet.
-    pub fn new(settings: PartitionSettings) -> Self {
-        let services = Arc::new(Services::new(settings));
+    pub fn new(settings: PartitionSettings, config: LiveConfig) -> Self {
+        let services = Arc::new(Services::new(settings, config));
         let shared =
             Shared { services, table: RwLock::default(), pending: Mutex::default(), wake: Notify::new() };
         Self { shared: Arc::new(shared) }
@@ -106,7 +109,7 @@ impl Partitions {
 
     /// The directory of a replica is there. Its log is opened by the keeper, unless it is already.
     pub(crate) fn found(&self, image: &SharedImage, topic: &Topic, partition: PartitionId, dir: PathBuf) {
-        let config = Arc::new(topic.config());
+        let config = Arc::new(self.shared.services.config.of_topic(topic));
         let Some(wanted) = keeper::wanted(image, topic, &config, partition) else { return };
         let name = PartitionName { topic: topic.topic_name.clone(), topic_id: topic.topic_id, partition };
         let mut table = self.write();

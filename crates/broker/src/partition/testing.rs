@@ -3,31 +3,63 @@
 use std::{path::Path, sync::Arc};
 
 use commit_log::{Files, disk::sim::SimDisk};
-use common::{BrokerEpoch, BrokerId, Offset, PartitionId, TopicId, TopicName, topic_config::TopicConfig};
+use common::{
+    BrokerEpoch, BrokerId, ClusterId, Offset, PartitionId, TopicId, TopicName, broker_config::Configs,
+    topic_config::TopicConfig,
+};
 use replica::Assignment;
 use uuid::Uuid;
 
 use super::{Partition, PartitionName, PartitionSettings, Services, state::Wanted};
+use crate::{
+    broker_config::{BrokerConfig, LiveConfig},
+    image::MetadataImage,
+};
+
+/// Whose the partitions are.
+pub(crate) const ME: BrokerId = BrokerId(1);
+
+/// The epoch of all brokers.
+pub(crate) const EPOCH: BrokerEpoch = BrokerEpoch(7);
 
 /// A partition with one replica, on this disk; its topic has these settings.
 pub(super) fn leader(disk: &SimDisk, settings: &[(&str, &str)]) -> Arc<Partition> {
-    leader_with(disk, settings, &[1])
+    let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    partition(disk, &settings, &[], &[ME], &[ME])
 }
 
-/// The same, with these brokers in its ISR, all of them ONLINE under epoch 7.
+/// The same, with these brokers in its ISR, all of them ONLINE.
 pub(super) fn leader_with(disk: &SimDisk, settings: &[(&str, &str)], isr: &[i32]) -> Arc<Partition> {
-    let me = BrokerId(1);
+    let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let isr: Vec<BrokerId> = isr.iter().copied().map(BrokerId).collect();
-    let online = isr.iter().map(|id| (*id, BrokerEpoch(7))).collect();
+    partition(disk, &settings, &[], &isr, &isr)
+}
+
+/// A partition on this disk; its topic has these settings, the broker was started with those. The first replica leads.
+pub(super) fn partition(
+    disk: &SimDisk,
+    settings: &Configs,
+    started: &[&str],
+    replicas: &[BrokerId],
+    isr: &[BrokerId],
+) -> Arc<Partition> {
     let files = Files::new(Arc::new(disk.clone()), 64);
-    let services = Arc::new(Services::on(PartitionSettings::new(me), files));
+    let image = Arc::new(MetadataImage::new(ClusterId("test".into())));
+    let started = BrokerConfig::parse(started.iter().copied()).expect("settings of brokers");
+    let config = LiveConfig::new(ME, started, image);
+    let services = Arc::new(Services::on(PartitionSettings::new(ME), config, files));
     let topic = TopicName::new("orders").expect("a topic name");
     let name = PartitionName { topic, topic_id: TopicId(Uuid::nil()), partition: PartitionId(0) };
-    let partition = common::Partition { leader: Some(me), replicas: isr.clone(), isr, ..Default::default() };
+    let partition = common::Partition {
+        leader: replicas.first().copied(),
+        replicas: replicas.to_vec(),
+        isr: isr.to_vec(),
+        ..Default::default()
+    };
+    let online = replicas.iter().map(|id| (*id, EPOCH)).collect();
     let assignment = Assignment { partition, online };
-    let config =
-        TopicConfig::new(&settings.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect());
-    let partition = Arc::new(Partition::new(name, Wanted { assignment, config: Arc::new(config) }, services));
+    let config = Arc::new(TopicConfig::new(settings));
+    let partition = Arc::new(Partition::new(name, Wanted { assignment, config }, services));
     partition.open(Path::new("orders-0"), Offset(0));
     partition
 }

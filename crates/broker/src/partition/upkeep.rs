@@ -49,14 +49,14 @@ impl Partition {
     /// can be believed. Blocks.
     pub(super) fn retain(self: &Arc<Self>, may_delete: bool) -> bool {
         let now = self.services.now();
-        let expiration = i64::try_from(self.services.settings.producer_id_expiration.as_millis());
+        let expiration: i64 = self.services.config.number("producer.id.expiration.ms");
         let mut state = self.lock();
         let Ok(Running { log, replica, retention, .. }) = state.running() else { return false };
         if log.fence().is_some() {
             return false;
         }
         if may_delete {
-            log.expire_producers(now.wall_ms.saturating_sub(expiration.unwrap_or(i64::MAX)));
+            log.expire_producers(now.wall_ms.saturating_sub(expiration));
         }
         // A follower deletes what its leader deleted.
         let (Some(retention), Replica::Leader(leader)) = (retention.as_ref(), &*replica) else {

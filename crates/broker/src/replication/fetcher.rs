@@ -13,12 +13,11 @@ use super::{
     ReplicationFigures, ReplicationOptions,
     exchange::{self, Heard},
     followed::{Followed, Round, backoff},
-    throttle::Throttle,
 };
 use crate::{
     follower::{Follower, SuspicionReporter},
     image::SharedImage,
-    partition::{Partition, PartitionError, Taken},
+    partition::{Partition, PartitionError, Services, Taken},
 };
 
 /// Answers with more records than this are appended on a thread that may block.
@@ -31,6 +30,7 @@ pub(super) struct Shared {
     pub(super) image: SharedImage,
     pub(super) link: Follower,
     pub(super) suspicions: SuspicionReporter,
+    pub(super) services: Arc<Services>,
     pub(super) figures: ReplicationFigures,
 }
 
@@ -40,7 +40,6 @@ pub(super) struct Fetcher {
     pub(super) leader: BrokerId,
     pub(super) shared: Shared,
     pub(super) followed: Arc<Followed>,
-    pub(super) throttle: Throttle,
 }
 
 /// Why a fetch brought nothing.
@@ -62,20 +61,21 @@ struct Answer {
     key: (TopicId, PartitionId),
     partition: Arc<Partition>,
     position: FetchPosition,
-    in_isr: bool,
+    throttled: bool,
     heard: Heard,
 }
 
 impl Fetcher {
     /// Fetches until it is told to stop. Each pass asks for everything that may be asked for, then waits until all that
     /// came is on disk: the next fetch tells the leader so.
-    pub(super) async fn run(mut self, stop: Stop) {
+    pub(super) async fn run(self, stop: Stop) {
         let mut connection = None;
         let (mut failures, mut turn) = (0, 0_usize);
         while !stop.is_requested() {
             turn = turn.wrapping_add(1);
             let now = Instant::now();
-            let round = self.followed.round(self.leader, &self.shared.options, &mut self.throttle, turn, now);
+            let quota = &self.shared.services.throttles().follower;
+            let round = self.followed.round(self.leader, &self.shared.options, quota, turn, now);
             if round.not_safe_yet || round.wanted.is_empty() {
                 let due = async {
                     match round.due_at {
@@ -108,7 +108,7 @@ impl Fetcher {
     }
 
     /// One request and its answer.
-    async fn fetch(&mut self, connection: &mut Option<Connection>, round: &Round) -> Result<(), FetchError> {
+    async fn fetch(&self, connection: &mut Option<Connection>, round: &Round) -> Result<(), FetchError> {
         let unknown = || FetchError::Unknown(self.leader);
         let broker_epoch = self.shared.link.status().broker_epoch.ok_or_else(unknown)?;
         let open = match connection.take().filter(|connection| !connection.is_closed()) {
@@ -133,9 +133,9 @@ impl Fetcher {
             return Err(FetchError::Refused(response.error_code));
         }
         let answers = exchange::heard(response.responses).filter_map(|(key, heard)| {
-            let (partition, position, in_isr) = round.partitions.get(&key)?;
-            let (partition, position, in_isr) = (Arc::clone(partition), *position, *in_isr);
-            Some(Answer { key, partition, position, in_isr, heard })
+            let (partition, position, throttled) = round.partitions.get(&key)?;
+            let (partition, position, throttled) = (Arc::clone(partition), *position, *throttled);
+            Some(Answer { key, partition, position, throttled, heard })
         });
         let answers: Vec<_> = answers.collect();
         self.take_in(answers).await;
@@ -167,14 +167,16 @@ impl Fetcher {
     }
 
     /// Appends what came.
-    async fn take_in(&mut self, answers: Vec<Answer>) {
+    async fn take_in(&self, answers: Vec<Answer>) {
         let records = |answer: &Answer| match &answer.heard {
             Heard::Answer(_, records) => records.len(),
             Heard::Refused(_) => 0,
         };
         let bytes: usize = answers.iter().map(records).sum();
-        let catching_up = answers.iter().filter(|answer| !answer.in_isr).map(records).sum();
-        self.throttle.spend(catching_up, Instant::now());
+        let throttled = answers.iter().filter(|answer| answer.throttled).map(records).sum();
+        if throttled > 0 {
+            self.shared.services.throttles().follower.spend(throttled, Instant::now());
+        }
         self.shared.figures.received(bytes);
         let cuts = |answer: &Answer| {
             !matches!(&answer.heard, Heard::Answer(FetchAnswer::Records { .. }, _) | Heard::Refused(_))

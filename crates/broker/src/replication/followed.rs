@@ -10,8 +10,8 @@ use common::{BrokerId, PartitionId, TopicId};
 use replica::FetchPosition;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{ReplicationOptions, exchange::Wanted, throttle::Throttle};
-use crate::partition::{News, NextFetch, Partition, Watch};
+use super::{ReplicationOptions, exchange::Wanted};
+use crate::partition::{News, NextFetch, Partition, Quota, Watch};
 
 /// Pauses before a partition is asked for again whose last answer was of no use (`replica.fetch.backoff.ms`). Metadata
 /// that change its leader or epoch end the pause.
@@ -29,7 +29,7 @@ const SHORT_WAIT: Duration = Duration::from_millis(10);
 
 pub(super) type Key = (TopicId, PartitionId);
 
-/// What was asked for each partition, and whether it was in the ISR then.
+/// What was asked for each partition, and whether its topic has it throttled.
 pub(super) type Asked = BTreeMap<Key, (Arc<Partition>, FetchPosition, bool)>;
 
 /// See the [module](self). The router adds and removes, the fetcher asks.
@@ -103,12 +103,12 @@ impl Followed {
         &self,
         leader: BrokerId,
         options: &ReplicationOptions,
-        throttle: &mut Throttle,
+        quota: &Quota,
         turn: usize,
         now: Instant,
     ) -> Round {
         let mut round = Round { wait: options.fetch_wait_max, ..Round::default() };
-        let mut catching_up = Vec::new();
+        let (mut catching_up, mut throttled_ones) = (Vec::new(), Vec::new());
         let entries = self.lock();
         for (key, entry) in turned(&entries, turn) {
             if entry.retry_at.is_some_and(|at| at > now) {
@@ -116,12 +116,16 @@ impl Followed {
                 continue;
             }
             match entry.partition.next_fetch() {
-                NextFetch::Ask { position, in_isr } if position.leader == leader => {
+                NextFetch::Ask { position, in_isr, throttled } if position.leader == leader => {
                     let name = entry.partition.name().clone();
                     let wanted = Wanted { name, position, bytes_max: options.partition_bytes_max };
-                    let listed = if in_isr { &mut round.wanted } else { &mut catching_up };
+                    let listed = match (in_isr, throttled) {
+                        (true, _) => &mut round.wanted,
+                        (false, false) => &mut catching_up,
+                        (false, true) => &mut throttled_ones,
+                    };
                     listed.push(wanted);
-                    round.partitions.insert(*key, (Arc::clone(&entry.partition), position, in_isr));
+                    round.partitions.insert(*key, (Arc::clone(&entry.partition), position, throttled));
                 }
                 NextFetch::NotSafeYet => round.not_safe_yet = true,
                 NextFetch::Ask { .. } | NextFetch::Nothing => {}
@@ -129,7 +133,19 @@ impl Followed {
         }
         drop(entries);
         // What was there when this round was made is known to it.
-        round.add_catching_up(catching_up, throttle, now);
+        if !throttled_ones.is_empty() {
+            match quota.allowance(now) {
+                Ok(allowance) => {
+                    let bytes_max = i32::try_from(allowance.unwrap_or(u64::MAX)).unwrap_or(i32::MAX);
+                    throttled_ones
+                        .iter_mut()
+                        .for_each(|wanted| wanted.bytes_max = wanted.bytes_max.min(bytes_max));
+                    catching_up.append(&mut throttled_ones);
+                }
+                Err(at) => round.due(Some(at)),
+            }
+        }
+        round.add_catching_up(catching_up);
         round
     }
 
@@ -159,8 +175,8 @@ impl Round {
         self.due_at = [self.due_at, at].into_iter().flatten().min();
     }
 
-    /// Adds those outside of the ISR: behind the others, not too many, and no more bytes than they may fetch.
-    fn add_catching_up(&mut self, mut others: Vec<Wanted>, throttle: &mut Throttle, now: Instant) {
+    /// Adds those outside of the ISR: behind the others, and not too many.
+    fn add_catching_up(&mut self, mut others: Vec<Wanted>) {
         if self.wanted.len() > PARTITIONS_MAX {
             self.wanted.truncate(PARTITIONS_MAX);
             self.wait = SHORT_WAIT;
@@ -173,14 +189,7 @@ impl Round {
             others.truncate(most);
             self.wait = SHORT_WAIT;
         }
-        match throttle.allowance(now) {
-            Ok(allowance) => {
-                let bytes_max = i32::try_from(allowance.unwrap_or(u64::MAX)).unwrap_or(i32::MAX);
-                others.iter_mut().for_each(|wanted| wanted.bytes_max = wanted.bytes_max.min(bytes_max));
-                self.wanted.append(&mut others);
-            }
-            Err(at) => self.due(Some(at)),
-        }
+        self.wanted.append(&mut others);
     }
 }
 
@@ -201,8 +210,21 @@ fn key(partition: &Partition) -> Key {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// How many partitions this one's leader is asked for, once throttled replicas have nothing left.
+    pub(crate) fn asked_with_budget_spent(follower: &Arc<Partition>, leader: BrokerId) -> usize {
+        let now = Instant::now();
+        let followed = Followed::default();
+        followed.add(follower);
+        let quota = &follower.services().throttles().follower;
+        quota.spend(1 << 20, now);
+        let options = ReplicationOptions::new(BrokerId(1), Duration::from_secs(3));
+        let round = followed.round(leader, &options, quota, 0, now);
+        assert_eq!(round.due_at.is_some(), round.wanted.is_empty(), "whoever waits is asked for later");
+        round.wanted.len()
+    }
 
     #[test]
     fn pauses_grow_to_a_second() {

@@ -9,7 +9,7 @@
 //!
 //! - [`router`]: which fetcher a partition belongs to.
 //! - [`fetcher`]: one connection to one leader: ask, append, wait for the disk, ask again. [`followed`]: what it knows of
-//!   its partitions; [`exchange`]: the messages; [`throttle`]: how fast those that are behind may catch up.
+//!   its partitions; [`exchange`]: the messages.
 //! - [`isr`]: compare-and-set changes of ISRs, many partitions in one call.
 //! - [`repair`]: records that rot took from this disk, fetched again.
 //! - [`session`]: whether the controllers hear this broker.
@@ -26,7 +26,9 @@ mod options;
 mod repair;
 mod router;
 mod session;
-mod throttle;
+
+#[cfg(test)]
+pub(crate) use followed::tests::asked_with_budget_spent;
 
 pub use figures::ReplicationFigures;
 pub use options::ReplicationOptions;

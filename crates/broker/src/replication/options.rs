@@ -17,9 +17,6 @@ pub struct ReplicationOptions {
     pub response_bytes_max: i32,
     /// How long an answer may take beyond the wait that was asked for (`replica.socket.timeout.ms`).
     pub socket_timeout: Duration,
-    /// Bytes per second that replicas outside of the ISR may fetch, in all (`follower.replication.throttled.rate`).
-    /// `None`: as many as they can.
-    pub catch_up_bytes_per_second: Option<u64>,
     /// After so much silence the controllers take this broker for dead.
     pub session_timeout: Duration,
 }
@@ -33,7 +30,6 @@ impl ReplicationOptions {
             partition_bytes_max: 1 << 20,
             response_bytes_max: 10 << 20,
             socket_timeout: Duration::from_secs(10),
-            catch_up_bytes_per_second: None,
             session_timeout,
         }
     }

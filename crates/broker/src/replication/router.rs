@@ -8,7 +8,6 @@ use std::{
 use client::MetadataClient;
 use common::BrokerId;
 use runtime::{Stop, TaskKind, Tasks};
-use tokio::time::Instant;
 
 use super::{
     ReplicationFigures, ReplicationOptions,
@@ -17,7 +16,6 @@ use super::{
     isr,
     repair::Repairer,
     session,
-    throttle::Throttle,
 };
 use crate::{
     follower::{Follower, SuspicionReporter},
@@ -78,7 +76,8 @@ pub fn start(replication: Replication, tasks: &Tasks) -> ReplicationFigures {
         http,
         tasks: tasks.clone(),
     };
-    let shared = Shared { options, image, link, suspicions, figures: figures.clone() };
+    let (services_, figures_) = (Arc::clone(&services), figures.clone());
+    let shared = Shared { options, image, link, suspicions, services: services_, figures: figures_ };
     let repairer = Repairer { shared: shared.clone(), services };
     tasks.spawn(TaskKind::Replication, "replication.repair", move |stop| repairer.run(stop));
     let router = Router { shared, partitions, fetchers: Mutex::default(), tasks: tasks.clone() };
@@ -110,13 +109,7 @@ impl Router {
         let mut fetchers = self.lock();
         let followed = fetchers.entry(leader).or_insert_with(|| {
             let followed = Arc::new(Followed::default());
-            let rate = self.shared.options.catch_up_bytes_per_second;
-            let fetcher = Fetcher {
-                leader,
-                shared: self.shared.clone(),
-                followed: Arc::clone(&followed),
-                throttle: Throttle::new(rate, Instant::now()),
-            };
+            let fetcher = Fetcher { leader, shared: self.shared.clone(), followed: Arc::clone(&followed) };
             self.tasks.spawn(TaskKind::Replication, "replication.fetcher", move |stop| fetcher.run(stop));
             followed
         });

@@ -198,6 +198,8 @@ async fn cluster(State((_, shared)): Node, Query(query): Query<ClusterQuery>) ->
         controller_leader_id: None,
         controller_info: None,
         brokers: state.brokers().map(|broker| BrokerInfo::new(broker, 0, 0)).collect(),
+        broker_configs: state.broker_configs().into(),
+        feature_level: state.feature_level(),
         topics: state.topics().map(|topic| TopicInfo::from(topic.as_ref().clone())).collect(),
         total_partitions: state.total_partitions(),
         active_metadata_nodes: Vec::new(),

@@ -63,10 +63,18 @@ impl Compression {
 
     /// Compresses all of `plain`.
     pub(crate) fn compress(self, plain: &[u8]) -> io::Result<Vec<u8>> {
+        self.compress_at(plain, None)
+    }
+
+    /// Compresses all of `plain` with the codec's own level: 1 to 9 for gzip, -131072 to 22 for zstd. Others have none.
+    /// `None`, and for gzip what is no level of it: the default.
+    pub(crate) fn compress_at(self, plain: &[u8], level: Option<i32>) -> io::Result<Vec<u8>> {
         match self {
             Self::None => Ok(plain.to_vec()),
             Self::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                let level = level.and_then(|level| u32::try_from(level).ok()).filter(|level| *level <= 9);
+                let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
                 encoder.write_all(plain)?;
                 encoder.finish()
             }
@@ -76,7 +84,7 @@ impl Compression {
                 encoder.write_all(plain)?;
                 Ok(encoder.finish()?)
             }
-            Self::Zstd => zstd::stream::encode_all(plain, zstd::DEFAULT_COMPRESSION_LEVEL),
+            Self::Zstd => zstd::stream::encode_all(plain, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
         }
     }
 

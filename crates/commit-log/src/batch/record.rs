@@ -66,6 +66,11 @@ impl<'a> Payload<'a> {
         Ok(Self { header: *header, bytes })
     }
 
+    /// All bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The records, each with its bytes.
     pub(crate) fn records_with_bytes(&self) -> impl Iterator<Item = Result<(Record<'_>, &[u8]), BatchError>> {
         let mut records = self.records();

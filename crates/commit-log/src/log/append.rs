@@ -231,15 +231,8 @@ impl Log {
     fn stage(&mut self, staged: &mut Staged, applied: &Applied, bytes: &Bytes) -> Result<(), LogError> {
         let header = &applied.header;
         let LogOptions { segment_bytes, index_bytes, .. } = self.options;
-        let timely = self
-            .active_since_ms
-            .is_none_or(|since| header.max_timestamp_ms.saturating_sub(since) <= self.options.segment_ms);
-        if !(timely
-            && self
-                .segments
-                .last()
-                .is_some_and(|segment| segment.has_room(header, segment_bytes, index_bytes)))
-        {
+        let has_room = |segment: &Segment| segment.has_room(header, segment_bytes, index_bytes);
+        if !(self.is_timely(header) && self.segments.last().is_some_and(has_room)) {
             self.write(std::mem::take(staged))?;
             self.roll(self.next_base(header))?;
         }
@@ -267,6 +260,13 @@ impl Log {
     fn next_base(&self, header: &BatchHeader) -> Offset {
         let end = self.end_of_segments();
         if i32::try_from(header.last_offset() - end).is_ok() { end } else { header.base_offset }
+    }
+
+    /// Whether the active segment is young enough for the batch.
+    fn is_timely(&self, header: &BatchHeader) -> bool {
+        let (Some(since), Some(active)) = (self.active_since_ms, self.segments.last()) else { return true };
+        let segment_ms = self.options.segment_ms_of(&self.dir, active.base);
+        header.max_timestamp_ms.saturating_sub(since) <= segment_ms
     }
 
     fn write(&mut self, staged: Staged) -> Result<(), LogError> {

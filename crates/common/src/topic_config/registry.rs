@@ -23,6 +23,14 @@ const fn one_of(
     Setting { name, kind: Kind::OneOf(words), default, doc }
 }
 
+/// A setting of a feature that is not there: it has the value that is true, and takes no other.
+const fn fixed(name: &'static str, value: &'static str, why: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind: Kind::Fixed { value, why }, default: value, doc }
+}
+
+/// Why the settings of tiered storage are fixed.
+const NOT_TIERED: &str = "there is no tiered storage";
+
 const LONG_MAX: &str = "9223372036854775807";
 
 /// Every topic setting, sorted by name.
@@ -39,7 +47,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "-1",
         doc: "Level for gzip; -1 is the codec's own choice.",
     },
-    int("compression.lz4.level", 1, 17, "9", "Level for lz4."),
+    fixed("compression.lz4.level", "9", "the encoder has one level, the fast one", "Level for lz4."),
     one_of(
         "compression.type",
         &["producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"],
@@ -53,7 +61,12 @@ pub const SETTINGS: &[Setting] = &[
         "86400000",
         "How long tombstones stay readable in a compacted topic, in ms.",
     ),
-    long("file.delete.delay.ms", 0, "60000", "How long a deleted segment stays on disk, in ms."),
+    fixed(
+        "file.delete.delay.ms",
+        "0",
+        "the files of a segment go when the segment does, and those who read them may finish",
+        "How long the files of a deleted segment stay on disk, in ms.",
+    ),
     long("flush.messages", 1, LONG_MAX, "Forces an fsync after so many records."),
     long("flush.ms", 0, LONG_MAX, "Forces an fsync after so many ms."),
     one_of(
@@ -68,15 +81,20 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         doc: "Replicas whose replication is throttled on the follower's side.",
     },
-    int("index.interval.bytes", 0, i32::MAX, "4096", "Bytes of log between two entries of the offset index."),
+    fixed(
+        "index.interval.bytes",
+        "0",
+        "every batch has its entry in the index",
+        "Bytes of log between two entries of the offset index.",
+    ),
     Setting {
         name: "leader.replication.throttled.replicas",
         kind: Kind::ThrottledReplicas,
         default: "",
         doc: "Replicas whose replication is throttled on the leader's side.",
     },
-    one_of("local.retention.bytes", &["-2"], "-2", "Tiered storage: not supported, always -2."),
-    one_of("local.retention.ms", &["-2"], "-2", "Tiered storage: not supported, always -2."),
+    fixed("local.retention.bytes", "-2", NOT_TIERED, "Tiered storage: what is kept on local disks."),
+    fixed("local.retention.ms", "-2", NOT_TIERED, "Tiered storage: what is kept on local disks."),
     long(
         "max.compaction.lag.ms",
         1,
@@ -121,15 +139,20 @@ pub const SETTINGS: &[Setting] = &[
         "2",
         "acks=all needs so many in-sync replicas (1 in Kafka; capped by the replication factor where not set).",
     ),
-    boolean("preallocate", "false", "Allocates a segment's full size when it is made."),
-    one_of("remote.log.copy.disable", &["false"], "false", "Tiered storage: not supported, always false."),
-    one_of(
-        "remote.log.delete.on.disable",
-        &["false"],
+    fixed(
+        "preallocate",
         "false",
-        "Tiered storage: not supported, always false.",
+        "files grow with what is appended",
+        "Whether a segment's full size is allocated when it is made.",
     ),
-    one_of("remote.storage.enable", &["false"], "false", "Tiered storage: not supported, always false."),
+    fixed("remote.log.copy.disable", "false", NOT_TIERED, "Tiered storage: whether no more is copied to it."),
+    fixed(
+        "remote.log.delete.on.disable",
+        "false",
+        NOT_TIERED,
+        "Tiered storage: whether its copies go when it is turned off.",
+    ),
+    fixed("remote.storage.enable", "false", NOT_TIERED, "Tiered storage: whether the topic uses it."),
     long(
         "retention.bytes",
         -1,
@@ -138,7 +161,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     long("retention.ms", -1, "604800000", "Age at which segments are deleted, in ms; -1: never."),
     int("segment.bytes", 14, i32::MAX, "1073741824", "Size at which a new segment is begun, in bytes."),
-    int("segment.index.bytes", 4, i32::MAX, "10485760", "Size of a segment's offset index, in bytes."),
+    int(
+        "segment.index.bytes",
+        4,
+        i32::MAX,
+        "10485760",
+        "Size of the offset index at which a new segment is begun, in bytes.",
+    ),
     long("segment.jitter.ms", 0, "0", "At most so much is taken off `segment.ms`, at random, in ms."),
     long("segment.ms", 1, "604800000", "Age at which a new segment is begun, in ms."),
     boolean(

@@ -36,8 +36,10 @@ fn values_at_and_beyond_the_bounds() {
         ("min.cleanable.dirty.ratio", "1", true),
         ("min.cleanable.dirty.ratio", "1.01", false),
         ("min.cleanable.dirty.ratio", "NaN", false),
-        ("preallocate", "TRUE", true),
-        ("preallocate", "yes", false),
+        ("preallocate", "false", true),
+        ("preallocate", "true", false),
+        ("unclean.leader.election.enable", "TRUE", true),
+        ("unclean.leader.election.enable", "yes", false),
         ("compression.gzip.level", "0", false),
         ("compression.gzip.level", "9", true),
         ("leader.replication.throttled.replicas", "0:101,1:102", true),
@@ -61,12 +63,16 @@ fn messages_name_the_setting_the_value_and_the_bound() {
         "`retention.ms` is \"-7\"; it takes a whole number of at least -1"
     );
     assert_eq!(
-        message("compression.lz4.level", "18"),
-        "`compression.lz4.level` is \"18\"; it takes a whole number from 1 to 17"
+        message("compression.zstd.level", "23"),
+        "`compression.zstd.level` is \"23\"; it takes a whole number from -131072 to 22"
     );
     assert_eq!(
         message("remote.storage.enable", "true"),
-        "`remote.storage.enable` is \"true\"; it takes only `false`"
+        "`remote.storage.enable` is \"true\"; it takes only `false`: there is no tiered storage"
+    );
+    assert_eq!(
+        message("index.interval.bytes", "4096"),
+        "`index.interval.bytes` is \"4096\"; it takes only `0`: every batch has its entry in the index"
     );
     assert_eq!(message("retention", "1"), "unknown topic setting `retention`");
     assert!(message("retention.ms", &"9".repeat(5_000)).contains("5000 bytes; the most is 4096"));
@@ -121,6 +127,7 @@ fn every_setting_counts_or_is_fixed() {
         Kind::Long { min, .. } => (min.max(1) + 1).to_string(),
         Kind::Double { .. } => "0.25".to_owned(),
         Kind::OneOf(words) => words[1].to_owned(),
+        Kind::Fixed { .. } => unreachable!("they take no other value"),
         Kind::ListOf(words) => words.join(","),
         Kind::ThrottledReplicas => "0:1".to_owned(),
     };
@@ -153,13 +160,13 @@ fn values_are_read_as_they_are_accepted() {
         ("compression.zstd.level", "-7"),
         ("follower.replication.throttled.replicas", "*"),
         ("leader.replication.throttled.replicas", "0:101, 1:102"),
-        ("preallocate", "TRUE"),
+        ("unclean.leader.election.enable", "TRUE"),
         ("retention.bytes", "-1"),
         ("retention.ms", "-1"),
     ]));
     assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: true });
     assert_eq!(config.compression, Compression::Zstd { level: -7 });
-    assert!(config.preallocate);
+    assert!(config.unclean_leader_election_enable);
     assert_eq!((config.retention_bytes, config.retention_ms), (None, None));
     assert!(config.follower_throttled_replicas.contains(PartitionId(9), BrokerId(9)));
     let listed = [(0, 101), (1, 102), (1, 101)];

@@ -24,8 +24,6 @@ pub struct TopicConfig {
     pub compression: Compression,
     /// `delete.retention.ms`.
     pub delete_retention_ms: i64,
-    /// `file.delete.delay.ms`.
-    pub file_delete_delay_ms: i64,
     /// `flush.messages`.
     pub flush_messages: i64,
     /// `flush.ms`.
@@ -34,8 +32,6 @@ pub struct TopicConfig {
     pub flush_policy: FlushPolicy,
     /// `follower.replication.throttled.replicas`.
     pub follower_throttled_replicas: ThrottledReplicas,
-    /// `index.interval.bytes`.
-    pub index_interval_bytes: u32,
     /// `leader.replication.throttled.replicas`.
     pub leader_throttled_replicas: ThrottledReplicas,
     /// `max.compaction.lag.ms`.
@@ -54,8 +50,6 @@ pub struct TopicConfig {
     pub min_compaction_lag_ms: i64,
     /// `min.insync.replicas`: see [`TopicConfig::min_insync_replicas`] and [`Partition::min_isr`](crate::Partition::min_isr).
     pub min_insync: MinInsyncReplicas,
-    /// `preallocate`.
-    pub preallocate: bool,
     /// `retention.bytes`; `None`: no bound.
     pub retention_bytes: Option<u64>,
     /// `retention.ms`; `None`: for ever.
@@ -106,11 +100,8 @@ pub enum Compression {
     },
     /// snappy, which has no levels.
     Snappy,
-    /// lz4.
-    Lz4 {
-        /// 1 to 17.
-        level: i32,
-    },
+    /// lz4, whose encoder has no levels.
+    Lz4,
     /// zstd.
     Zstd {
         /// -131072 to 22.
@@ -147,9 +138,15 @@ impl ThrottledReplicas {
 }
 
 impl Topic {
-    /// Its settings, as values.
-    pub fn config(&self) -> TopicConfig {
-        TopicConfig::new(&self.configs)
+    /// Its settings in force, as values: its own, and these where it has none
+    /// ([`topic_defaults`](crate::broker_config::topic_defaults)).
+    pub fn config(&self, defaults: &BTreeMap<String, String>) -> TopicConfig {
+        if defaults.is_empty() {
+            return TopicConfig::new(&self.configs);
+        }
+        let mut configs = defaults.clone();
+        configs.extend(self.configs.iter().map(|(name, value)| (name.clone(), value.clone())));
+        TopicConfig::new(&configs)
     }
 }
 
@@ -168,7 +165,6 @@ impl TopicConfig {
             cleanup_policy: texts.cleanup_policy(),
             compression: texts.compression(),
             delete_retention_ms: texts.value("delete.retention.ms"),
-            file_delete_delay_ms: texts.value("file.delete.delay.ms"),
             flush_messages: texts.value("flush.messages"),
             flush_ms: texts.value("flush.ms"),
             flush_policy: match texts.text("flush.policy") {
@@ -177,7 +173,6 @@ impl TopicConfig {
                 _ => FlushPolicy::Ack,
             },
             follower_throttled_replicas: texts.throttled("follower.replication.throttled.replicas"),
-            index_interval_bytes: texts.value("index.interval.bytes"),
             leader_throttled_replicas: texts.throttled("leader.replication.throttled.replicas"),
             max_compaction_lag_ms: texts.value("max.compaction.lag.ms"),
             max_message_bytes: texts.value("max.message.bytes"),
@@ -190,7 +185,6 @@ impl TopicConfig {
             min_cleanable_dirty_ratio: texts.value("min.cleanable.dirty.ratio"),
             min_compaction_lag_ms: texts.value("min.compaction.lag.ms"),
             min_insync: MinInsyncReplicas::of(configs),
-            preallocate: texts.flag("preallocate"),
             retention_bytes: u64::try_from(texts.value::<i64>("retention.bytes")).ok(),
             retention_ms: Some(texts.value("retention.ms")).filter(|ms| *ms >= 0),
             segment_bytes: texts.value("segment.bytes"),
@@ -264,7 +258,7 @@ impl<'a> Texts<'a> {
             "uncompressed" => Compression::Uncompressed,
             "gzip" => Compression::Gzip { level: self.value("compression.gzip.level") },
             "snappy" => Compression::Snappy,
-            "lz4" => Compression::Lz4 { level: self.value("compression.lz4.level") },
+            "lz4" => Compression::Lz4,
             "zstd" => Compression::Zstd { level: self.value("compression.zstd.level") },
             _ => Compression::Producer,
         }

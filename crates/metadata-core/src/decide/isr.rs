@@ -46,7 +46,7 @@ fn alter_one(
     let isr: Vec<BrokerId> = current.replicas.iter().copied().filter(wanted).collect();
     // A leader that takes itself out is followed by the first of the others; all of them are ONLINE.
     let leader = current.leader.filter(wanted).or_else(|| isr.first().copied());
-    let after = election::change(current, Rules::of(topic), leader, isr);
+    let after = election::change(current, Rules::of(state, topic), leader, isr);
     let partition = after.as_ref().unwrap_or(current).clone();
     changed.add(topic, after);
     Ok(partition)

@@ -2,6 +2,7 @@
 //!
 //! Functions of the state and the command alone. They change nothing: the events they give do, once they happen.
 
+mod broker_configs;
 mod brokers;
 mod features;
 mod isr;
@@ -48,6 +49,9 @@ impl State {
             ),
             Command::AlterTopic { topic_name, num_partitions, configs, placement_seed } => {
                 topics::alter(self, topic_name, *num_partitions, configs, *placement_seed)
+            }
+            Command::AlterBrokerConfigs { broker_id, configs } => {
+                broker_configs::alter(self, *broker_id, configs)
             }
             Command::DeleteTopic { topic_name } => topics::delete(self, topic_name),
             Command::RegisterBroker {

@@ -23,7 +23,7 @@ pub(super) fn change_in<'a>(
     let topics = topics.into_iter().filter_map(|name| state.topic(name.as_str()));
     topics
         .filter_map(|topic| {
-            let rules = Rules::of(topic);
+            let rules = Rules::of(state, topic);
             changed(topic, topic.partitions.iter().filter_map(|it| change(rules, it)).collect())
         })
         .collect()
@@ -75,7 +75,7 @@ fn elect<'a>(
     let mut results = Vec::with_capacity(wanted.len());
     for (name, id) in wanted {
         let (topic, partition) = changes.current(state, name, *id)?;
-        let after = change(Rules::of(topic), partition);
+        let after = change(Rules::of(state, topic), partition);
         let result = match &after {
             Some(_) => Election::Elected,
             None if is_fine(partition) => Election::NotNeeded,

@@ -32,7 +32,7 @@ pub(super) fn reassign(state: &State, moves: &[Move]) -> Decision {
 fn reassign_one(state: &State, wanted: &Move, changed: &mut Changes) -> Result<Partition, Rejection> {
     let Move { topic_name, partition: id, replicas } = wanted;
     let (topic, current) = changed.current(state, topic_name, *id)?;
-    let rules = Rules::of(topic);
+    let rules = Rules::of(state, topic);
     let after = match replicas {
         Some(target) => {
             check_target(state, current, wanted, target)?;

@@ -81,7 +81,10 @@ pub(super) fn alter(
         topic_config::validate(&altered.configs).map_err(invalid_config)?;
         let (topic_name, configs) = (topic_name.clone(), altered.configs.clone());
         events.push(Event::TopicConfigsChanged { topic_name, topic_id, configs });
-        events.extend(under_new_rules(state, topic, &mut altered));
+        let rules = Rules::new(&altered.configs, state.broker_configs().of_all());
+        if rules != Rules::of(state, topic) {
+            events.extend(under_new_rules(state, rules, &mut altered));
+        }
     }
     if let Some(wanted) = num_partitions {
         let existing = topic.partitions.len();
@@ -103,15 +106,11 @@ pub(super) fn alter(
 
 /// What other settings change at once: who is eligible, whether a move is complete, and whether a partition without a
 /// leader may have one now.
-fn under_new_rules(state: &State, topic: &Topic, altered: &mut Topic) -> Option<Event> {
-    let rules = Rules::new(&altered.configs);
-    if rules == Rules::of(topic) {
-        return None;
-    }
+pub(super) fn under_new_rules(state: &State, rules: Rules, topic: &mut Topic) -> Option<Event> {
     let is_online = |id| state.brokers.is_online(id);
     let of = candidates(state, &is_online);
     let mut partitions = Vec::new();
-    for partition in &mut altered.partitions {
+    for partition in &mut topic.partitions {
         let same = change(partition, rules, partition.leader, partition.isr.clone());
         if let Some(after) = settle(same.as_ref().unwrap_or(partition), rules, of).or(same) {
             *partition = after.clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use common::{
-    Broker, BrokerId, Partition, Topic,
+    Broker, BrokerId, Partition, Topic, broker_config,
     limits::{BROKERS_MAX, PARTITIONS_MAX, PARTITIONS_PER_TOPIC_MAX, REPLICATION_FACTOR_MAX, TOPICS_MAX},
     topic_config,
 };
@@ -36,7 +36,8 @@ impl State {
     /// 5. It has a leader exactly if somebody in the ISR or eligible is ONLINE; or, if its topic allows unclean elections,
     ///    anybody who is not only being added. The leader is in the ISR, and then the whole ISR is ONLINE.
     /// 6. A move leads from the settled replicas, which come first, to its target; it is not complete.
-    /// 7. Topic names share no collision key, ids are unique, settings are valid.
+    /// 7. Topic names share no collision key, ids are unique, settings are valid. Settings of brokers are valid, and those of
+    ///    one broker are a registered one's.
     /// 8. Everything stays within [`common::limits`].
     /// 9. Every index and digest is what it would be if it were built anew.
     pub fn check_invariants(&self) -> Result<(), String> {
@@ -51,6 +52,7 @@ impl State {
         ensure!(levels.contains(&level), "feature level {level} is not one this build knows: {levels:?}");
         ensure!(self.producer_ids.next >= 0, "next producer id {} is negative", self.producer_ids.next);
         self.check_brokers()?;
+        self.check_broker_configs()?;
         let (topics, partitions) = (self.topics.len(), self.partitions.total());
         ensure!(topics <= TOPICS_MAX, "{topics} topics exceed the bound {TOPICS_MAX}");
         ensure!(partitions <= PARTITIONS_MAX, "{partitions} partitions exceed the bound {PARTITIONS_MAX}");
@@ -73,6 +75,17 @@ impl State {
         Ok(())
     }
 
+    fn check_broker_configs(&self) -> Result<(), String> {
+        let configs = &self.broker_configs;
+        let valid = |configs, for_one| broker_config::validate(configs, for_one).map_err(|it| it.to_string());
+        valid(configs.of_all(), false)?;
+        configs.brokers().try_for_each(|(id, configs)| {
+            ensure!(self.broker(id).is_some(), "settings of broker {id}, which is not registered");
+            ensure!(!configs.is_empty(), "broker {id} has an entry without settings");
+            valid(configs, true)
+        })
+    }
+
     fn check_topic(&self, topic: &Topic) -> Result<(), String> {
         let name = &topic.topic_name;
         let partitions = topic.partitions.len();
@@ -88,7 +101,7 @@ impl State {
         for (position, partition) in topic.partitions.iter().enumerate() {
             let id = partition.id.0;
             ensure!(usize::try_from(id) == Ok(position), "topic {name}: partition {id} stands at {position}");
-            self.check_partition(partition, Rules::of(topic))
+            self.check_partition(partition, Rules::of(self, topic))
                 .map_err(|error| format!("topic {name} partition {id}: {error}"))?;
         }
         Ok(())

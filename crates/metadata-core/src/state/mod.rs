@@ -3,6 +3,7 @@
 //! One file per resource holds the data and the indexes over it; [`crate::decide`] reads them, `crate::evolve` is
 //! the only thing that changes them.
 
+mod broker_configs;
 mod brokers;
 mod cow_map;
 mod features;
@@ -15,6 +16,7 @@ mod topics;
 
 use common::{ClusterId, MetadataVersion};
 
+pub use self::broker_configs::BrokerConfigs;
 pub(crate) use self::{
     brokers::Brokers,
     features::Features,
@@ -35,6 +37,7 @@ pub struct State {
     pub(crate) features: Features,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) brokers: Brokers,
+    pub(crate) broker_configs: BrokerConfigs,
     pub(crate) topics: Topics,
     /// Derived from `topics`.
     pub(crate) partitions: PartitionIndex,
@@ -51,6 +54,7 @@ impl State {
             features: Features::default(),
             producer_ids: ProducerIds::default(),
             brokers: Brokers::default(),
+            broker_configs: BrokerConfigs::default(),
             topics: Topics::default(),
             partitions: PartitionIndex::default(),
             requests: Requests::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{Broker, BrokerId, ClusterId, MetadataVersion, PartitionId, Topic, TopicId, TopicName};
 
-use super::State;
+use super::{BrokerConfigs, State};
 use crate::{
     command::FEATURE_LEVEL_MAX,
     digest::Digest,
@@ -73,6 +73,11 @@ impl State {
         self.brokers.iter()
     }
 
+    /// The settings that are kept for brokers.
+    pub fn broker_configs(&self) -> &BrokerConfigs {
+        &self.broker_configs
+    }
+
     /// How many brokers.
     pub fn broker_count(&self) -> usize {
         self.brokers.len()
@@ -125,7 +130,7 @@ impl State {
         let of = Candidates { brokers: &self.brokers, is_online: &is_online };
         let topics = self.partitions.non_preferred_topics().filter_map(|name| self.topic(name.as_str()));
         let returnable = topics.flat_map(|topic| {
-            let rules = Rules::of(topic);
+            let rules = Rules::of(self, topic);
             let returns = topic.partitions.iter().filter(move |it| prefer(it, rules, of).is_some());
             returns.map(|partition| (topic.topic_name.clone(), partition.id))
         });
@@ -140,7 +145,7 @@ impl State {
     /// A hash of the whole state, kept up to date with each change: equal states have equal digests on every
     /// node, build and machine. O(1). For finding nodes that diverged, not against forgery.
     pub fn digest(&self) -> u64 {
-        Digest::new(0)
+        let digest = Digest::new(0)
             .bytes(self.cluster_id.0.as_bytes())
             .word(self.version.0)
             .word(self.features.level.into())
@@ -148,7 +153,10 @@ impl State {
             .word(self.brokers.digest())
             .word(self.topics.digest())
             .word(self.partitions.digest())
-            .word(self.requests.digest())
-            .finish()
+            .word(self.requests.digest());
+        if self.broker_configs.is_empty() {
+            return digest.finish();
+        }
+        digest.word(self.broker_configs.digest()).finish()
     }
 }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use common::{BrokerId, Partition, PartitionId, Topic, TopicId, topic_config::MinInsyncReplicas};
+use common::{
+    BrokerId, Partition, PartitionId, Topic, TopicId, broker_config::topic_defaults,
+    topic_config::MinInsyncReplicas,
+};
 use metadata_core::{Applied, Command, Event, Proposal, State};
 use proptest::{prelude::*, test_runner::TestCaseError};
 
@@ -37,18 +40,29 @@ impl Logs {
                 let log = self.0.entry((topic.topic_id, partition.id)).or_default();
                 let id = usize::try_from(partition.id.0).unwrap();
                 if let Some((topic, former)) = former.and_then(|it| Some((it, it.partitions.get(id)?))) {
-                    log.before(topic, former, restarted);
+                    log.before(min_insync(before, topic), former, restarted);
                     log.change(former, partition, &proposal.command, |leader| {
                         let wiped = restarted == Some((leader, true));
-                        may_lose(topic, former, leader, wiped, &proposal.command)
+                        let unclean = unclean(before, topic);
+                        may_lose(unclean, former, leader, wiped, &proposal.command, after)
                     });
                 }
                 log.check(partition)?;
-                log.acknowledge(partition, MinInsyncReplicas::of(&topic.configs));
+                log.acknowledge(partition, min_insync(after, topic));
             }
         }
         Ok(())
     }
+}
+
+/// `min.insync.replicas` in force for a topic.
+fn min_insync(state: &State, topic: &Topic) -> MinInsyncReplicas {
+    topic.config(&topic_defaults(&[state.broker_configs().of_all()])).min_insync
+}
+
+/// `unclean.leader.election.enable` in force for a topic.
+fn unclean(state: &State, topic: &Topic) -> bool {
+    topic.config(&topic_defaults(&[state.broker_configs().of_all()])).unclean_leader_election_enable
 }
 
 /// The broker that registered a new process, and whether without the disk that it had.
@@ -70,9 +84,14 @@ impl Log {
     }
 
     /// A leader that has not heard of the command yet goes on under what it knows, unless one it needs for that is gone.
-    fn before(&mut self, topic: &Topic, former: &Partition, restarted: Option<(BrokerId, bool)>) {
+    fn before(
+        &mut self,
+        min_insync: MinInsyncReplicas,
+        former: &Partition,
+        restarted: Option<(BrokerId, bool)>,
+    ) {
         if !restarted.is_some_and(|(broker, _)| former.isr.contains(&broker)) {
-            self.acknowledge(former, MinInsyncReplicas::of(&topic.configs));
+            self.acknowledge(former, min_insync);
         }
         if let Some((broker, true)) = restarted {
             self.has.remove(&broker);
@@ -121,16 +140,25 @@ impl Log {
 }
 
 /// Whether the leader was elected uncleanly, by somebody's wish.
-fn may_lose(topic: &Topic, former: &Partition, leader: BrokerId, wiped: bool, command: &Command) -> bool {
+fn may_lose(
+    unclean: bool,
+    former: &Partition,
+    leader: BrokerId,
+    wiped: bool,
+    command: &Command,
+    after: &State,
+) -> bool {
     let has_all = former.isr.contains(&leader) || former.eligible_leader_replicas.contains(&leader);
-    let setting = |configs: &BTreeMap<String, String>| {
-        configs.get("unclean.leader.election.enable").is_some_and(|value| value == "true")
+    let for_all = || after.broker_configs().of_all().values().any(|value| value == "true");
+    let sets = |configs: &BTreeMap<String, Option<String>>| {
+        configs.values().any(|value| value.as_deref() == Some("true"))
     };
     let wished = match command {
         Command::ElectUncleanLeaders { .. } => true,
-        Command::AlterTopic { configs, .. } => configs.values().any(|value| value.as_deref() == Some("true")),
+        Command::AlterTopic { configs, .. } => sets(configs) || for_all(),
+        Command::AlterBrokerConfigs { configs, .. } => sets(configs),
         Command::AlterIsr { .. } => false,
-        _ => setting(&topic.configs),
+        _ => unclean,
     };
     wished && (wiped || !has_all)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use common::{
     Broker, BrokerEpoch, BrokerId, BrokerStatus, ClusterId, DirectoryId, IncarnationId, LeaderEpoch,
     MetadataVersion, Partition, PartitionEpoch, PartitionId, Reassignment, Topic, TopicId, TopicName,
+    broker_config::Configs,
 };
 use metadata_core::{
     Before, Command, Event, Outcome, Record, Rejection,
@@ -31,11 +32,11 @@ macro_rules! variants {
 }
 
 variants!(COMMANDS, command_name, Command:
-    CreateTopic AlterTopic DeleteTopic RegisterBroker FenceBrokers UnfenceBroker DrainBroker RemoveBroker AlterIsr
+    CreateTopic AlterTopic AlterBrokerConfigs DeleteTopic RegisterBroker FenceBrokers UnfenceBroker DrainBroker RemoveBroker AlterIsr
     ElectPreferredLeaders ElectUncleanLeaders ReassignPartitions AllocateProducerIds SetFeatureLevel);
 variants!(EVENTS, event_name, Event:
     TopicCreated TopicConfigsChanged PartitionsAdded PartitionsChanged TopicDeleted BrokerRegistered
-    BrokerStatusChanged BrokerRemoved ProducerIdsAllocated FeatureLevelChanged);
+    BrokerStatusChanged BrokerConfigsChanged BrokerRemoved ProducerIdsAllocated FeatureLevelChanged);
 variants!(OUTCOMES, outcome_name, Outcome:
     Topic TopicDeleted Broker Done IsrChanges Elections Reassignments ProducerIds);
 variants!(REJECTIONS, rejection_name, Rejection:
@@ -43,7 +44,7 @@ variants!(REJECTIONS, rejection_name, Rejection:
     UnknownTopic UnknownPartition InternalTopic UnknownBroker DuplicateBrokerId StaleBrokerEpoch BrokerHoldsReplicas
     InvalidRegistration FencedLeaderEpoch InvalidUpdateVersion InvalidIsr IneligibleReplica
     NoReassignmentInProgress InvalidFeatureLevel IdempotencyKeyReused LimitExceeded);
-variants!(RECORDS, record_name, Record: Header Broker Topic Request);
+variants!(RECORDS, record_name, Record: Header Broker BrokerConfigs Topic Request);
 variants!(BEFORES, before_name, Before:
     Nothing Topic Configs NumPartitions Partitions Broker Status NextProducerId FeatureLevel);
 
@@ -130,6 +131,18 @@ fn plain_broker() -> Broker {
     }
 }
 
+fn broker_configs() -> Configs {
+    [("log.retention.ms".to_owned(), "86400000".to_owned())].into()
+}
+
+fn altered_configs(broker_id: Option<BrokerId>) -> Command {
+    let configs = [
+        ("log.retention.ms".to_owned(), Some("86400000".to_owned())),
+        ("log.segment.bytes".to_owned(), None),
+    ];
+    Command::AlterBrokerConfigs { broker_id, configs: configs.into() }
+}
+
 pub(crate) fn commands() -> Vec<Sample<Command>> {
     let (broker_id, broker_epoch) = (BrokerId(101), BrokerEpoch(17));
     let created = |configs, assignments, internal| Command::CreateTopic {
@@ -180,6 +193,8 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
         ("minimal", created([].into(), None, false)),
         ("", altered(Some(6), settings.into())),
         ("minimal", altered(None, [].into())),
+        ("", altered_configs(Some(broker_id))),
+        ("cluster", altered_configs(None)),
         ("", Command::DeleteTopic { topic_name: name() }),
         ("", registered(Some(19092), Some("a"), Some(directory_id()), true)),
         ("minimal", registered(None, None, None, false)),
@@ -239,6 +254,8 @@ pub(crate) fn events() -> Vec<Sample<Event>> {
         ("", Event::BrokerRegistered { broker: broker() }),
         ("minimal", Event::BrokerRegistered { broker: plain_broker() }),
         ("", Event::BrokerStatusChanged { broker_id, broker_epoch, status: BrokerStatus::Offline }),
+        ("", Event::BrokerConfigsChanged { broker_id: Some(broker_id), configs: broker_configs() }),
+        ("cluster", Event::BrokerConfigsChanged { broker_id: None, configs: broker_configs() }),
         ("", Event::BrokerRemoved { broker_id }),
         ("", Event::ProducerIdsAllocated { broker_id, next_producer_id: 3_000 }),
         ("", Event::FeatureLevelChanged { level: 1 }),
@@ -319,6 +336,7 @@ pub(crate) fn records() -> Vec<Sample<Record>> {
         feature_level: 1,
         next_producer_id: 3_000,
         brokers: 3,
+        broker_configs: 0,
         topics: 1,
         requests: 2,
         digest: 0xfedc_ba98_7654_3210,
@@ -332,6 +350,8 @@ pub(crate) fn records() -> Vec<Sample<Record>> {
     vec![
         ("", header),
         ("", Record::Broker { broker: broker() }),
+        ("", Record::BrokerConfigs { broker_id: Some(BrokerId(101)), configs: broker_configs() }),
+        ("cluster", Record::BrokerConfigs { broker_id: None, configs: broker_configs() }),
         ("", Record::Topic { topic: topic() }),
         ("", request(Ok(Outcome::Done { changed: false }))),
         ("rejected", request(Err(Rejection::UnknownBroker { broker_id: BrokerId(101) }))),

@@ -38,7 +38,7 @@ pub(crate) struct Step {
 /// Sequences of steps.
 pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = (
-        (0..34_u8, 0..8_u8, any::<u8>(), 0..4_u8, any::<u8>(), 0..8_u8),
+        (0..36_u8, 0..8_u8, any::<u8>(), 0..4_u8, any::<u8>(), 0..8_u8),
         (any::<u64>(), any::<u8>(), any::<i16>()),
     );
     let step = step.prop_map(|((kind, broker, name, partition, number, hostile), (seed, key, clock))| Step {
@@ -103,6 +103,7 @@ impl Step {
                 },
             },
             33 => self.alter_rules(),
+            34..=35 => self.configure(),
             26 => Command::AllocateProducerIds { broker_id, broker_epoch },
             _ => Command::SetFeatureLevel { level: (self.number % 3).into(), level_max: FEATURE_LEVEL_MAX },
         }
@@ -193,6 +194,27 @@ impl Step {
         }
     }
 
+    /// Settings of all brokers, which bear on elections, or of one, which do not; some are refused.
+    fn configure(&self) -> Command {
+        let setting = |name: &str, value: Option<String>| (name.to_owned(), value);
+        let min = (!self.number.is_multiple_of(4)).then(|| (self.number % 4).to_string());
+        let unclean = (self.seed.is_multiple_of(4)).then(|| "true".to_owned());
+        let of_all = [
+            setting("min.insync.replicas", min),
+            setting("unclean.leader.election.enable", unclean),
+            setting("log.retention.ms", Some(i64::from(self.number).to_string())),
+        ];
+        let retention = (!self.number.is_multiple_of(3)).then(|| self.number.to_string());
+        let name = if self.hostile == 0 { "min.insync.replicas" } else { "log.retention.ms" };
+        match self.partition {
+            0 => Command::AlterBrokerConfigs {
+                broker_id: Some(self.broker_id()),
+                configs: [setting(name, retention)].into(),
+            },
+            _ => Command::AlterBrokerConfigs { broker_id: None, configs: of_all.into() },
+        }
+    }
+
     /// Moves one partition, and cancels the move of another, or of the same.
     fn reassign(&self, state: &State) -> Command {
         let name = self.topic_name();
@@ -277,6 +299,7 @@ pub(crate) fn image(state: &State) -> Vec<Record> {
                 feature_level,
                 next_producer_id,
                 brokers,
+                broker_configs,
                 topics,
                 ..
             } => Record::Header {
@@ -286,6 +309,7 @@ pub(crate) fn image(state: &State) -> Vec<Record> {
                 feature_level,
                 next_producer_id,
                 brokers,
+                broker_configs,
                 topics,
                 requests: 0,
                 digest: 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use common::{ClusterId, MetadataVersion, NodeId};
-use http_api::{BrokerInfo, ControllerInfo, RaftMember, topics::TopicRef};
+use http_api::{BrokerInfo, ControllerInfo, RaftMember, broker_configs::AllBrokerConfigs, topics::TopicRef};
 use metadata_core::State;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -48,6 +48,8 @@ struct ImageRef<'a> {
     controller_leader_id: Option<NodeId>,
     controller_info: Option<ControllerInfo>,
     brokers: Vec<BrokerInfo>,
+    broker_configs: AllBrokerConfigs,
+    feature_level: u16,
     topics: TopicsOf<'a>,
     total_partitions: usize,
     active_metadata_nodes: Vec<RaftMember>,
@@ -124,6 +126,8 @@ fn write(
         controller_leader_id: controller.as_ref().map(|info| info.controller_id),
         controller_info: controller,
         brokers: state.brokers().map(|broker| brokers::shown(state, broker)).collect(),
+        broker_configs: state.broker_configs().into(),
+        feature_level: state.feature_level(),
         topics: TopicsOf(state),
         total_partitions: state.total_partitions(),
         active_metadata_nodes: members,

@@ -10,6 +10,7 @@
 //! Reads are answered from the applied state of this node; nothing here keeps state of its own but the cached image.
 
 mod api;
+mod broker_configs;
 mod brokers;
 mod cluster;
 mod controller;

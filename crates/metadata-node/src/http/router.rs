@@ -29,8 +29,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    api::Api, brokers, cluster, controller, elections, features, health, heartbeat, history, internal_topics,
-    isr, members, producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions, topics,
+    api::Api, broker_configs, brokers, cluster, controller, elections, features, health, heartbeat, history,
+    internal_topics, isr, members, producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions,
+    topics,
 };
 use crate::metrics::{Metrics, RouteMetrics};
 
@@ -116,6 +117,8 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
         .routes(guarded(routes!(topics::leader)))
         .routes(guarded(routes!(brokers::register, brokers::list)))
         .routes(guarded(routes!(brokers::get, brokers::remove)))
+        .routes(guarded(routes!(broker_configs::get_of_all, broker_configs::alter_of_all)))
+        .routes(guarded(routes!(broker_configs::get_of_one, broker_configs::alter_of_one)))
         .routes(guarded(routes!(heartbeat::post)))
         .routes(guarded(routes!(isr::alter)))
         .routes(guarded(routes!(suspicions::post)))

@@ -200,7 +200,10 @@ impl Pending {
             Event::BrokerRemoved { broker_id } => {
                 self.brokers.insert(i64::from(broker_id.0), BrokerEdit::Drop);
             }
-            Event::ProducerIdsAllocated { .. } | Event::FeatureLevelChanged { .. } => {}
+            // Read from the events, and from the API.
+            Event::BrokerConfigsChanged { .. }
+            | Event::ProducerIdsAllocated { .. }
+            | Event::FeatureLevelChanged { .. } => {}
         }
     }
 
@@ -320,6 +323,12 @@ fn kind_and_subject(event: &Event) -> (&'static str, String) {
             ("BROKER_REGISTERED", broker(&registered.broker_id))
         }
         Event::BrokerStatusChanged { broker_id, .. } => ("BROKER_STATUS_CHANGED", broker(broker_id)),
+        Event::BrokerConfigsChanged { broker_id: Some(broker_id), .. } => {
+            ("BROKER_CONFIGS_CHANGED", broker(broker_id))
+        }
+        Event::BrokerConfigsChanged { broker_id: None, .. } => {
+            ("BROKER_CONFIGS_CHANGED", "cluster".to_owned())
+        }
         Event::BrokerRemoved { broker_id } => ("BROKER_REMOVED", broker(broker_id)),
         Event::ProducerIdsAllocated { broker_id, .. } => ("PRODUCER_IDS_ALLOCATED", broker(broker_id)),
         Event::FeatureLevelChanged { .. } => ("FEATURE_LEVEL_CHANGED", "cluster".to_owned()),

@@ -1,5 +1,5 @@
-//! AlterConfigs (33), versions 0 to 2: gives a topic exactly the settings that are named; all others go back to their
-//! defaults. Brokers' settings are refused.
+//! AlterConfigs (33), versions 0 to 2: gives a topic, a broker or all brokers exactly the settings that are named; all
+//! others go back to their defaults.
 
 use std::sync::Arc;
 
@@ -32,9 +32,9 @@ pub(super) async fn handle(call: Arc<Call>, request: AlterConfigsRequest) -> Alt
 }
 
 async fn alter(call: &Call, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
-    let topic = call.server.configured_topic(resource.resource_type, &resource.resource_name)?;
+    let of = call.server.resource(resource.resource_type, &resource.resource_name)?;
     let named = resource.configs.iter();
     // Null is "as if it were not named".
     let wanted = named.filter_map(|config| Some((config.name.clone(), config.value.clone()?))).collect();
-    call.server.set_configs(&topic, wanted, validate_only).await
+    call.server.set_configs(&of, wanted, validate_only).await
 }

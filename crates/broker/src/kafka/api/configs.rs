@@ -1,42 +1,59 @@
-//! What the APIs about settings share: resources, where values come from, and how a topic's settings are changed.
+//! What the APIs about settings share: resources, where values come from, and how the settings of topics and brokers are
+//! changed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use client::api;
 use common::{
-    Topic,
-    topic_config::{self, Kind},
+    BrokerId, Topic,
+    broker_config::{self, Configs, InvalidBrokerConfig},
+    topic_config::{self, InvalidTopicConfig, Kind, Setting},
 };
-use http_api::AlterTopicRequest;
+use http_api::{AlterTopicRequest, broker_configs::AlterBrokerConfigsRequest};
 use kafka_wire::ErrorCode;
 
 use super::create_topics::Refusal;
-use crate::kafka::{Server, errors};
+use crate::{
+    broker_config::Layer,
+    kafka::{Server, errors},
+};
 
 /// `ConfigResource.Type` of a topic.
-pub(super) const TOPIC: i8 = 2;
+const TOPIC: i8 = 2;
 
-/// `ConfigResource.Type` of a broker.
-pub(super) const BROKER: i8 = 4;
+/// `ConfigResource.Type` of a broker, or with an empty name of all brokers.
+const BROKER: i8 = 4;
+
+/// What has settings.
+#[derive(Debug, Clone)]
+pub(super) enum Resource {
+    /// A topic.
+    Topic(Arc<Topic>),
+    /// What the controllers keep for one broker, or with `None` for all.
+    Brokers(Option<BrokerId>),
+}
 
 /// Where a value comes from, by Kafka's numbers (`DescribeConfigsResponse.ConfigSource`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// The topic sets it.
     Topic,
-    /// The broker was started with it.
-    Static,
-    /// Nobody sets it.
-    Default,
+    /// A broker has it.
+    Broker(Layer),
 }
 
 impl Source {
+    /// Nobody sets it.
+    pub(super) const DEFAULT: Self = Self::Broker(Layer::Default);
+
     /// Its number.
     pub(super) fn code(self) -> i8 {
         match self {
             Self::Topic => 1,
-            Self::Static => 4,
-            Self::Default => 5,
+            Self::Broker(Layer::Broker) => 2,
+            Self::Broker(Layer::Cluster) => 3,
+            Self::Broker(Layer::Static) => 4,
+            Self::Broker(Layer::Default) => 5,
         }
     }
 }
@@ -45,6 +62,8 @@ impl Source {
 pub(super) fn type_code(kind: Kind) -> i8 {
     match kind {
         Kind::Boolean => 1,
+        Kind::Fixed { value: "true" | "false", .. } => 1,
+        Kind::Fixed { .. } => 5,
         Kind::OneOf(_) => 2,
         Kind::Int { .. } => 3,
         Kind::Long { .. } => 5,
@@ -53,21 +72,60 @@ pub(super) fn type_code(kind: Kind) -> i8 {
     }
 }
 
-impl Server {
-    /// The topic that a request about settings is about, or why there is none.
-    pub(super) fn configured_topic(
-        &self,
-        resource_type: i8,
-        name: &str,
-    ) -> Result<std::sync::Arc<Topic>, Refusal> {
-        match resource_type {
-            TOPIC => self.image.read(|state| state.topic(name).cloned()).ok_or_else(|| {
-                Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no topic `{name}`"))
+/// One value that a setting has somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Value {
+    /// The name it has there: a topic's default has the name of the broker's setting.
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) source: Source,
+}
+
+impl From<InvalidBrokerConfig> for Refusal {
+    fn from(error: InvalidBrokerConfig) -> Self {
+        Self::new(ErrorCode::INVALID_CONFIG, error.to_string())
+    }
+}
+
+impl Resource {
+    /// The setting of this name that such a resource has.
+    pub(super) fn setting(&self, name: &str) -> Result<&'static Setting, Refusal> {
+        match self {
+            Self::Topic(_) => topic_config::setting(name).ok_or_else(|| {
+                let unknown = InvalidTopicConfig::Unknown { name: name.to_owned() };
+                Refusal::new(ErrorCode::INVALID_CONFIG, unknown.to_string())
             }),
-            BROKER => {
-                let message = "a broker's settings are those it was started with";
-                Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+            Self::Brokers(id) => Ok(&broker_config::check_change(name, id.is_some())?.setting),
+        }
+    }
+
+    /// What such a resource could not have.
+    fn validate(&self, configs: &Configs) -> Result<(), Refusal> {
+        match self {
+            Self::Topic(_) => topic_config::validate(configs)
+                .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string())),
+            Self::Brokers(id) => Ok(broker_config::validate(configs, id.is_some())?),
+        }
+    }
+}
+
+impl Server {
+    /// What a request about settings is about, or why there is no such thing.
+    pub(super) fn resource(&self, resource_type: i8, name: &str) -> Result<Resource, Refusal> {
+        match resource_type {
+            TOPIC => {
+                self.image.read(|state| state.topic(name).cloned()).map(Resource::Topic).ok_or_else(|| {
+                    Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no topic `{name}`"))
+                })
             }
+            BROKER if name.is_empty() => Ok(Resource::Brokers(None)),
+            BROKER => match name.parse() {
+                Ok(id) => Ok(Resource::Brokers(Some(BrokerId(id)))),
+                Err(_) => {
+                    let message = format!("`{name}` is no broker id");
+                    Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+                }
+            },
             other => {
                 let message = format!("resources of type {other} have no settings");
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
@@ -75,24 +133,87 @@ impl Server {
         }
     }
 
-    /// Gives a topic exactly these settings of its own, or only checks whether it could have them.
+    /// What is set for it itself.
+    pub(super) fn own_configs(&self, resource: &Resource) -> Configs {
+        match resource {
+            Resource::Topic(topic) => topic.configs.clone(),
+            Resource::Brokers(id) => self.image.read(|state| kept(state, *id).clone()),
+        }
+    }
+
+    /// Every value of a topic's setting, the one in force first: the topic's, then this broker's and the default.
+    pub(super) fn topic_values(
+        &self,
+        own: &Configs,
+        replication_factor: i16,
+        setting: &'static Setting,
+    ) -> Vec<Value> {
+        let own = own.get(setting.name).map(|value| (setting.name, value.clone(), Source::Topic));
+        let mut values: Vec<_> = own
+            .into_iter()
+            .map(|(name, value, source)| Value { name, value, source })
+            .chain(self.default_values(setting))
+            .collect();
+        if let Some(default) = values.last_mut().filter(|it| it.name == MIN_INSYNC_REPLICAS) {
+            let config = common::TopicConfig::default();
+            let replicas = usize::from(replication_factor.unsigned_abs());
+            default.value = config.min_insync_replicas(replicas).to_string();
+        }
+        values
+    }
+
+    /// Every value that a topic's setting has on this broker, for topics that do not set it.
+    fn default_values(&self, setting: &'static Setting) -> Vec<Value> {
+        let (name, source) = (setting.name, Source::DEFAULT);
+        match broker_config::default_of(setting.name) {
+            None => vec![Value { name, value: setting.default.to_owned(), source }],
+            Some(default) => self.broker_values(default),
+        }
+    }
+
+    /// Every value that a setting of this broker has, the one in force first.
+    pub(super) fn broker_values(&self, setting: &broker_config::BrokerSetting) -> Vec<Value> {
+        let name = setting.setting.name;
+        let layers = self.config.layers(setting).into_iter();
+        layers.map(|(layer, value)| Value { name, value, source: Source::Broker(layer) }).collect()
+    }
+
+    /// Gives a topic or brokers exactly these settings, or only checks whether they could have them.
     pub(super) async fn set_configs(
         &self,
-        topic: &Topic,
-        wanted: BTreeMap<String, String>,
+        resource: &Resource,
+        wanted: Configs,
         validate_only: bool,
     ) -> Result<(), Refusal> {
-        topic_config::validate(&wanted)
-            .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string()))?;
-        let dropped = topic.configs.keys().filter(|name| !wanted.contains_key(*name));
+        resource.validate(&wanted)?;
+        let own = self.own_configs(resource);
+        let dropped = own.keys().filter(|name| !wanted.contains_key(*name));
         let mut configs: BTreeMap<String, Option<String>> =
             dropped.map(|name| (name.clone(), None)).collect();
-        let changed = wanted.iter().filter(|(name, value)| topic.configs.get(*name) != Some(value));
+        let changed = wanted.iter().filter(|(name, value)| own.get(*name) != Some(value));
         configs.extend(changed.map(|(name, value)| (name.clone(), Some(value.clone()))));
+        let known_broker = |id: &BrokerId| self.image.read(|state| state.broker(*id).is_some());
+        if let Resource::Brokers(Some(id)) = resource
+            && !known_broker(id)
+        {
+            let message = format!("broker {id} is not registered");
+            return Err(Refusal::new(ErrorCode::BROKER_ID_NOT_REGISTERED, message));
+        }
         if validate_only || configs.is_empty() {
             return Ok(());
         }
-        let request = AlterTopicRequest { num_partitions: None, configs };
+        match resource {
+            Resource::Topic(topic) => self.alter_topic(topic, configs).await,
+            Resource::Brokers(id) => self.alter_brokers(*id, configs).await,
+        }
+    }
+
+    async fn alter_topic(
+        &self,
+        topic: &Topic,
+        configs: BTreeMap<String, Option<String>>,
+    ) -> Result<(), Refusal> {
+        let request = AlterTopicRequest { configs, ..AlterTopicRequest::default() };
         let altered = self.metadata.call(&api::alter_topic(topic.topic_name.as_str(), &request)).await;
         let info = altered.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
         // Whoever asks this broker next finds what was changed here.
@@ -103,5 +224,34 @@ impl Server {
         });
         let _ = tokio::time::timeout(super::KNOWN_WAIT, known).await;
         Ok(())
+    }
+
+    async fn alter_brokers(
+        &self,
+        id: Option<BrokerId>,
+        configs: BTreeMap<String, Option<String>>,
+    ) -> Result<(), Refusal> {
+        let request = AlterBrokerConfigsRequest { configs };
+        let altered = self.metadata.call(&api::alter_broker_configs(id, &request)).await;
+        let info = altered.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
+        let known = self.image.wait_for(|state| {
+            let is_there = id.is_none_or(|id| state.broker(id).is_some());
+            (!is_there || kept(state, id) == &info.configs).then_some(())
+        });
+        let _ = tokio::time::timeout(super::KNOWN_WAIT, known).await;
+        Ok(())
+    }
+}
+
+/// Its default depends on the topic.
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
+/// What the controllers keep for a broker, or for all.
+fn kept(state: &metadata_core::State, id: Option<BrokerId>) -> &Configs {
+    static NONE: Configs = Configs::new();
+    let configs = state.broker_configs();
+    match id {
+        None => configs.of_all(),
+        Some(id) => configs.of(id).unwrap_or(&NONE),
     }
 }

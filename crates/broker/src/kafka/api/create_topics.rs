@@ -21,7 +21,7 @@ use kafka_wire::{
 };
 use tokio::time::timeout_at;
 
-use super::{Call, configs::Source};
+use super::Call;
 use crate::kafka::{Server, errors};
 
 /// A topic that somebody wants.
@@ -78,7 +78,7 @@ pub(super) async fn handle(call: Arc<Call>, request: CreateTopicsRequest) -> Cre
             Ok(Made { partitions, replicas: info.replication_factor, info: Some(info), wish })
         };
         response.topics.push(match made.await {
-            Ok(made) => made.result(),
+            Ok(made) => made.result(&call.server),
             Err(refusal) => refused(&topic.name, refusal),
         });
     }
@@ -94,16 +94,17 @@ struct Made {
 }
 
 impl Made {
-    fn result(self) -> CreatableTopicResult {
-        let configs = topic_config::SETTINGS.iter().map(|setting| {
-            let own = self.wish.configs.get(setting.name);
-            CreatableTopicConfigs {
+    fn result(self, server: &Server) -> CreatableTopicResult {
+        let configs = topic_config::SETTINGS.iter().filter_map(|setting| {
+            let in_force =
+                server.topic_values(&self.wish.configs, self.replicas, setting).into_iter().next()?;
+            Some(CreatableTopicConfigs {
                 name: setting.name.to_owned(),
-                value: Some(own.map_or(setting.default, String::as_str).to_owned()),
+                value: Some(in_force.value),
                 read_only: false,
-                config_source: if own.is_some() { Source::Topic } else { Source::Default }.code(),
+                config_source: in_force.source.code(),
                 is_sensitive: false,
-            }
+            })
         });
         CreatableTopicResult {
             topic_id: self.info.map(|info| info.topic_id.0).unwrap_or_default(),
@@ -206,10 +207,10 @@ fn numbers(server: &Server, wish: &Wish) -> (i32, i16) {
         let is_online = |broker: &&common::Broker| broker.status == BrokerStatus::Online;
         let brokers = server.image.read(|state| state.brokers().filter(is_online).count());
         let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
-        server.settings.config.number::<i16>("default.replication.factor").min(brokers)
+        server.config.number::<i16>("default.replication.factor").min(brokers)
     };
     (
-        wish.partitions.unwrap_or_else(|| server.settings.config.number("num.partitions")),
+        wish.partitions.unwrap_or_else(|| server.config.number("num.partitions")),
         wish.replication_factor.unwrap_or_else(default_replicas),
     )
 }

@@ -1,11 +1,16 @@
 //! DescribeConfigs (32), versions 1 to 4: every known setting of topics and of this broker, with its value and where that
 //! comes from.
 //!
-//! A broker describes itself alone; clients ask each broker for its own. No setting is secret.
+//! A broker describes itself alone, and what is kept for all brokers; clients ask each broker for its own. Synonyms are the
+//! values that a setting has elsewhere: a topic's, then what the controllers keep for this broker and for all, what it was
+//! started with, the default. No setting is secret.
 
 use std::sync::Arc;
 
-use common::topic_config::{self, Setting};
+use common::{
+    broker_config::{self, Change},
+    topic_config::{self, Setting},
+};
 use kafka_wire::{
     ErrorCode,
     messages::{
@@ -19,9 +24,10 @@ use kafka_wire::{
 
 use super::{
     Call,
-    configs::{BROKER, Source, type_code},
+    configs::{Resource, Source, Value, type_code},
     create_topics::Refusal,
 };
+use crate::broker_config::Layer;
 
 pub(super) async fn handle(call: Arc<Call>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let describe = |resource: &DescribeConfigsResource| {
@@ -56,62 +62,67 @@ fn describe(
     call: &Call,
     resource: &DescribeConfigsResource,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
-    let is_wanted = |setting: &&Setting| match &resource.configuration_keys {
-        Some(names) => names.iter().any(|name| name == setting.name),
+    let is_wanted = |name: &str| match &resource.configuration_keys {
+        Some(names) => names.iter().any(|wanted| wanted == name),
         None => true,
     };
-    if resource.resource_type == BROKER {
-        let own = call.server.settings.broker_id.to_string();
-        if resource.resource_name != own && !resource.resource_name.is_empty() {
-            let message = format!("broker {own} was asked about broker `{}`", resource.resource_name);
-            return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+    let server = &call.server;
+    match server.resource(resource.resource_type, &resource.resource_name)? {
+        Resource::Topic(topic) => {
+            let values = |setting| server.topic_values(&topic.configs, topic.replication_factor, setting);
+            let settings = topic_config::SETTINGS.iter().filter(|setting| is_wanted(setting.name));
+            Ok(settings.map(|setting| described(setting, values(setting), false)).collect())
         }
-        let config = &call.server.settings.config;
-        let value = |setting: &Setting| match config.own(setting.name) {
-            Some(own) => described(setting, own, Source::Static, true),
-            None => described(setting, setting.default, Source::Default, true),
-        };
-        return Ok(crate::broker_config::SETTINGS.iter().filter(is_wanted).map(value).collect());
+        Resource::Brokers(None) => {
+            let kept = server.own_configs(&Resource::Brokers(None));
+            let known = broker_config::settings().iter().filter(|it| is_wanted(it.setting.name));
+            let set = known.filter_map(|it| Some((it, kept.get(it.setting.name)?)));
+            Ok(set.map(|(it, value)| of_all_brokers(&it.setting, value)).collect())
+        }
+        Resource::Brokers(Some(id)) if id == server.settings.broker_id => {
+            let settings = broker_config::settings().iter().filter(|it| is_wanted(it.setting.name));
+            let all = settings
+                .map(|it| described(&it.setting, server.broker_values(it), it.change == Change::AtStart));
+            Ok(all.collect())
+        }
+        Resource::Brokers(Some(id)) => {
+            let own = server.settings.broker_id;
+            let message = format!("broker {own} was asked about broker {id}");
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+        }
     }
-    let topic = call.server.configured_topic(resource.resource_type, &resource.resource_name)?;
-    let value = |setting: &Setting| match topic.configs.get(setting.name) {
-        Some(own) => described(setting, own, Source::Topic, false),
-        None if setting.name == MIN_INSYNC_REPLICAS => {
-            let in_force =
-                topic.config().min_insync_replicas(usize::from(topic.replication_factor.unsigned_abs()));
-            described(setting, &in_force.to_string(), Source::Default, false)
-        }
-        None => described(setting, setting.default, Source::Default, false),
-    };
-    Ok(topic_config::SETTINGS.iter().filter(is_wanted).map(value).collect())
 }
 
-/// Its default depends on the topic.
-const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+/// A setting that is kept for all brokers.
+fn of_all_brokers(setting: &'static Setting, value: &str) -> DescribeConfigsResourceResult {
+    let values = [(value, Layer::Cluster), (setting.default, Layer::Default)];
+    let values = values.map(|(value, layer)| Value {
+        name: setting.name,
+        value: value.to_owned(),
+        source: Source::Broker(layer),
+    });
+    described(setting, values.into(), false)
+}
 
-fn described(
-    setting: &Setting,
-    value: &str,
-    source: Source,
-    read_only: bool,
-) -> DescribeConfigsResourceResult {
-    let synonym = |value: &str, source: Source| DescribeConfigsSynonym {
-        name: setting.name.to_owned(),
-        value: Some(value.to_owned()),
-        source: source.code(),
-    };
-    let mut synonyms = vec![synonym(value, source)];
-    if source != Source::Default {
-        synonyms.push(synonym(setting.default, Source::Default));
-    }
+/// A setting with all its values, of which the first is in force.
+fn described(setting: &Setting, values: Vec<Value>, read_only: bool) -> DescribeConfigsResourceResult {
+    let in_force = values.first();
     DescribeConfigsResourceResult {
         name: setting.name.to_owned(),
-        value: Some(value.to_owned()),
+        value: in_force.map(|it| it.value.clone()),
         read_only,
-        config_source: source.code(),
+        config_source: in_force.map_or(Source::DEFAULT, |it| it.source).code(),
         is_sensitive: false,
-        synonyms,
         config_type: type_code(setting.kind),
         documentation: Some(setting.doc.to_owned()),
+        synonyms: values.into_iter().map(synonym).collect(),
+    }
+}
+
+fn synonym(value: Value) -> DescribeConfigsSynonym {
+    DescribeConfigsSynonym {
+        name: value.name.to_owned(),
+        value: Some(value.value),
+        source: value.source.code(),
     }
 }

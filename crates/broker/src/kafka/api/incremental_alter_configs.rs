@@ -1,9 +1,12 @@
-//! IncrementalAlterConfigs (44), versions 0 and 1: changes the settings of a topic that are named, and leaves the others.
-//! APPEND and SUBTRACT are for lists; what is there already is not appended again. Brokers' settings are refused.
+//! IncrementalAlterConfigs (44), versions 0 and 1: changes the settings of a topic, a broker or all brokers that are named,
+//! and leaves the others. APPEND and SUBTRACT are for lists; what is there already is not appended again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use common::topic_config::{self, Kind};
+use common::{
+    broker_config::{Configs, is_list},
+    topic_config::Setting,
+};
 use kafka_wire::{
     ErrorCode,
     messages::{
@@ -36,21 +39,18 @@ pub(super) async fn handle(
 }
 
 async fn alter(call: &Call, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
-    let topic = call.server.configured_topic(resource.resource_type, &resource.resource_name)?;
-    let mut wanted = topic.configs.clone();
+    let of = call.server.resource(resource.resource_type, &resource.resource_name)?;
+    let mut wanted = call.server.own_configs(&of);
     for change in &resource.configs {
-        apply(&mut wanted, change)?;
+        apply(&mut wanted, of.setting(&change.name)?, change)?;
     }
-    call.server.set_configs(&topic, wanted, validate_only).await
+    call.server.set_configs(&of, wanted, validate_only).await
 }
 
 /// Makes one change, by Kafka's numbers of operations (`AlterConfigOp.OpType`).
-fn apply(wanted: &mut BTreeMap<String, String>, change: &AlterableConfig) -> Result<(), Refusal> {
+fn apply(wanted: &mut Configs, setting: &Setting, change: &AlterableConfig) -> Result<(), Refusal> {
     let name = change.name.as_str();
     let invalid = |message: String| Err(Refusal::new(ErrorCode::INVALID_CONFIG, message));
-    let Some(setting) = topic_config::setting(name) else {
-        return invalid(format!("unknown topic setting `{name}`"));
-    };
     let operation = change.config_operation;
     if operation == 1 {
         wanted.remove(name);
@@ -61,7 +61,7 @@ fn apply(wanted: &mut BTreeMap<String, String>, change: &AlterableConfig) -> Res
         wanted.insert(name.to_owned(), value.clone());
         return Ok(());
     }
-    if !matches!(setting.kind, Kind::ListOf(_) | Kind::ThrottledReplicas) {
+    if !is_list(setting.kind) {
         return invalid(format!("`{name}` is no list: nothing is appended or taken away"));
     }
     let words = |text: &str| -> Vec<String> {
@@ -85,6 +85,8 @@ fn apply(wanted: &mut BTreeMap<String, String>, change: &AlterableConfig) -> Res
 
 #[cfg(test)]
 mod tests {
+    use common::topic_config;
+
     use super::*;
 
     fn applied(own: &[(&str, &str)], changes: &[(&str, i8, Option<&str>)]) -> Result<String, ErrorCode> {
@@ -92,7 +94,8 @@ mod tests {
         for (name, config_operation, value) in changes {
             let value = value.map(str::to_owned);
             let change = AlterableConfig { name: (*name).into(), config_operation: *config_operation, value };
-            apply(&mut wanted, &change).map_err(|refusal| refusal.code)?;
+            let setting = topic_config::setting(name).unwrap();
+            apply(&mut wanted, setting, &change).map_err(|refusal| refusal.code)?;
         }
         Ok(format!("{wanted:?}"))
     }
@@ -110,8 +113,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for change in [("nonsense", 0, Some("1")), ("retention.ms", 0, None), ("retention.ms", 2, Some("1"))]
-        {
+        for change in [("retention.ms", 0, None), ("retention.ms", 2, Some("1"))] {
             assert_eq!(applied(&[], &[change]), Err(ErrorCode::INVALID_CONFIG), "{change:?}");
         }
     }

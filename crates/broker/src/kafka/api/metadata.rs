@@ -46,7 +46,7 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
     let may_create = call.version() < ALLOW_AUTO_CREATE_SINCE || request.allow_auto_topic_creation;
     if let Some(wanted) = &wanted
         && may_create
-        && call.server.settings.config.flag("auto.create.topics.enable")
+        && call.server.config.flag("auto.create.topics.enable")
     {
         let names = wanted.iter().filter(|topic| topic.topic_id.is_nil());
         create_missing(&call, names.filter_map(|topic| topic.name.as_deref()).collect()).await;

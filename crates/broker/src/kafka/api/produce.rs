@@ -4,6 +4,7 @@
 //! turn. That makes pipelining fast, and keeps the order that idempotence needs.
 //!
 //! - acks=0 gets no answer; an error closes the connection, as that is all a client would notice.
+//! - A batch that its topic wants under another codec is made anew off the connections' threads.
 //! - A batch of a transaction is refused: nobody can have begun one. So is one for a topic of the system, as in Kafka: only
 //!   coordinators write there.
 //! - A client that came to the wrong broker is told the right one (KIP-951).
@@ -27,7 +28,7 @@ use replica::Acks;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Call,
+    Call, blocking,
     topics::{TopicRef, wants_leader},
 };
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
         limits::Held,
         writer::{Outcome, Pending},
     },
-    partition::{Ack, Partition, PartitionError},
+    partition::{Ack, Partition, PartitionError, Produced},
 };
 
 /// Since this version topics are named by their ids.
@@ -153,8 +154,8 @@ async fn append(
         return Err((ErrorCode::INVALID_TXN_STATE, None));
     }
     let size_bytes = batch.len() as u64;
-    let produced =
-        partition.produce(batch, acks).map_err(|error| (errors::of_partition(&error), Some(error)))?;
+    let produced = produce(call, &partition, batch, acks).await;
+    let produced = produced.map_err(|error| (errors::of_partition(&error), Some(error)))?;
     let appended = produced.appended;
     if !appended.duplicate {
         let records = appended.last_offset - appended.base_offset + 1;
@@ -169,6 +170,22 @@ async fn append(
         ..PartitionProduceResponse::default()
     };
     Ok((answer, produced.ack.map(|ack| (partition, ack))))
+}
+
+/// Appends a batch: at once, or, if it is packed anew before, on a thread that may take its time for that.
+async fn produce(
+    call: &Call,
+    partition: &Arc<Partition>,
+    batch: Bytes,
+    acks: Acks,
+) -> Result<Produced, PartitionError> {
+    if !partition.recompresses(&batch) {
+        return partition.produce(batch, acks);
+    }
+    // The bound of what is unpacked at the same time; the requests behind this one wait for their turn.
+    let _permit = call.server.recompressing.acquire().await;
+    let of = Arc::clone(partition);
+    blocking(move || of.produce(batch, acks)).await.unwrap_or(Err(PartitionError::NotLeader))
 }
 
 fn failed(index: i32, code: ErrorCode, error: Option<&PartitionError>) -> PartitionProduceResponse {

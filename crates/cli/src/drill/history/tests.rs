@@ -28,6 +28,8 @@ fn topic(name: &str, id: TopicId, value: Option<u64>) -> TopicInfo {
 
 fn image(topics: Vec<TopicInfo>) -> ClusterImage {
     ClusterImage {
+        broker_configs: http_api::broker_configs::AllBrokerConfigs::default(),
+        feature_level: 1,
         cluster_id: ClusterId("c".into()),
         version: MetadataVersion(1),
         full: true,

@@ -172,6 +172,33 @@ async fn broker_that_wants_to_leave_hands_over() {
 }
 
 #[tokio::test]
+async fn settings_of_brokers_are_kept_for_one_and_for_all() {
+    let node = with_brokers().await;
+    let (all, one) = ("/api/v1/metadata/broker-configs", "/api/v1/metadata/brokers/102/configs");
+    assert_eq!(node.get(all).await.expect(200)["configs"], json!({}));
+    let retention = |ms: Option<&str>| json!({"configs": {"log.retention.ms": ms}});
+    let kept = node.call(Method::PATCH, all, &retention(Some("60000"))).await.expect(200);
+    assert_eq!(keys(&kept), ["configs", "metadataVersion"]);
+    assert_eq!(kept["configs"], json!({"log.retention.ms": "60000"}));
+    node.call(Method::PATCH, one, &retention(Some("5"))).await.expect(200);
+    let of_one = node.get(one).await.expect(200);
+    assert_eq!((&of_one["brokerId"], &of_one["configs"]), (&json!(102), &json!({"log.retention.ms": "5"})));
+    let image = node.get("/api/v1/metadata/cluster").await.expect(200);
+    let wanted =
+        json!({"brokers": {"102": {"log.retention.ms": "5"}}, "cluster": {"log.retention.ms": "60000"}});
+    assert_eq!(image["brokerConfigs"], wanted);
+    node.call(Method::PATCH, one, &retention(None)).await.expect(200);
+    assert_eq!(node.get(one).await.expect(200)["configs"], json!({}));
+
+    let read_only = json!({"configs": {"num.flush.threads": "9"}});
+    let problem = node.call(Method::PATCH, one, &read_only).await.is(ErrorCode::InvalidConfig);
+    assert!(problem.detail.contains("read-only"), "{problem}");
+    node.get("/api/v1/metadata/brokers/9/configs").await.is(ErrorCode::UnknownBroker);
+    let unknown = node.call(Method::PATCH, "/api/v1/metadata/brokers/9/configs", &retention(None)).await;
+    unknown.is(ErrorCode::UnknownBroker);
+}
+
+#[tokio::test]
 async fn cluster_is_given_whole_by_delta_or_not_at_all() {
     let node = with_brokers().await;
     node.post(TOPICS, &orders()).await.expect(201);
@@ -181,10 +208,12 @@ async fn cluster_is_given_whole_by_delta_or_not_at_all() {
         keys(&image),
         [
             "activeMetadataNodes",
+            "brokerConfigs",
             "brokers",
             "clusterId",
             "controllerInfo",
             "controllerLeaderId",
+            "featureLevel",
             "full",
             "topics",
             "totalPartitions",

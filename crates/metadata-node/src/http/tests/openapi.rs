@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::document;
 
 /// Every path of the metadata nodes' API. The RPCs between nodes are no part of it.
-const PATHS: [&str; 25] = [
+const PATHS: [&str; 27] = [
     paths::CONTROLLER,
     paths::CLUSTER,
     paths::TOPICS,
@@ -16,6 +16,8 @@ const PATHS: [&str; 25] = [
     paths::PARTITION_LEADER,
     paths::BROKERS,
     paths::BROKER,
+    paths::CONFIGS_OF_BROKER,
+    paths::BROKER_CONFIGS,
     paths::HEARTBEAT,
     paths::ISR,
     paths::SUSPICIONS,
