@@ -178,6 +178,12 @@ impl Checkpoint {
         Some(Self { state, log_start, recovery_point, missing, derived })
     }
 
+    /// The log starts here, if not behind it already: what is missing below is so on purpose.
+    pub(crate) fn start_at(&mut self, start: Offset) {
+        self.log_start = self.log_start.max(start);
+        self.missing.retain(|missing| missing.end > start);
+    }
+
     /// What the log knew at the recovery point.
     pub(crate) fn derived(&self) -> Option<Derived> {
         decode_derived(&self.derived)

@@ -40,7 +40,7 @@ pub use group_commit::GroupCommit;
 pub use log::{
     Appended, CheckpointDone, CheckpointJob, ClockGuard, Compacted, Compaction, CompactionJob, Durable,
     FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read, ReadPlan,
-    Recovered, Refused, ReplicaError, Retention, Scrub, TimestampQuery, TimestampSpec,
+    Recovered, Refused, ReplicaError, Retention, Scrub, StartJob, TimestampQuery, TimestampSpec,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};

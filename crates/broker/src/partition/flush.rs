@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::Partition;
+use super::{Partition, options::SEGMENTS_PER_PASS};
 
 /// Checkpoints that are written at the same time.
 pub(super) const CHECKPOINT_THREADS: usize = 2;
@@ -71,8 +71,10 @@ impl Partition {
         let mut state = self.lock();
         state.checkpoint_queued = false;
         let Ok(running) = state.running() else { return false };
-        match running.log.complete_checkpoint(done) {
-            Ok(()) => {
+        let completed = running.log.complete_checkpoint(done);
+        // What is below the log start may have waited for it.
+        match completed.and_then(|()| running.log.delete_obsolete(SEGMENTS_PER_PASS)) {
+            Ok(_) => {
                 let again = running.log.checkpoint_due();
                 state.checkpoint_queued = again;
                 again

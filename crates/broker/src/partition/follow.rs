@@ -12,9 +12,6 @@ use super::{
     state::{Running, State, View},
 };
 
-/// Segments that a follower removes at once when its leader's log starts later.
-const SEGMENTS_PER_CALL: usize = 16;
-
 /// What a replica asks its leader for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextFetch {
@@ -86,6 +83,7 @@ impl Partition {
         let Running { log, replica: Replica::Follower(follower), .. } = state.running()? else {
             return Ok(Taken::Nothing);
         };
+        let mut moved = None;
         let (changed, taken) = match follower.fetched(asked, answer, &View(log)) {
             Step::Append => {
                 let FetchAnswer::Records { high_watermark, log_start } = *answer else {
@@ -98,8 +96,10 @@ impl Partition {
                 if let Some(high_watermark) = progress.high_watermark {
                     log.note_replicated(high_watermark);
                 }
-                let moved = progress.log_start.map_or(Ok(()), |start| log.start_at(start, SEGMENTS_PER_CALL));
-                (moved, Taken::Progress)
+                if let Some(start) = progress.log_start {
+                    moved = Some(log.plan_start(start));
+                }
+                (Ok(()), Taken::Progress)
             }
             Step::Truncate { to } => (log.truncate(to).map(drop), Taken::Progress),
             Step::Reset { to } => (log.reset(to), Taken::Progress),
@@ -108,6 +108,8 @@ impl Partition {
         };
         follower.truncated(&View(log));
         self.after_fetch(&mut state, changed)?;
+        drop(state);
+        moved.map_or(Ok(0), |job| self.start_moved(job))?;
         Ok(taken)
     }
 

@@ -11,9 +11,6 @@ use super::{
     state::{Running, View},
 };
 
-/// Segments that one DeleteRecords removes at most; retention takes the rest.
-const SEGMENTS_PER_CALL: usize = 16;
-
 /// Which offset is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetSpec {
@@ -116,13 +113,10 @@ impl Partition {
             });
         }
         if before > log.log_start() {
-            let started = log.start_at(before, SEGMENTS_PER_CALL);
-            if let Err(error) = started {
-                self.storage_failed(&mut state, &error);
-                return Err(error.into());
-            }
-            self.confirmed(&mut state);
-            self.wake_all();
+            let job = log.plan_start(before);
+            drop(state);
+            self.start_moved(job)?;
+            state = self.lock();
         }
         let Running { log, replica: Replica::Leader(leader), .. } = state.running()? else {
             return Err(PartitionError::NotLeader);

@@ -6,8 +6,8 @@ use commit_log::{
 };
 use common::topic_config::{self, TimestampType, TopicConfig};
 
-/// Segments that retention deletes at once at most: nothing is appended meanwhile.
-const SEGMENTS_PER_PASS: usize = 2;
+/// Segments that are deleted at once at most: nothing is appended meanwhile.
+pub(super) const SEGMENTS_PER_PASS: usize = 2;
 
 /// Of a log whose topic has these settings.
 pub(super) fn log_options(config: &TopicConfig, tail_bytes: usize) -> LogOptions {

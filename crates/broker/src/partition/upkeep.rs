@@ -3,13 +3,17 @@
 
 use std::sync::Arc;
 
-use commit_log::LogOptions;
+use commit_log::{LogError, LogOptions, StartJob};
 use replica::Replica;
 
 use super::{
     Partition, PartitionError,
+    options::SEGMENTS_PER_PASS,
     state::{Running, State, View},
 };
+
+/// How often a few segments are deleted in one go, with appends in between.
+const PASSES_MAX: usize = 8;
 
 impl Partition {
     /// What is due every second. `tail_bytes` is its share of the memory for last batches.
@@ -58,26 +62,93 @@ impl Partition {
         if may_delete {
             log.expire_producers(now.wall_ms.saturating_sub(expiration));
         }
-        // A follower deletes what its leader deleted.
-        let (Some(retention), Replica::Leader(leader)) = (retention.as_ref(), &*replica) else {
-            return false;
+        // A follower deletes what its leader deleted, and whatever was left of that.
+        let job = match (retention.as_ref(), &*replica) {
+            (Some(retention), Replica::Leader(leader)) => {
+                let wall_ms = may_delete.then_some(now.wall_ms);
+                log.plan_retention(retention, wall_ms, leader.high_watermark())
+            }
+            _ => Ok(None),
         };
-        let retention = *retention;
-        let wall_ms = may_delete.then_some(now.wall_ms);
-        match log.retain(&retention, wall_ms, leader.high_watermark()) {
-            Ok(0) => false,
-            Ok(segments) => {
+        drop(state);
+        match self.start_moved(job) {
+            Ok(segments) if segments > 0 => {
                 tracing::info!(
-                    event = "partition.retained", partition = %self.name(), segments, log_start = %log.log_start(),
-                    "deleted old segments",
+                    event = "partition.retained", partition = %self.name(), segments, "deleted old segments",
                 );
-                self.confirmed(&mut state);
                 true
             }
-            Err(error) => {
-                self.storage_failed(&mut state, &error);
-                false
-            }
+            _ => false,
         }
+    }
+
+    /// The log starts further on, or is to: `job` came of that. Notes it on disk, then deletes a little of what is below. Gives
+    /// how many segments. Blocks.
+    pub(super) fn start_moved(
+        self: &Arc<Self>,
+        job: Result<Option<StartJob>, LogError>,
+    ) -> Result<usize, PartitionError> {
+        let mut moved = match job {
+            Ok(Some(job)) => job.run().map(|_| true),
+            job => job.map(|_| false),
+        };
+        if moved.is_ok() {
+            // What recovery would read is not deleted.
+            while self.checkpoint() {}
+        }
+        let mut deleted = 0;
+        for _ in 0..PASSES_MAX {
+            let mut state = self.lock();
+            let Running { log, .. } = state.running()?;
+            match moved.and_then(|moved| Ok((moved, log.delete_obsolete(SEGMENTS_PER_PASS)?))) {
+                Ok((moved, segments)) => {
+                    if moved {
+                        self.confirmed(&mut state);
+                        self.wake_all();
+                    }
+                    deleted += segments;
+                    if segments < SEGMENTS_PER_PASS {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    self.storage_failed(&mut state, &error);
+                    return Err(error.into());
+                }
+            }
+            moved = Ok(false);
+        }
+        Ok(deleted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use commit_log::{batch::BatchBuilder, disk::sim::SimDisk};
+    use common::Offset;
+    use replica::Acks;
+
+    use super::*;
+    use crate::partition::testing::leader;
+
+    fn produce(partition: &Arc<Partition>) {
+        let batch = BatchBuilder::default().record(0, None, Some(&[7; 200])).build(Offset(0)).unwrap().into();
+        partition.produce(batch, Acks::All).unwrap();
+        while partition.flush() {}
+    }
+
+    #[test]
+    fn records_are_deleted_while_others_are_produced() {
+        let disk = SimDisk::new();
+        let partition = leader(&disk, &[("segment.bytes", "1024")]);
+        (0..40).for_each(|_| produce(&partition));
+        let theirs = Arc::clone(&partition);
+        disk.interrupt_after(2, move || produce(&theirs));
+        assert_eq!(partition.delete_records(None), Ok((Offset(40), Offset(40))));
+        assert!(!disk.uninterrupted());
+        let mut state = partition.lock();
+        let log = &state.running().unwrap().log;
+        assert_eq!((log.log_start(), log.log_end()), (Offset(40), Offset(41)));
+        assert!(log.segment_count() <= 2, "{} segments are left", log.segment_count());
     }
 }

@@ -317,6 +317,10 @@ impl Log {
             return Ok(None);
         }
         let checkpoint = self.shared.checkpoint.current();
+        if checkpoint.log_start < self.log_start() {
+            // A crash may bring back what is below, and of that is not known any more which transactions were aborted.
+            return Ok(None);
+        }
         let recovery_point = checkpoint.recovery_point;
         // A transaction counts as decided once its marker is durable here, too.
         let limit = self.last_stable(high_watermark.min(recovery_point));

@@ -14,6 +14,7 @@ mod repair;
 mod retention;
 mod salvage;
 mod scrub;
+mod start;
 mod swap;
 mod tail;
 mod truncate;
@@ -29,6 +30,7 @@ pub use recovery_point::{CheckpointDone, CheckpointJob};
 pub use repair::{FillError, FillJob, Filled};
 pub use retention::{ClockGuard, Retention};
 pub use scrub::Scrub;
+pub use start::StartJob;
 
 pub(crate) use swap::{SWAP_NAME, Swap};
 

@@ -94,6 +94,7 @@ impl Snapshots {
 #[derive(Debug)]
 struct Prepared {
     end: Offset,
+    log_start: Offset,
     generation: u64,
     derived: Vec<u8>,
     snapshots: Vec<Snapshot>,
@@ -142,7 +143,7 @@ impl CheckpointJob {
     /// meanwhile, and nothing happened.
     fn write(&self) -> Result<bool, DiskError> {
         let Shared { files, dir, checkpoint, .. } = &*self.shared;
-        let Prepared { end, generation, derived, snapshots, segments, .. } = &self.prepared;
+        let Prepared { end, log_start, generation, derived, snapshots, segments, .. } = &self.prepared;
         for segment in segments {
             match segment.sync_frames(files) {
                 // A truncation has taken them.
@@ -164,6 +165,7 @@ impl CheckpointJob {
             })
         };
         checkpoint.write_of(*generation, before, |next| {
+            next.start_at(*log_start);
             next.recovery_point = *end;
             next.derived.clone_from(derived);
         })
@@ -216,8 +218,9 @@ impl Log {
 
     /// Here and now, to the log's end, all of which is durable.
     pub(super) fn move_recovery_point(&mut self) -> Result<(), LogError> {
-        let end = self.log_end();
-        if self.shared.checkpoint.current().recovery_point < end || !self.snapshots.pending.is_empty() {
+        let current = self.shared.checkpoint.current();
+        let stored = (current.recovery_point, current.log_start) == (self.log_end(), self.log_start());
+        if !(stored && self.snapshots.pending.is_empty()) {
             let prepared = self.prepared()?;
             let job = self.checkpoint_job(prepared);
             self.complete_checkpoint(job.run())?;
@@ -242,6 +245,7 @@ impl Log {
         self.store_frames_from(first)?;
         Ok(Prepared {
             end: self.log_end(),
+            log_start: self.log_start(),
             generation: self.shared.checkpoint.generation(),
             derived: encode_derived(&self.derived),
             snapshots: self.snapshots.pending.clone(),

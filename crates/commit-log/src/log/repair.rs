@@ -245,7 +245,13 @@ impl Log {
 
     fn set_missing(&mut self, missing: Vec<Range<Offset>>) -> Result<(), LogError> {
         self.begin_changes()?;
-        self.change(|| self.shared.checkpoint.write(|next| next.missing.clone_from(&missing)))?;
+        self.change(|| {
+            self.shared.checkpoint.write(|next| {
+                // What is missing below the start was forgotten with it.
+                next.start_at(self.log_start());
+                next.missing.clone_from(&missing);
+            })
+        })?;
         self.missing = missing;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Deleting old segments, by time and by size, with two brakes: a budget per pass, and a guard against clocks that
 //! jump.
 
-use super::Log;
+use super::{Log, StartJob};
 use crate::{error::LogError, offset::Offset};
 
 /// What is kept.
@@ -54,14 +54,14 @@ impl ClockGuard {
 }
 
 impl Log {
-    /// Deletes what the retention no longer wants, below `high_watermark` only. `now_ms` is the wall clock, or `None`
-    /// where it cannot be believed: then only size counts. Gives the number of segments deleted.
-    pub fn retain(
+    /// Lets the log start where the retention wants it, below `high_watermark` only: `None` if it does. Segments can be
+    /// deleted once the job has run. `now_ms` is the wall clock, or `None` where it cannot be believed: then only size counts.
+    pub fn plan_retention(
         &mut self,
         retention: &Retention,
         now_ms: Option<i64>,
         high_watermark: Offset,
-    ) -> Result<usize, LogError> {
+    ) -> Result<Option<StartJob>, LogError> {
         let count = self.expired(retention, now_ms, high_watermark);
         let all = self.segments.len();
         if count == all && self.segments.last().is_some_and(|segment| !segment.is_empty()) {
@@ -70,12 +70,25 @@ impl Log {
             self.roll(self.log_end())?;
         }
         let Some(first_kept) = self.segments.get(count).or_else(|| self.segments.last()) else {
-            return Ok(0);
+            return Ok(None);
         };
-        let start = first_kept.base.max(self.log_start());
-        let before = self.segments.len();
-        self.start_at(start, retention.segments_per_pass)?;
-        Ok(before - self.segments.len())
+        self.plan_start(first_kept.base.max(self.log_start()))
+    }
+
+    /// All of that here and now: as [`Log::plan_retention`], then deletes segments. Gives how many.
+    pub fn retain(
+        &mut self,
+        retention: &Retention,
+        now_ms: Option<i64>,
+        high_watermark: Offset,
+    ) -> Result<usize, LogError> {
+        if let Some(job) = self.plan_retention(retention, now_ms, high_watermark)? {
+            job.run()?;
+        }
+        if self.log_start() > self.shared.checkpoint.current().recovery_point {
+            self.flush()?;
+        }
+        self.delete_obsolete(retention.segments_per_pass)
     }
 
     /// How many segments from the front on have expired.

@@ -1,6 +1,6 @@
-//! Cutting a log at either end. What the log knows is cut with it, in the same step.
+//! Cutting a log at its end, and emptying it. What the log knows is cut with it, in the same step.
 //!
-//! **Order on disk, at the end:** first the recovery point goes back and takes what the log knew with it, then the
+//! **Order on disk:** first the recovery point goes back and takes what the log knew with it, then the
 //! files go, the last first, then the others are synced and the new last one is cut, before the next append. A crash
 //! in between leaves a log that ends somewhere between the old and the new end: the truncation did not happen, or
 //! not all of it, and whoever wanted it asks again.
@@ -59,34 +59,6 @@ impl Log {
         Ok(end)
     }
 
-    /// Lets the log start at `start`: records below it are gone for readers at once, and segments that end below it
-    /// are deleted, at most `segments_max` of them now.
-    pub fn start_at(&mut self, start: Offset, segments_max: usize) -> Result<(), LogError> {
-        let range = self.log_start()..self.log_end();
-        if start > range.end {
-            return Err(LogError::OutOfRange { offset: start, range });
-        }
-        self.shared.check()?;
-        if start > range.start {
-            self.begin_changes()?;
-            if start > self.shared.checkpoint.current().recovery_point {
-                // What recovery would read must not be deleted.
-                self.flush()?;
-            }
-            let missing = self.missing.iter().filter(|missing| missing.end > start).cloned().collect();
-            self.change(|| {
-                self.shared.checkpoint.write(|next| {
-                    next.log_start = start;
-                    next.missing.clone_from(&missing);
-                })
-            })?;
-            self.missing = missing;
-            self.positions.started(start);
-            self.derived.start_at(start);
-        }
-        self.delete_obsolete(segments_max)
-    }
-
     /// Empties the log and lets it begin again at `start`: for a follower that is too far behind its leader.
     pub fn reset(&mut self, start: Offset) -> Result<(), LogError> {
         self.begin_changes()?;
@@ -123,23 +95,6 @@ impl Log {
         })?;
         self.flush.all_synced();
         Ok(())
-    }
-
-    /// Deletes segments below the log start.
-    fn delete_obsolete(&mut self, segments_max: usize) -> Result<(), LogError> {
-        let start = self.log_start();
-        let bases = self.segments.iter().skip(1).map(|next| next.base);
-        let count = bases.take_while(|next| *next <= start).take(segments_max).count();
-        let gone: Vec<Segment> = self.segments.drain(..count).collect();
-        let first = self.segments.first().map_or(start, |segment| segment.base);
-        let old = self.snapshots.keep(|base| base >= first);
-        self.change(|| {
-            for segment in &gone {
-                segment.retire(&self.files)?;
-                segment.remove_files(&self.files)?;
-            }
-            self.remove_snapshots(&old)
-        })
     }
 
     /// What the log knew at `end`: from the nearest point before that is on disk, and the batches since.
@@ -203,12 +158,15 @@ impl Log {
         self.change(|| {
             let checkpoint = &self.shared.checkpoint;
             let current = checkpoint.current();
-            if current.recovery_point.max(current.log_start) <= end && missing.len() == self.missing.len() {
+            let log_start = self.log_start().min(end);
+            if current.recovery_point <= end
+                && current.log_start == log_start
+                && missing.len() == self.missing.len()
+            {
                 return Ok(());
             }
             checkpoint.write(|next| {
-                next.missing = missing;
-                next.log_start = next.log_start.min(end);
+                (next.missing, next.log_start) = (missing, log_start);
                 if next.recovery_point > end {
                     (next.recovery_point, next.derived) = (end, encode_derived(derived));
                 }

@@ -11,7 +11,7 @@ use super::{
     support::{Model, append, batch, check, check_recovered, keyed_batch, open, options, retain},
 };
 use crate::{
-    CheckpointDone, CheckpointJob, Compaction, FlushDone, FlushJob, Log, Offset, Retention,
+    CheckpointDone, CheckpointJob, Compaction, FlushDone, FlushJob, Log, Offset, Retention, StartJob,
     disk::sim::{Fault, SimDisk},
 };
 
@@ -68,6 +68,10 @@ enum JobStep {
     StartCheckpoint,
     RunCheckpoint,
     EndCheckpoint,
+    /// In percent of the log.
+    PlanStart(u8),
+    NoteStart,
+    DeleteObsolete,
     /// One of the jobs that are out comes between two calls of the other one.
     RunBoth {
         checkpoint_first: bool,
@@ -83,6 +87,9 @@ fn job_step() -> impl Strategy<Value = JobStep> {
         2 => Just(JobStep::StartCheckpoint),
         1 => Just(JobStep::RunCheckpoint),
         2 => Just(JobStep::EndCheckpoint),
+        1 => (0..=100_u8).prop_map(JobStep::PlanStart),
+        1 => Just(JobStep::NoteStart),
+        1 => Just(JobStep::DeleteObsolete),
         2 => (any::<bool>(), 0..16_u64)
             .prop_map(|(checkpoint_first, calls)| JobStep::RunBoth { checkpoint_first, calls }),
     ]
@@ -120,6 +127,7 @@ struct World {
     power_cut: Option<u64>,
     flush: Out<FlushJob, FlushDone>,
     checkpoint: Out<CheckpointJob, CheckpointDone>,
+    start: Option<StartJob>,
 }
 
 /// A job that is out.
@@ -173,8 +181,8 @@ impl World {
         let disk = SimDisk::new();
         let (log, _) = open(&disk, options()).unwrap();
         let (model, durable) = (Model::default(), Offset(0));
-        let (flush, checkpoint) = (Out::None, Out::None);
-        Self { disk, log, model, epoch: LeaderEpoch(0), durable, power_cut: None, flush, checkpoint }
+        let (flush, checkpoint, start) = (Out::None, Out::None, None);
+        Self { disk, log, model, epoch: LeaderEpoch(0), durable, power_cut: None, flush, checkpoint, start }
     }
 
     /// Does the step. An error means that the log is of no use any more.
@@ -267,6 +275,18 @@ impl World {
                     self.log.complete_checkpoint(done)?;
                 }
             }
+            JobStep::PlanStart(percent) => {
+                self.model.start = self.at(*percent);
+                self.start = self.log.plan_start(self.model.start)?.or_else(|| self.start.take());
+            }
+            JobStep::NoteStart => {
+                if let Some(job) = self.start.take() {
+                    job.run()?;
+                }
+            }
+            JobStep::DeleteObsolete => {
+                self.log.delete_obsolete(2)?;
+            }
             JobStep::RunBoth { checkpoint_first, calls } => {
                 let Self { disk, flush, checkpoint, .. } = self;
                 if *checkpoint_first {
@@ -316,6 +336,9 @@ impl World {
         self.disk.clear_fault();
         // Jobs of the log that was there before may still run, and change nothing.
         self.checkpoint.run(CheckpointJob::run);
+        if let Some(start) = self.start.take() {
+            assert!(!start.run().unwrap_or_default());
+        }
         let before = self.model.start;
         self.model.start = log.log_start();
         assert!(log.log_start() <= before, "the log start is one that nobody set");
