@@ -61,10 +61,10 @@ fn a_segment_is_full_by_bytes_by_time_and_by_its_index() {
     let unbounded =
         LogOptions { segment_bytes: u32::MAX, segment_ms: i64::MAX, index_bytes: u32::MAX, ..options() };
     assert_eq!(
-        segments(LogOptions { segment_bytes: 3 * size_bytes, ..unbounded.clone() }, &[0; 7]),
+        segments(LogOptions { segment_bytes: 3 * size_bytes, ..unbounded }, &[0; 7]),
         [0, 3, 6]
     );
-    assert_eq!(segments(LogOptions { index_bytes: 5 * 32 + 31, ..unbounded.clone() }, &[0; 11]), [0, 5, 10]);
+    assert_eq!(segments(LogOptions { index_bytes: 5 * 32 + 31, ..unbounded }, &[0; 11]), [0, 5, 10]);
     // A batch without a time neither begins a segment's time nor ends it.
     let timely = LogOptions { segment_ms: 100, ..unbounded };
     assert_eq!(segments(timely, &[-1, 1_000, 900, 1_100, -1, 1_101, 1_201, 1_202]), [0, 5, 7]);
