@@ -15,6 +15,9 @@ use super::{
 /// How often a few segments are deleted in one go, with appends in between.
 const PASSES_MAX: usize = 8;
 
+/// A log that nothing was appended to for so long keeps neither batches in memory nor a file open.
+const IDLE_MS: i64 = 60_000;
+
 impl Partition {
     /// What is due every second. `tail_bytes` is its share of the memory for last batches.
     pub(super) fn look_after(self: &Arc<Self>, tail_bytes: usize) {
@@ -26,6 +29,7 @@ impl Partition {
         if running.log.options().tail_bytes != tail_bytes {
             running.log.set_options(LogOptions { tail_bytes, ..running.log.options().clone() });
         }
+        running.log.release_if_idle(now.steady_ms, IDLE_MS);
         let flush = !queued && running.log.fence().is_none() && running.is_sync_due(now.steady_ms);
         let Running { log, replica, .. } = running;
         if let Replica::Leader(leader) = replica {

@@ -498,6 +498,7 @@ impl Opening {
             recovery: RecoveryState::default(),
             snapshots: Snapshots::stored(self.snapshots),
             compaction: CompactionState::new(self.cleaned, end),
+            idle: (end, None),
             clean: self.report.clean,
             files: self.files,
             shared: Arc::new(shared),

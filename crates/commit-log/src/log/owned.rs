@@ -50,6 +50,8 @@ pub struct Log {
     pub(super) recovery: RecoveryState,
     pub(super) snapshots: Snapshots,
     pub(super) compaction: CompactionState,
+    /// Where the log ended when that was last seen to change, and when that was; no time once its memory was given back.
+    pub(super) idle: (Offset, Option<i64>),
     /// Nothing was changed since a clean shutdown: the mark of it is still on disk.
     pub(super) clean: bool,
     pub(super) shared: Arc<Shared>,
@@ -211,6 +213,20 @@ impl Log {
     /// A job that reads everything that is durable, and checks it: for a scrub in the background.
     pub fn plan_scrub(&self) -> Scrub {
         Scrub { files: Arc::clone(&self.files), segments: self.segments.clone() }
+    }
+
+    /// To be called now and then: [releases memory](Log::release_memory) once nothing was appended for `idle_ms`. `now_ms` is
+    /// any clock that does not jump.
+    pub fn release_if_idle(&mut self, now_ms: i64, idle_ms: i64) {
+        let end = self.log_end();
+        match self.idle {
+            (known, _) if known != end => self.idle = (end, Some(now_ms)),
+            (_, Some(since_ms)) if now_ms.saturating_sub(since_ms) >= idle_ms => {
+                self.idle.1 = None;
+                self.release_memory();
+            }
+            _ => {}
+        }
     }
 
     /// Gives back the memory and the open file that an idle log does not need.

@@ -60,10 +60,7 @@ fn a_segment_is_full_by_bytes_by_time_and_by_its_index() {
     let size_bytes = u32::try_from(plain(0, 1).len()).unwrap();
     let unbounded =
         LogOptions { segment_bytes: u32::MAX, segment_ms: i64::MAX, index_bytes: u32::MAX, ..options() };
-    assert_eq!(
-        segments(LogOptions { segment_bytes: 3 * size_bytes, ..unbounded }, &[0; 7]),
-        [0, 3, 6]
-    );
+    assert_eq!(segments(LogOptions { segment_bytes: 3 * size_bytes, ..unbounded }, &[0; 7]), [0, 3, 6]);
     assert_eq!(segments(LogOptions { index_bytes: 5 * 32 + 31, ..unbounded }, &[0; 11]), [0, 5, 10]);
     // A batch without a time neither begins a segment's time nor ends it.
     let timely = LogOptions { segment_ms: 100, ..unbounded };
@@ -441,7 +438,17 @@ fn an_idle_log_keeps_no_file_open_and_little_memory() {
         append(&mut log, &[batch(seed)], EPOCH).unwrap();
     }
     log.flush().unwrap();
-    log.release_memory();
-    assert!(log.active.is_none());
+    let last = log.log_end() + -1;
+    let is_busy = |log: &Log| {
+        let in_memory = log.plan_read(last, log.log_end(), 1).unwrap().is_ready();
+        assert_eq!(log.active.is_some(), in_memory);
+        in_memory
+    };
+    for (now_ms, busy) in [(5, true), (1_004, true), (1_005, false), (1_006, false)] {
+        log.release_if_idle(now_ms, 1_000);
+        assert_eq!(is_busy(&log), busy, "at {now_ms}");
+    }
     append(&mut log, &[plain(0, 1)], EPOCH).unwrap();
+    log.release_if_idle(3_000, 1_000);
+    assert!(log.active.is_some(), "it was not idle");
 }
