@@ -154,6 +154,7 @@ impl Broker {
             replicas: replicas.clone(),
             partitions: partitions.clone(),
             metrics,
+            groups: data_plane.groups.clone(),
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };
         let routes = http::router(context, runtime::http::livez(tasks, livez));

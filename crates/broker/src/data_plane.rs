@@ -32,6 +32,8 @@ pub(crate) struct DataPlane {
     pub(crate) replicas: Replicas,
     /// What Kafka clients are answered from.
     pub(crate) server: Arc<Server>,
+    /// The groups that are coordinated here.
+    pub(crate) groups: Groups,
     replication: ReplicationFigures,
     listeners: Vec<TcpListener>,
 }
@@ -92,9 +94,9 @@ impl DataPlane {
             partitions.clone(),
             metadata,
             producer_ids,
-            groups,
+            groups.clone(),
         );
-        Ok(Self { partitions, replicas, server: Arc::new(server), replication, listeners })
+        Ok(Self { partitions, replicas, server: Arc::new(server), groups, replication, listeners })
     }
 
     /// Makes its figures part of `/metrics`.

@@ -32,6 +32,7 @@ use kafka_wire::{
         sync_group::SyncGroupRequestAssignment,
     },
 };
+use serde_json::{Value, json};
 use support::{BrokerFixture, Quorum, eventually};
 use tempfile::TempDir;
 
@@ -322,4 +323,61 @@ async fn a_member_that_waits_is_answered_when_the_broker_leaves() {
     .await;
     broker.stop().await.unwrap();
     assert_eq!(second.receive::<JoinGroupRequest>(9).error_code, ErrorCode::NOT_COORDINATOR);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_shown_reset_and_deleted_over_rest() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let mut client = Client::new(&broker);
+    let mut builder = commit_log::batch::BatchBuilder::default();
+    for _ in 0..10 {
+        builder.record(1_000, None, Some(b"value"));
+    }
+    let records = Records::Bytes(builder.build(common::Offset(0)).unwrap().into());
+    let data = PartitionProduceData { index: 0, records };
+    let topic =
+        TopicProduceData { name: "orders".into(), partition_data: vec![data], ..TopicProduceData::default() };
+    let produce =
+        ProduceRequest { acks: -1, timeout_ms: 9_000, topic_data: vec![topic], ..Default::default() };
+    assert_eq!(client.call(9, &produce).responses[0].partition_responses[0].error_code, ErrorCode::NONE);
+
+    let id = client.begin_to_join("");
+    let joined = client.joined();
+    let assignment = "\u{0}\u{1}\u{0}\u{0}\u{0}\u{1}\u{0}\u{6}orders\u{0}\u{0}\u{0}\u{1}\u{0}\u{0}\u{0}\u{0}";
+    client.call(5, &sync(&joined, &[(&id, assignment)]));
+    assert_eq!(client.commit(8, &commit("g", 4, Some(&joined))), ErrorCode::NONE);
+    let get = async |path: &str| broker.get(path).await.json::<Value>().unwrap();
+    let listed = get("/api/v1/groups").await;
+    assert_eq!((&listed[0]["groupId"], &listed[0]["coordinatorId"]), (&json!("g"), &json!(101)));
+    let shown = get("/api/v1/groups/g").await;
+    assert!(shown["stateText"].as_str().unwrap().starts_with("stable for "), "{shown}");
+    assert_eq!((&shown["state"], &shown["lag"]), (&json!("Stable"), &json!(6)));
+    let offset = &shown["offsets"][0];
+    assert_eq!(
+        (&offset["offset"], &offset["logEndOffset"], &offset["lag"]),
+        (&json!(4), &json!(10), &json!(6))
+    );
+    assert!(offset["lagMs"].as_i64().unwrap() > 1_000_000, "written in 1970: {offset}");
+    assert_eq!(offset["memberId"], json!(id));
+    assert_eq!(shown["members"][0]["assignment"], json!([{"topic": "orders", "partitions": [0]}]));
+
+    // Only a group without members is put elsewhere, or deleted.
+    let earliest = json!({"to": "earliest", "dryRun": false});
+    assert_eq!(broker.post("/api/v1/groups/g/offsets", &earliest).await.status, 409);
+    assert_eq!(broker.delete("/api/v1/groups/g").await.status, 409);
+    let members = vec![MemberIdentity { member_id: id, ..Default::default() }];
+    client.call(5, &LeaveGroupRequest { group_id: "g".into(), members, ..LeaveGroupRequest::default() });
+    let dry = broker.post("/api/v1/groups/g/offsets", &json!({"to": {"shift": -3}})).await;
+    let wanted = json!({"groupId": "g", "dryRun": true,
+        "partitions": [{"topic": "orders", "partition": 0, "from": 4, "to": 1, "change": -3}]});
+    assert_eq!(dry.json::<Value>().unwrap(), wanted);
+    assert_eq!(client.offset("g").committed_offset, 4);
+    assert_eq!(broker.post("/api/v1/groups/g/offsets", &earliest).await.status, 200);
+    assert_eq!(client.offset("g").committed_offset, 0);
+    let unknown = json!({"to": "latest", "topics": [{"topic": "orders", "partitions": [9]}]});
+    assert_eq!(broker.post("/api/v1/groups/g/offsets", &unknown).await.status, 404);
+    assert_eq!(broker.delete("/api/v1/groups/g").await.status, 204);
+    assert_eq!(broker.get("/api/v1/groups/g").await.status, 404);
+    broker.stop().await.unwrap();
 }

@@ -8,9 +8,9 @@ use runtime::telemetry::LogOptions;
 use crate::{
     commands::{
         bench::BenchCommand, broker::BrokerCommand, broker_node, cluster::ClusterCommand,
-        consume::ConsumeCommand, drill::DrillCommand, log::LogCommand, metadata::MetadataCommand,
-        metadata_node::MetadataNodeCommand, produce::ProduceCommand, raft::RaftCommand, topic::TopicCommand,
-        up::UpCommand,
+        consume::ConsumeCommand, drill::DrillCommand, group::GroupCommand, log::LogCommand,
+        metadata::MetadataCommand, metadata_node::MetadataNodeCommand, produce::ProduceCommand,
+        raft::RaftCommand, topic::TopicCommand, up::UpCommand,
     },
     connection::ConnectionArgs,
     exit::Failure,
@@ -39,6 +39,9 @@ enum Command {
     /// Topics
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// Consumer groups
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Write each line of stdin as a record
     Produce(ProduceCommand),
     /// Read the records of a topic
@@ -104,6 +107,7 @@ impl Command {
             Self::Up(command) => command.run(connection).await,
             Self::Cluster(command) => command.run(connection).await,
             Self::Topic(command) => command.run(connection).await,
+            Self::Group(command) => command.run(connection).await,
             Self::Produce(command) => command.run(connection).await,
             Self::Consume(command) => command.run(connection).await,
             Self::Broker(BrokerArgs { command: Some(command), .. }) => command.run(connection).await,

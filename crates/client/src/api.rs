@@ -10,6 +10,7 @@ use http_api::{
     broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
     elections::{ElectLeadersRequest, ElectLeadersResponse},
     features::{FeatureLevel, SetFeatureLevelRequest},
+    groups::{GroupInfo, GroupSummary, ResetGroupRequest, ResetGroupResponse},
     internal_topics::CreateInternalTopicRequest,
     isr::{AlterIsrRequest, AlterIsrResponse},
     members::{AddMemberRequest, MembersResponse, TransferLeaderRequest, TransferLeaderResponse},
@@ -134,6 +135,26 @@ pub fn reassignments() -> Call<Vec<ReassignmentInfo>> {
 /// Creates a topic of the system, on behalf of a broker.
 pub fn create_internal_topic(request: &CreateInternalTopicRequest) -> Call<TopicInfo> {
     Call::write(Method::POST, paths::INTERNAL_TOPICS).json(request)
+}
+
+/// The consumer groups of the cluster. Brokers answer this, as all calls about groups.
+pub fn groups() -> Call<Vec<GroupSummary>> {
+    Call::read(paths::GROUPS)
+}
+
+/// A consumer group, with its members and its offsets.
+pub fn group(id: &str) -> Call<GroupInfo> {
+    Call::read(paths::group(id))
+}
+
+/// Puts a group without members elsewhere, or shows where it would be.
+pub fn reset_group(id: &str, request: &ResetGroupRequest) -> Call<ResetGroupResponse> {
+    Call::write(Method::POST, paths::group_offsets(id)).json(request)
+}
+
+/// Deletes a group without members, with its offsets.
+pub fn delete_group(id: &str) -> Call<()> {
+    Call::write(Method::DELETE, paths::group(id))
 }
 
 /// Asks for a block of producer ids.

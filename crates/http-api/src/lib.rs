@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod controller;
 pub mod elections;
 pub mod features;
+pub mod groups;
 pub mod headers;
 pub mod health;
 pub mod heartbeat;

@@ -72,6 +72,13 @@ pub const PARTITION_RECORDS: &str = "/api/v1/topics/{topic}/partitions/{partitio
 /// Brokers: records as they come.
 pub const STREAM: &str = "/api/v1/topics/{topic}/stream";
 
+/// Brokers: consumer groups.
+pub const GROUPS: &str = "/api/v1/groups";
+/// Brokers: one consumer group.
+pub const GROUP: &str = "/api/v1/groups/{group}";
+/// Brokers: where a consumer group goes on reading.
+pub const GROUP_OFFSETS: &str = "/api/v1/groups/{group}/offsets";
+
 /// Is the process alive? `?watch=true` keeps the answer open for as long as it lives.
 pub const LIVEZ: &str = "/livez";
 /// Can the process do its work? `?verbose` says in words what is wrong.
@@ -114,6 +121,16 @@ pub fn raft_member(id: NodeId) -> String {
 /// [`PARTITION_RECORDS`] of a partition.
 pub fn partition_records(topic_name: &str, partition: PartitionId) -> String {
     format!("/api/v1/topics/{}/partitions/{partition}/records", segment(topic_name))
+}
+
+/// [`GROUP`] of a group, whose id may be any string.
+pub fn group(id: &str) -> String {
+    format!("{GROUPS}/{}", segment(id))
+}
+
+/// [`GROUP_OFFSETS`] of a group.
+pub fn group_offsets(id: &str) -> String {
+    format!("{GROUPS}/{}/offsets", segment(id))
 }
 
 /// One path segment, percent-encoded but for RFC 3986's unreserved characters.

@@ -104,6 +104,8 @@ error_codes! {
     UnknownBroker = 404, "Unknown broker", Never;
     /// No such member of the quorum.
     UnknownNode = 404, "Unknown metadata node", Never;
+    /// No such consumer group.
+    UnknownGroup = 404, "Unknown group", Never;
     /// The partition has no leader at present.
     LeaderNotAvailable = 404, "Partition has no leader", Later;
     /// The path exists, but not with this method; `Allow` says which.
@@ -128,6 +130,8 @@ error_codes! {
     NoReassignmentInProgress = 404, "No reassignment in progress", Never;
     /// Another change of the quorum is under way.
     MembershipChangeInProgress = 409, "Membership change in progress", Later;
+    /// The group has members; it can be changed from outside when they have gone.
+    GroupNotEmpty = 409, "Group has members", Never;
     /// The body is larger than allowed.
     PayloadTooLarge = 413, "Request body too large", Never;
     /// The record is larger than the topic allows.
@@ -154,6 +158,8 @@ error_codes! {
     Overloaded = 503, "Overloaded", Later;
     /// Fewer replicas are in sync than `min.insync.replicas`: nothing was written.
     NotEnoughReplicas = 503, "Not enough in-sync replicas", Later;
+    /// The broker that coordinates the group is not there yet, or is loading.
+    CoordinatorNotAvailable = 503, "Group coordinator is not available", Later;
     /// The broker that leads the partition does not answer: nothing was written.
     LeaderUnreachable = 503, "Partition leader does not answer", Later;
     /// The node's database does not answer.

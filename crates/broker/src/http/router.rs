@@ -20,11 +20,13 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    health, push,
+    groups, health, push,
     records::{self, Gateway},
     status,
 };
-use crate::{follower::Follower, image::SharedImage, partition::Partitions, replicas::Replicas};
+use crate::{
+    coordinator::Groups, follower::Follower, image::SharedImage, partition::Partitions, replicas::Replicas,
+};
 
 /// The largest JSON body, in bytes. A push has a few hundred.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -50,6 +52,8 @@ pub struct Context {
     pub partitions: Partitions,
     /// The figures.
     pub metrics: Metrics,
+    /// The groups that are coordinated here.
+    pub groups: Groups,
     /// What writes and reads records.
     pub(crate) records: Gateway,
 }
@@ -73,6 +77,9 @@ pub fn router(context: Context, livez: Router) -> Router {
         .routes(routes!(records::read))
         .routes(routes!(records::stream))
         .routes(routes!(records::produce))
+        .routes(routes!(groups::list))
+        .routes(routes!(groups::describe, groups::delete))
+        .routes(routes!(groups::reset))
         .split_for_parts();
     let description = Arc::new(description);
     routes

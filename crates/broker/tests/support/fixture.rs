@@ -84,6 +84,14 @@ impl BrokerFixture {
         self.http.send(HttpRequest::get(format!("{}{path}", self.url()))).await.unwrap()
     }
 
+    pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) -> Reply {
+        self.http.send(HttpRequest::post_json(format!("{}{path}", self.url()), body)).await.unwrap()
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.http.send(HttpRequest::new(http::Method::DELETE, format!("{}{path}", self.url()))).await.unwrap()
+    }
+
     pub(crate) async fn status(&self) -> StorageStatus {
         self.get(paths::STORAGE_STATUS).await.json().unwrap()
     }

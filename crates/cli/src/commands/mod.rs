@@ -10,6 +10,7 @@ pub(crate) mod broker_node;
 pub(crate) mod cluster;
 pub(crate) mod consume;
 pub(crate) mod drill;
+pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod metadata;
 pub(crate) mod metadata_node;

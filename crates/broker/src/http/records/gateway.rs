@@ -41,7 +41,7 @@ pub(crate) struct Gateway {
     pub(super) image: SharedImage,
     pub(super) partitions: Partitions,
     /// To other brokers.
-    pub(super) http: HttpClient,
+    pub(in crate::http) http: HttpClient,
     pub(super) shutdown: Shutdown,
     cluster: OnceLock<Cluster>,
     /// One for each kind of acks, made when it is first needed.
@@ -120,7 +120,7 @@ impl Gateway {
     }
 
     /// The cluster as this broker's Kafka clients see it: found through this broker itself.
-    pub(super) fn cluster(&self) -> Result<&Cluster, Problem> {
+    pub(in crate::http) fn cluster(&self) -> Result<&Cluster, Problem> {
         if let Some(cluster) = self.cluster.get() {
             return Ok(cluster);
         }

@@ -1,0 +1,52 @@
+//! `DELETE /api/v1/groups/{group}`: a group without members goes, with its offsets.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Method, StatusCode},
+    response::{IntoResponse, Response},
+};
+use coordinator::api::DeleteGroup;
+use http_api::{Problem, paths};
+use runtime::http::Refusal;
+
+use super::route::{self, Routed};
+use crate::http::{params::Segments, router::Context};
+
+/// Delete a group
+#[utoipa::path(
+    delete,
+    path = paths::GROUP,
+    tag = "groups",
+    operation_id = "deleteGroup",
+    params(("group" = String, Path, description = "The group's id")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "No such group", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has members", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Its coordinator does not answer", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(in crate::http) async fn delete(
+    State(context): State<Arc<Context>>,
+    Segments(group_id): Segments<String>,
+    request_headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let routed = Routed {
+        context: &context,
+        group_id: &group_id,
+        method: Method::DELETE,
+        path: paths::group(&group_id),
+        headers: &request_headers,
+        body: None,
+    };
+    let local = || async {
+        let deleted = context.groups.ask(&group_id, DeleteGroup { group_id: group_id.as_str().into() }).await;
+        deleted
+            .map_err(|unavailable| route::unavailable(&group_id, unavailable))?
+            .map_err(|error| route::refused(&group_id, &error))?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    Ok(routed.answer(local).await?)
+}

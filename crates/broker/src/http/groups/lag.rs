@@ -1,0 +1,84 @@
+//! How far a group is behind: in records, by asking the leaders where logs end; in time, by looking at the first record that
+//! it has not read.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use client::HttpRequest;
+use common::PartitionId;
+use futures_util::{StreamExt, stream};
+use http_api::{groups::GroupOffset, paths, records::RecordPage};
+use kafka_client::{OffsetSpec, TopicPartition};
+use runtime::clock;
+
+use crate::http::router::Context;
+
+/// How long leaders are asked.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Records that are looked at, at the same time.
+const LOOKS: usize = 16;
+
+/// Partitions of which the time is told; for the rest of a very large group it is left out.
+const LOOKS_MAX: usize = 1_000;
+
+/// Where logs begin and end.
+pub(super) type Bounds = BTreeMap<TopicPartition, (i64, i64)>;
+
+/// Asks the leaders for the bounds of these partitions. Those that do not answer in time are left out.
+pub(super) async fn bounds(context: &Context, places: &[TopicPartition]) -> Bounds {
+    let Ok(cluster) = context.records.cluster() else { return Bounds::new() };
+    let of = |spec| places.iter().map(move |place| (place.clone(), spec));
+    let asked = async {
+        let (earliest, latest) = tokio::try_join!(
+            cluster.offsets(of(OffsetSpec::Earliest)),
+            cluster.offsets(of(OffsetSpec::Latest))
+        )?;
+        Ok::<_, kafka_client::ClusterError>((earliest, latest))
+    };
+    let Ok(Ok((earliest, latest))) = tokio::time::timeout(PATIENCE, asked).await else {
+        return Bounds::new();
+    };
+    let both = latest.into_iter().filter_map(|(place, latest)| {
+        let earliest = earliest.get(&place).copied().flatten()?;
+        Some((place, (earliest.0, latest?.0)))
+    });
+    both.collect()
+}
+
+/// Fills in what is known of the log.
+pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset]) {
+    let place =
+        |offset: &GroupOffset| TopicPartition::new(offset.topic.clone(), PartitionId(offset.partition));
+    let places: Vec<TopicPartition> = offsets.iter().map(place).collect();
+    let bounds = bounds(context, &places).await;
+    for offset in offsets.iter_mut() {
+        let Some((start, end)) = bounds.get(&place(offset)) else { continue };
+        (offset.log_start_offset, offset.log_end_offset) = (Some(*start), Some(*end));
+        // What retention has removed cannot be read any more, and is not behind.
+        offset.lag = offset.offset.map(|committed| (end - committed.max(*start)).max(0));
+    }
+    let behind = offsets.iter_mut().take(LOOKS_MAX).filter(|offset| offset.lag.is_some());
+    let looks = stream::iter(behind).for_each_concurrent(LOOKS, |offset| async {
+        offset.lag_ms = match offset.lag {
+            Some(0) => Some(0),
+            _ => since_first_unread(context, offset).await,
+        };
+    });
+    // What is not known by then is left out.
+    let _ = tokio::time::timeout(PATIENCE, looks).await;
+}
+
+/// How long ago the first record was written that the group has not read.
+async fn since_first_unread(context: &Context, offset: &GroupOffset) -> Option<i64> {
+    let from = offset.offset?.max(offset.log_start_offset?);
+    let leader = context.image.read(|state| {
+        let index = usize::try_from(offset.partition).ok()?;
+        let leader = state.topic(&offset.topic)?.partitions.get(index)?.leader?;
+        state.broker(leader).map(|it| format!("http://{}:{}", it.host, it.port))
+    })?;
+    let path = paths::partition_records(&offset.topic, PartitionId(offset.partition));
+    let request = HttpRequest::get(format!("{leader}{path}?offset={from}&maxRecords=1&maxWaitMs=0"));
+    let page: RecordPage = context.records.http.send(request.timeout(PATIENCE)).await.ok()?.json().ok()?;
+    let now_ms = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
+    Some(now_ms.saturating_sub(page.records.first()?.timestamp).max(0))
+}

@@ -1,0 +1,24 @@
+//! Consumer groups over REST.
+//!
+//! | call | file |
+//! |---|---|
+//! | `GET /api/v1/groups` | [`list`] |
+//! | `GET /api/v1/groups/{group}` | [`describe`], in words by [`words`], how far behind by [`lag`] |
+//! | `POST /api/v1/groups/{group}/offsets` | [`reset`] |
+//! | `DELETE /api/v1/groups/{group}` | [`delete`] |
+//!
+//! Every broker takes every call. A group's coordinator answers; other brokers hand the call on to it, once ([`route`]).
+
+mod assignment;
+mod delete;
+mod describe;
+mod lag;
+mod list;
+mod reset;
+mod route;
+mod words;
+
+pub(super) use delete::{__path_delete, delete};
+pub(super) use describe::{__path_describe, describe};
+pub(super) use list::{__path_list, list};
+pub(super) use reset::{__path_reset, reset};

@@ -1,0 +1,135 @@
+//! Who answers a call about a group: its coordinator. Another broker hands the call on to it, and passes its answer back.
+
+use std::{future::Future, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use client::{HttpRequest, http::Reply};
+use common::BrokerId;
+use coordinator::GroupError;
+use http_api::{ErrorCode, Problem, headers};
+use tokio::time::Instant;
+
+use crate::{coordinator::Unavailable, http::router::Context};
+
+/// How long to try while coordinators change or load.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A call that may have to be handed on.
+pub(super) struct Routed<'a> {
+    pub(super) context: &'a Context,
+    pub(super) group_id: &'a str,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: Option<Bytes>,
+}
+
+impl Routed<'_> {
+    /// Answers with `local` where this broker coordinates the group, else with what the coordinator says.
+    pub(super) async fn answer<F>(&self, local: impl Fn() -> F) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Response, Problem>>,
+    {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let tried = self.attempt(&local).await;
+            match tried {
+                Err(problem)
+                    if problem.code == ErrorCode::CoordinatorNotAvailable && Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                tried => return tried,
+            }
+        }
+    }
+
+    async fn attempt<F>(&self, local: &impl Fn() -> F) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Response, Problem>>,
+    {
+        let topic = self.context.groups.topic();
+        if topic.partitions().is_none() {
+            return Err(unknown_group(self.group_id));
+        }
+        match topic.coordinator_of(self.group_id) {
+            Some(id) if id == self.context.broker_id => local().await,
+            Some(id) if !self.headers.contains_key(headers::FORWARDED_BY) => self.hand_on(id).await,
+            Some(id) => Err(not_available(format!("broker {id} coordinates group `{}`", self.group_id))),
+            None => Err(not_available(format!("the partition of group `{}` has no leader", self.group_id))),
+        }
+    }
+
+    async fn hand_on(&self, coordinator: BrokerId) -> Result<Response, Problem> {
+        let reply =
+            ask(self.context, coordinator, self.method.clone(), &self.path, self.body.clone()).await?;
+        if reply.status == StatusCode::SERVICE_UNAVAILABLE
+            && let Ok(problem) = reply.json::<Problem>()
+        {
+            return Err(problem);
+        }
+        let mut response = Response::new(Body::from(reply.body));
+        *response.status_mut() = reply.status;
+        if let Some(kind) = reply.headers.get(header::CONTENT_TYPE) {
+            response.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+        }
+        Ok(response)
+    }
+}
+
+/// Asks another broker, which is not to hand the call on.
+pub(super) async fn ask(
+    context: &Context,
+    broker: BrokerId,
+    method: Method,
+    path: &str,
+    body: Option<Bytes>,
+) -> Result<Reply, Problem> {
+    let url =
+        context.image.read(|state| state.broker(broker).map(|it| format!("http://{}:{}", it.host, it.port)));
+    let url = url.ok_or_else(|| not_available(format!("broker {broker} is not registered")))?;
+    let mut request = HttpRequest::new(method, format!("{url}{path}")).timeout(PATIENCE);
+    let own = HeaderValue::from(context.broker_id.0);
+    request.headers.push((HeaderName::from_static(headers::FORWARDED_BY), own));
+    request.body = body;
+    let failed = |error| not_available(format!("broker {broker}, the coordinator: {error}"));
+    context.records.http.send(request).await.map_err(failed)
+}
+
+/// No such group.
+pub(super) fn unknown_group(group_id: &str) -> Problem {
+    Problem::new(ErrorCode::UnknownGroup, format!("there is no group `{group_id}`")).with("groupId", group_id)
+}
+
+/// Nobody answers for it now.
+pub(super) fn unavailable(group_id: &str, unavailable: Unavailable) -> Problem {
+    not_available(format!("group `{group_id}`: {unavailable}"))
+}
+
+/// What a group refuses.
+pub(super) fn refused(group_id: &str, error: &GroupError) -> Problem {
+    match error {
+        GroupError::GroupIdNotFound => unknown_group(group_id),
+        GroupError::NonEmptyGroup | GroupError::UnknownMemberId | GroupError::RebalanceInProgress => {
+            not_empty(group_id)
+        }
+        other => Problem::new(ErrorCode::InvalidRequest, format!("group `{group_id}`: {other}")),
+    }
+}
+
+/// It has members.
+pub(super) fn not_empty(group_id: &str) -> Problem {
+    let detail = format!("group `{group_id}` has members; stop them first");
+    Problem::new(ErrorCode::GroupNotEmpty, detail).with("groupId", group_id)
+}
+
+fn not_available(detail: String) -> Problem {
+    Problem::new(ErrorCode::CoordinatorNotAvailable, detail)
+}
