@@ -4,50 +4,56 @@ use std::{fs::File, io::Write, path::Path, time::Instant};
 
 use commit_log::{FlushPolicy, Origin};
 
-use crate::{EPOCH, MIB, Outcome, batch, best, open, row};
+use crate::{
+    EPOCH, MIB, Outcome, Result, batch, open,
+    report::{Goal, Report, alternate, compare},
+};
 
-pub(crate) fn large_batches(dir: &Path) -> Outcome {
+/// Bytes per second, in MiB, of writing batches to a new file one after the other. What it wrote goes unsynced.
+fn plain_writes(path: &Path, batch: &[u8], count: usize) -> Result<f64> {
+    let mut file = File::create(path)?;
+    let start = Instant::now();
+    for _ in 0..count {
+        file.write_all(batch)?;
+    }
+    let took = start.elapsed();
+    std::fs::remove_file(path)?;
+    Ok(count as f64 / took.as_secs_f64())
+}
+
+/// Batches per second that a new log takes, so many with each call.
+fn appends(path: &Path, batch: &bytes::Bytes, count: usize, group: usize) -> Result<f64> {
+    let batches = vec![batch.clone(); group];
+    let mut log = open(path, FlushPolicy::Os)?;
+    let start = Instant::now();
+    for _ in 0..count / group {
+        log.append(&batches, EPOCH, Origin::Client, 0)?;
+    }
+    let took = start.elapsed();
+    std::fs::remove_dir_all(path)?;
+    Ok(count as f64 / took.as_secs_f64())
+}
+
+pub(crate) fn large_batches(dir: &Path, report: &mut Report) -> Outcome {
     const COUNT: usize = 512;
     let batch = batch(MIB, 0)?;
-    let mib = (COUNT * batch.len()) as f64 / MIB as f64;
-    let mut written = f64::MAX;
-    let mut appended = f64::MAX;
-    // In turns, so that both see the same machine.
-    for run in 0..4 {
-        written = written.min(best(1, |_| {
-            let path = dir.join(format!("plain-{run}"));
-            let mut file = File::create(&path)?;
-            let start = Instant::now();
-            for _ in 0..COUNT {
-                file.write_all(&batch)?;
-            }
-            let took = start.elapsed();
-            std::fs::remove_file(path)?;
-            Ok(took)
-        })?);
-        appended = appended.min(best(1, |_| {
-            let path = dir.join(format!("log-{run}"));
-            let mut log = open(&path, FlushPolicy::Os)?;
-            let start = Instant::now();
-            for _ in 0..COUNT {
-                log.append(std::slice::from_ref(&batch), EPOCH, Origin::Client, 0)?;
-            }
-            let took = start.elapsed();
-            std::fs::remove_dir_all(path)?;
-            Ok(took)
-        })?);
-    }
-    row("plain write of 1 MiB (baseline)", mib / written, "MiB/s");
-    row("append of 1 MiB batches, policy os, with CRC check", mib / appended, "MiB/s");
-    row("ratio (to reach: 80)", 100.0 * written / appended, "%");
+    let mib = batch.len() as f64 / MIB as f64;
+    let [appended, written, share] = compare(
+        9,
+        || Ok(mib * appends(&dir.join("log"), &batch, COUNT, 1)?),
+        || Ok(mib * plain_writes(&dir.join("plain"), &batch, COUNT)?),
+    )?;
+    report.row("plain write of 1 MiB (baseline)", &written, "MiB/s");
+    report.row("append of 1 MiB, policy os, with CRC check", &appended, "MiB/s");
+    report.figure("share of the baseline", &share.map(|share| share * 100.0), "%", Goal::AtLeast(80.0));
     Ok(())
 }
 
-pub(crate) fn small_batches(dir: &Path) -> Outcome {
+pub(crate) fn small_batches(dir: &Path, report: &mut Report) -> Outcome {
     const COUNT: usize = 200_000;
     let batch = batch(1_024, 0)?;
-    let baseline = best(3, |_| {
-        let mut target = Vec::with_capacity(64 * MIB);
+    let mut target = Vec::with_capacity(64 * MIB);
+    let mut copies = || {
         let start = Instant::now();
         for _ in 0..COUNT {
             if target.len() + batch.len() > 64 * MIB {
@@ -56,39 +62,18 @@ pub(crate) fn small_batches(dir: &Path) -> Outcome {
             target.extend_from_slice(&batch);
             std::hint::black_box(crc32c::crc32c(&batch));
         }
-        Ok(start.elapsed())
-    })?;
-    row("memcpy + CRC-32C of 1 KiB (baseline)", COUNT as f64 / baseline, "batches/s");
-    let written = best(3, |run| {
-        let path = dir.join(format!("plain-{run}"));
-        let mut file = File::create(&path)?;
-        let start = Instant::now();
-        for _ in 0..COUNT {
-            file.write_all(&batch)?;
-        }
-        let took = start.elapsed();
-        std::fs::remove_file(path)?;
-        Ok(took)
-    })?;
-    row("plain write of 1 KiB (baseline of one per call)", COUNT as f64 / written, "batches/s");
-    for group in [1, 32] {
-        let batches = vec![batch.clone(); group];
-        let took = best(3, |run| {
-            let path = dir.join(format!("{group}-{run}"));
-            let mut log = open(&path, FlushPolicy::Os)?;
-            let start = Instant::now();
-            for _ in 0..COUNT / group {
-                log.append(&batches, EPOCH, Origin::Client, 0)?;
-            }
-            let took = start.elapsed();
-            std::fs::remove_dir_all(path)?;
-            Ok(took)
-        })?;
-        row(
-            &format!("append of 1 KiB batches, {group} per call (to reach: 400,000)"),
-            COUNT as f64 / took,
-            "batches/s",
-        );
+        Ok(COUNT as f64 / start.elapsed().as_secs_f64())
+    };
+    let mut written = || plain_writes(&dir.join("plain"), &batch, COUNT);
+    let mut one = || appends(&dir.join("one"), &batch, COUNT, 1);
+    let mut many = || appends(&dir.join("many"), &batch, COUNT, 32);
+    let all = alternate(7, &mut [&mut copies, &mut written, &mut one, &mut many])?;
+    if let [copies, written, one, many] = &all[..] {
+        let goal = (copies.median() / 2.0).min(400_000.0);
+        report.row("memcpy and CRC-32C of 1 KiB (baseline)", copies, "/s");
+        report.row("plain write of 1 KiB, for comparison", written, "/s");
+        report.figure("append of 1 KiB batches, one per call", one, "/s", Goal::AtLeast(goal));
+        report.figure("append of 1 KiB batches, 32 per call", many, "/s", Goal::AtLeast(goal));
     }
     Ok(())
 }

@@ -14,63 +14,95 @@ use commit_log::{
     disk::sim::Random,
 };
 
-use crate::{EPOCH, MIB, Outcome, best, peak_kib, reset_peak, resident_kib, row};
+use crate::{
+    EPOCH, MIB, Outcome, Result, peak_kib,
+    report::{Goal, Report, Samples},
+    reset_peak, resident_kib,
+};
 
 const KEYS: usize = 60_000;
 const RECORDS: u64 = 32;
 const BUFFER_BYTES: usize = 16 * MIB;
 
-pub(crate) fn compaction(dir: &Path) -> Outcome {
+const ROUNDS: usize = 3;
+
+pub(crate) fn compaction(dir: &Path, report: &mut Report) -> Outcome {
     for (name, codec) in [("uncompressed", Compression::None), ("lz4", Compression::Lz4)] {
-        let path = dir.join(name);
-        let mut log = filled(&path, codec)?;
-        let total = log.size_bytes() as f64 / MIB as f64;
-        let copied = best(2, |run| {
-            let mut target = File::create(dir.join(format!("copy-{name}-{run}")))?;
-            let mut source = File::open(path.join("00000000000000000000.log"))?;
-            let mut buffer = vec![0; MIB];
-            let start = Instant::now();
-            loop {
-                match source.read(&mut buffer)? {
-                    0 => break,
-                    read => target.write_all(buffer.get(..read).unwrap_or_default())?,
-                }
-            }
-            target.sync_data()?;
-            Ok(start.elapsed())
-        })?;
-        let first = std::fs::metadata(path.join("00000000000000000000.log"))?.len() as f64 / MIB as f64;
-        row(&format!("{name}: read, write and sync of a segment (baseline)"), first / copied, "MiB/s");
-        let settings = Compaction { buffer_bytes: BUFFER_BYTES, ..Compaction::default() };
-        let end = log.log_end();
-        reset_peak()?;
-        let before = resident_kib()?;
-        let (start, worked) = (Instant::now(), processor_seconds()?);
-        let mut job = log.plan_compaction(&settings, 0, end)?.ok_or("nothing to compact")?;
-        let (mut read, mut kept) = (0, 0);
-        while let Some(step) = job.next_step() {
-            let step = step?;
-            (read, kept) = (read + step.read_bytes, kept + step.kept_bytes);
-            log.install_compacted(step)?;
+        let mut rounds: [Vec<f64>; 5] = Default::default();
+        for round in 0..ROUNDS {
+            let path = dir.join(format!("{name}-{round}"));
+            let mut log = filled(&path, codec)?;
+            let copied = copy(&path)?;
+            let compacted = compact(&mut log)?;
+            rounds.iter_mut().zip([copied].into_iter().chain(compacted)).for_each(|(all, one)| all.push(one));
+            drop(log);
+            std::fs::remove_dir_all(path)?;
         }
-        let (took, worked) = (start.elapsed().as_secs_f64(), processor_seconds()? - worked);
-        let peak = (peak_kib()? - before) / 1_024.0;
-        row(&format!("{name}: log of {total:.0} MiB, left"), kept as f64 / MIB as f64, "MiB");
-        row(&format!("{name}: compacted"), read as f64 / 1e6 / took, "MB/s");
-        row(&format!("{name}: per second of one core (to reach: 150)"), read as f64 / 1e6 / worked, "MB/s");
-        row(&format!("{name}: memory at most (buffer: {})", BUFFER_BYTES / MIB), peak, "MiB");
+        let [copied, left, elapsed, worked, peak] = rounds.map(Samples::new);
+        report.row(&format!("{name}: read, write and sync of a segment (baseline)"), &copied, "MB/s");
+        report.row(&format!("{name}: part of the log that is left"), &left, "%");
+        report.row(&format!("{name}: compacted, elapsed"), &elapsed, "MB/s");
+        report.figure(
+            &format!("{name}: compacted, per second of one core"),
+            &worked,
+            "MB/s",
+            Goal::AtLeast(150.0),
+        );
+        let most = (BUFFER_BYTES / MIB) as f64;
+        report.figure(&format!("{name}: memory at most"), &peak, "MiB", Goal::AtMost(most));
     }
     Ok(())
 }
 
+/// MB per second.
+fn copy(path: &Path) -> Result<f64> {
+    let mut target = File::create(path.join("copy"))?;
+    let mut source = File::open(path.join("00000000000000000000.log"))?;
+    let (mut buffer, mut bytes) = (vec![0; MIB], 0);
+    let start = Instant::now();
+    loop {
+        match source.read(&mut buffer)? {
+            0 => break,
+            read => {
+                target.write_all(buffer.get(..read).unwrap_or_default())?;
+                bytes += read;
+            }
+        }
+    }
+    target.sync_data()?;
+    let took = start.elapsed().as_secs_f64();
+    std::fs::remove_file(path.join("copy"))?;
+    Ok(bytes as f64 / 1e6 / took)
+}
+
+/// Percent of the log that is left, MB per second, the same per second of a core, MiB of memory at most.
+fn compact(log: &mut Log) -> Result<[f64; 4]> {
+    let settings = Compaction { buffer_bytes: BUFFER_BYTES, ..Compaction::default() };
+    let end = log.log_end();
+    reset_peak()?;
+    let before = resident_kib()?;
+    let (start, worked) = (Instant::now(), processor_seconds()?);
+    let mut job = log.plan_compaction(&settings, 0, end)?.ok_or("nothing to compact")?;
+    let (mut read, mut kept) = (0, 0);
+    while let Some(step) = job.next_step() {
+        let step = step?;
+        (read, kept) = (read + step.read_bytes, kept + step.kept_bytes);
+        log.install_compacted(step)?;
+    }
+    let (took, worked) = (start.elapsed().as_secs_f64(), processor_seconds()? - worked);
+    let megabytes = read as f64 / 1e6;
+    let peak = (peak_kib()? - before) / 1_024.0;
+    Ok([100.0 * kept as f64 / read as f64, megabytes / took, megabytes / worked, peak])
+}
+
 /// For how long this thread had a processor: what the rest of the machine and the disk do is not in it.
-fn processor_seconds() -> Result<f64, Box<dyn std::error::Error>> {
+fn processor_seconds() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(stat.split_whitespace().next().unwrap_or("0").parse::<f64>()? / 1e9)
 }
 
 /// Batches of 32 records of half a KiB, whose keys come again and again.
-fn filled(path: &Path, codec: Compression) -> Result<Log, Box<dyn std::error::Error>> {
+fn filled(path: &Path, codec: Compression) -> Result<Log> {
     let options = LogOptions { segment_bytes: 32 << 20, flush: FlushPolicy::Os, ..LogOptions::default() };
     let mut log = Log::open(path, Arc::new(Files::default()), options)?.0;
     let mut number = 0_u64;

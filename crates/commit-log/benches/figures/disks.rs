@@ -1,6 +1,14 @@
 //! The real disk, with a difference.
 
-use std::{io::IoSlice, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::IoSlice,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use commit_log::disk::{Disk, DiskFile, FileEntry, RealDisk};
 
@@ -25,10 +33,27 @@ macro_rules! names {
     };
 }
 
-/// The real disk, with a sync that takes longer.
-#[derive(Debug, Clone, Default)]
+/// The real disk, with a sync that takes longer, and calls that are counted.
+#[derive(Debug, Clone)]
 pub(crate) struct SlowDisk {
-    pub(crate) sync: Duration,
+    sync: Duration,
+    calls: Arc<AtomicU64>,
+}
+
+impl SlowDisk {
+    /// `sync` in place of the real one; zero: the real one.
+    pub(crate) fn new(sync: Duration) -> Self {
+        Self { sync, calls: Arc::default() }
+    }
+
+    /// Calls on files, opening them included.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -36,9 +61,11 @@ struct SlowFile(Arc<dyn DiskFile>, SlowDisk);
 
 impl Disk for SlowDisk {
     fn open(&self, path: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
+        self.count();
         Ok(Arc::new(SlowFile(RealDisk.open(path)?, self.clone())))
     }
     fn create(&self, path: &Path) -> std::io::Result<Arc<dyn DiskFile>> {
+        self.count();
         Ok(Arc::new(SlowFile(RealDisk.create(path)?, self.clone())))
     }
     names!();
@@ -46,18 +73,23 @@ impl Disk for SlowDisk {
 
 impl DiskFile for SlowFile {
     fn size(&self) -> std::io::Result<u64> {
+        self.1.count();
         self.0.size()
     }
     fn read_at(&self, buffer: &mut [u8], position: u64) -> std::io::Result<usize> {
+        self.1.count();
         self.0.read_at(buffer, position)
     }
     fn append(&self, parts: &mut [IoSlice<'_>]) -> std::io::Result<()> {
+        self.1.count();
         self.0.append(parts)
     }
     fn truncate(&self, size: u64) -> std::io::Result<()> {
+        self.1.count();
         self.0.truncate(size)
     }
     fn sync(&self) -> std::io::Result<()> {
+        self.1.count();
         if self.1.sync.is_zero() {
             return self.0.sync();
         }

@@ -8,11 +8,11 @@ mod compaction;
 mod disks;
 mod opens;
 mod reads;
+mod report;
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -23,44 +23,52 @@ use commit_log::{
 };
 use common::LeaderEpoch;
 
+use report::Report;
+
 const EPOCH: LeaderEpoch = LeaderEpoch(1);
 const MIB: usize = 1 << 20;
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+type Outcome = Result<()>;
 
 /// A name, and what prints the rows under it, using an empty directory.
-type Figure = (&'static str, fn(&Path) -> Outcome);
+type Figure = (&'static str, fn(&Path, &mut Report) -> Outcome);
 
 fn main() -> Outcome {
     let base = std::env::var_os("DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = base.join(format!("commit-log-figures-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
     println!("on {}, {} processors", base.display(), std::thread::available_parallelism()?);
-    let figures: [Figure; 8] = [
+    println!("medians of rounds that alternate with those of the baseline, and their spread");
+    let figures: [Figure; 9] = [
         ("large batches", appends::large_batches),
         ("small batches", appends::small_batches),
         ("group commit", commits::group_commit),
         ("reads", reads::reads),
+        ("tail", reads::tail),
         ("lookups", reads::lookups),
         ("compaction", compaction::compaction),
         ("open", opens::opens),
         ("idle partitions", opens::idle),
     ];
     let only = std::env::args().nth(1).filter(|name| !name.starts_with("--"));
+    let mut report = Report::default();
     for (name, figure) in figures {
         if only.as_deref().is_none_or(|only| name.contains(only)) {
             println!("\n{name}");
             let dir = dir.join(name.replace(' ', "-"));
             std::fs::create_dir_all(&dir)?;
-            figure(&dir)?;
+            figure(&dir, &mut report)?;
             std::fs::remove_dir_all(&dir)?;
         }
     }
     std::fs::remove_dir_all(&dir)?;
+    report.end();
     Ok(())
 }
 
-fn batch(bytes: usize, timestamp_ms: i64) -> Result<Bytes, Box<dyn std::error::Error>> {
+fn batch(bytes: usize, timestamp_ms: i64) -> Result<Bytes> {
     let value: Vec<u8> =
         (0..bytes.saturating_sub(80)).map(|at| u8::try_from(at % 251).unwrap_or(0)).collect();
     let mut builder = BatchBuilder::default();
@@ -68,38 +76,22 @@ fn batch(bytes: usize, timestamp_ms: i64) -> Result<Bytes, Box<dyn std::error::E
     Ok(builder.build(Offset(0))?.into())
 }
 
-fn open(dir: &Path, flush: FlushPolicy) -> Result<Log, commit_log::LogError> {
+fn open(dir: &Path, flush: FlushPolicy) -> Result<Log> {
     open_on(Arc::new(RealDisk), dir, flush)
 }
 
-fn open_on(disk: Arc<dyn Disk>, dir: &Path, flush: FlushPolicy) -> Result<Log, commit_log::LogError> {
+fn open_on(disk: Arc<dyn Disk>, dir: &Path, flush: FlushPolicy) -> Result<Log> {
     let options = LogOptions { flush, ..LogOptions::default() };
     Ok(Log::open(dir, Arc::new(Files::new(disk, 1_024)), options)?.0)
 }
 
-fn row(what: &str, value: f64, unit: &str) {
-    println!("  {what:<58} {value:>12.1} {unit}");
-}
-
-/// Best of a few runs: other work on the machine only makes a run slower.
-fn best(
-    runs: usize,
-    mut run: impl FnMut(usize) -> Result<Duration, Box<dyn std::error::Error>>,
-) -> Result<f64, Box<dyn std::error::Error>> {
-    let mut best = f64::MAX;
-    for number in 0..runs {
-        best = best.min(run(number)?.as_secs_f64());
-    }
-    Ok(best)
-}
-
 /// Memory of this process, in KiB.
-fn resident_kib() -> Result<f64, Box<dyn std::error::Error>> {
+fn resident_kib() -> Result<f64> {
     status_kib("VmRSS:")
 }
 
 /// The most that it was since [`reset_peak`].
-fn peak_kib() -> Result<f64, Box<dyn std::error::Error>> {
+fn peak_kib() -> Result<f64> {
     status_kib("VmHWM:")
 }
 
@@ -107,7 +99,7 @@ fn reset_peak() -> Outcome {
     Ok(std::fs::write("/proc/self/clear_refs", "5")?)
 }
 
-fn status_kib(name: &str) -> Result<f64, Box<dyn std::error::Error>> {
+fn status_kib(name: &str) -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)

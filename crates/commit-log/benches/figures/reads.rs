@@ -1,14 +1,20 @@
 //! Reading and looking up.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Arc, time::Instant};
+use std::{fs::File, os::unix::fs::FileExt, path::Path, sync::Arc, time::Duration, time::Instant};
 
 use bytes::Bytes;
-use commit_log::{FlushPolicy, Offset, Origin, TimestampSpec, batch::BatchBuilder};
+use commit_log::{FlushPolicy, Log, Offset, Origin, TimestampSpec, batch::BatchBuilder};
 
-use crate::{EPOCH, MIB, Outcome, batch, best, disks::SparseDisk, open, open_on, row};
+use crate::{
+    EPOCH, MIB, Outcome, Result, batch,
+    disks::{SlowDisk, SparseDisk},
+    open, open_on,
+    report::{Goal, Report, Samples, alternate},
+};
 
-pub(crate) fn reads(dir: &Path) -> Outcome {
-    const COUNT: usize = 16_384;
+const COUNT: usize = 16_384;
+
+pub(crate) fn reads(dir: &Path, report: &mut Report) -> Outcome {
     const LOOKUPS: usize = 2_000;
     let path = dir.join("log");
     let mut log = open(&path, FlushPolicy::Os)?;
@@ -22,63 +28,90 @@ pub(crate) fn reads(dir: &Path) -> Outcome {
     let file = File::open(path.join("00000000000000000000.log"))?;
     // The same pieces for all: of whole batches, each in memory of its own.
     let piece = MIB / batch_bytes * batch_bytes;
-    let plain = || {
+    let mut plain = || read_plainly(&file, piece).map(|took| total / took);
+    let mut sent = || read_ranges(&log, batch_bytes).map(|took| total / took);
+    let mut checked = || read_checked(&log).map(|took| total / took);
+    let mut plans = || {
         let start = Instant::now();
-        let mut position = 0;
-        loop {
-            let mut buffer = vec![0; piece];
-            match file.read_at(&mut buffer, position)? {
-                0 => return Ok::<_, Box<dyn std::error::Error>>(start.elapsed().as_secs_f64()),
-                read => position += read as u64,
-            }
+        for lookup in 0..LOOKUPS {
+            let from = Offset(i64::try_from(lookup * 7_919 % COUNT)?);
+            std::hint::black_box(log.plan_read(from, log.log_end(), MIB)?.ranges()?);
+        }
+        Ok(start.elapsed().as_secs_f64() * 1e6 / LOOKUPS as f64)
+    };
+    let all = alternate(9, &mut [&mut plain, &mut sent, &mut checked, &mut plans])?;
+    if let [plain, sent, checked, plans] = &all[..] {
+        let share = |samples: &Samples| samples.map(|value| 100.0 * value / plain.median());
+        report.row("pread of 1 MiB from the page cache (baseline)", plain, "MiB/s");
+        report.row("send path: ranges to send, then pread of them", sent, "MiB/s");
+        report.figure("share of the baseline", &share(sent), "%", Goal::AtLeast(90.0));
+        report.row("read of 1 MiB, every batch checked", checked, "MiB/s");
+        report.row("share of the baseline, checked", &share(checked), "%");
+        report.row("plan of a read of 1 MiB", plans, "us");
+    }
+    Ok(())
+}
+
+fn read_plainly(file: &File, piece: usize) -> Result<f64> {
+    let start = Instant::now();
+    let mut position = 0;
+    loop {
+        let mut buffer = vec![0; piece];
+        match file.read_at(&mut buffer, position)? {
+            0 => return Ok(start.elapsed().as_secs_f64()),
+            read => position += read as u64,
+        }
+        std::hint::black_box(&buffer);
+    }
+}
+
+fn read_ranges(log: &Log, batch_bytes: usize) -> Result<f64> {
+    let start = Instant::now();
+    let mut next = Offset(0);
+    while next < log.log_end() {
+        for range in log.plan_read(next, log.log_end(), MIB)?.ranges()? {
+            let mut buffer = vec![0; range.len];
+            range.file.read_at(&mut buffer, range.position)?;
+            next = next + i64::try_from(range.len / batch_bytes)?;
             std::hint::black_box(&buffer);
         }
-    };
-    let checked = || {
-        let start = Instant::now();
-        let mut next = Offset(0);
-        while next < log.log_end() {
-            next = std::hint::black_box(log.plan_read(next, log.log_end(), MIB)?.read()?).next;
-        }
-        Ok::<_, Box<dyn std::error::Error>>(start.elapsed().as_secs_f64())
-    };
-    let sent = || {
-        let start = Instant::now();
-        let mut next = Offset(0);
-        while next < log.log_end() {
-            let plan = log.plan_read(next, log.log_end(), MIB)?;
-            for range in plan.ranges()? {
-                let mut buffer = vec![0; range.len];
-                range.file.read_at(&mut buffer, range.position)?;
-                next = next + i64::try_from(range.len / batch_bytes)?;
-                std::hint::black_box(&buffer);
-            }
-        }
-        Ok::<_, Box<dyn std::error::Error>>(start.elapsed().as_secs_f64())
-    };
-    // In turns, so that all see the same machine.
-    let mut times = [f64::MAX; 3];
-    for _ in 0..4 {
-        let [plainly, unchecked, thoroughly] = times;
-        times = [plainly.min(plain()?), unchecked.min(sent()?), thoroughly.min(checked()?)];
     }
-    let [plain, sent, checked] = times;
-    row("pread of 1 MiB from the page cache (baseline)", total / plain, "MiB/s");
-    row("send path: ranges for zero-copy, then pread of them", total / sent, "MiB/s");
-    row("ratio of the send path (to reach: 90)", 100.0 * plain / sent, "%");
-    row("read of 1 MiB, every batch checked (chain and CRC-32C)", total / checked, "MiB/s");
-    row("ratio of the checked read", 100.0 * plain / checked, "%");
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn read_checked(log: &Log) -> Result<f64> {
     let start = Instant::now();
-    for lookup in 0..LOOKUPS {
-        let from = Offset(i64::try_from(lookup * 7_919 % COUNT)?);
-        std::hint::black_box(log.plan_read(from, log.log_end(), MIB)?.ranges()?);
+    let mut next = Offset(0);
+    while next < log.log_end() {
+        next = std::hint::black_box(log.plan_read(next, log.log_end(), MIB)?.read()?).next;
     }
-    row("plan of a 1 MiB zero-copy read", start.elapsed().as_secs_f64() * 1e6 / LOOKUPS as f64, "us");
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// What a consumer reads that keeps up.
+pub(crate) fn tail(dir: &Path, report: &mut Report) -> Outcome {
+    let disk = SlowDisk::new(Duration::ZERO);
+    let mut log = open_on(Arc::new(disk.clone()), &dir.join("log"), FlushPolicy::Os)?;
+    let batch = batch(1_024, 0)?;
+    let mut waits = Vec::new();
+    let mut calls = 0;
+    for _ in 0..20_000 {
+        let from = log.log_end();
+        log.append(std::slice::from_ref(&batch), EPOCH, Origin::Internal, 0)?;
+        let before = disk.calls();
+        let start = Instant::now();
+        let read = log.plan_read(from, log.log_end(), MIB)?.read()?;
+        waits.push(start.elapsed().as_secs_f64() * 1e6);
+        calls += disk.calls() - before;
+        assert_eq!(read.next, log.log_end());
+    }
+    report.row("read of the last batch, median", &Samples::one(Samples::new(waits).median()), "us");
+    report.figure("calls on the disk for it", &Samples::one(calls as f64), "", Goal::AtMost(0.0));
     Ok(())
 }
 
 /// A log of 10 GiB in batches of 256 KiB, sparse on disk.
-pub(crate) fn lookups(dir: &Path) -> Outcome {
+pub(crate) fn lookups(dir: &Path, report: &mut Report) -> Outcome {
     const COUNT: i64 = (10 << 30) / 262_144;
     const GROUP: i64 = 64;
     const LOOKUPS: i64 = 2_000;
@@ -89,46 +122,43 @@ pub(crate) fn lookups(dir: &Path) -> Outcome {
             let mut builder = BatchBuilder::default();
             Ok(builder.record(timestamp_ms, None, Some(&zeros)).build(Offset(0))?.into())
         };
-        let batches =
-            (first..first + GROUP).map(batch).collect::<Result<Vec<Bytes>, Box<dyn std::error::Error>>>()?;
+        let batches = (first..first + GROUP).map(batch).collect::<Result<Vec<Bytes>>>()?;
         log.append(&batches, EPOCH, Origin::Internal, 0)?;
     }
     log.flush()?;
     log.release_memory();
-    row("size of the log", log.size_bytes() as f64 / (1 << 30) as f64, "GiB");
+    report.row("size of the log", &Samples::one(log.size_bytes() as f64 / (1 << 30) as f64), "GiB");
     let spread = |lookup: i64| lookup * 7_919_777 % COUNT;
-    let mut waits = Vec::new();
-    for lookup in 0..2 * LOOKUPS {
-        let timestamp_ms = spread(lookup % LOOKUPS);
-        let start = Instant::now();
-        let found = log.plan_timestamp(TimestampSpec::At(timestamp_ms), log.log_end()).find()?;
-        // The second time round it is warm.
-        if lookup >= LOOKUPS {
-            waits.push(start.elapsed().as_secs_f64() * 1e6);
-        }
-        assert_eq!(found.map(|found| found.offset), Some(Offset(timestamp_ms)));
-    }
-    waits.sort_by(f64::total_cmp);
     let file = File::open(dir.join("log/00000000000000000000.log"))?;
+    let mut p99 = Vec::new();
+    // The round that is not heeded makes it warm.
+    let mut found = || {
+        let mut waits = Vec::new();
+        for lookup in 0..LOOKUPS {
+            let timestamp_ms = spread(lookup);
+            let start = Instant::now();
+            let found = log.plan_timestamp(TimestampSpec::At(timestamp_ms), log.log_end()).find()?;
+            waits.push(start.elapsed().as_secs_f64() * 1e6);
+            assert_eq!(found.map(|found| found.offset), Some(Offset(timestamp_ms)));
+        }
+        let waits = Samples::new(waits);
+        p99.push(waits.share(0.99));
+        Ok(waits.median())
+    };
     let mut buffer = vec![0; 262_144];
-    let plain = best(2, |_| {
+    let mut plain = || {
         let start = Instant::now();
         for lookup in 0..LOOKUPS {
             let position = u64::try_from(spread(lookup) % 4_000)? * 262_144;
             std::hint::black_box(file.read_at(&mut buffer, position)?);
         }
-        Ok(start.elapsed())
-    })?;
-    row("pread of 256 KiB, warm (baseline)", plain * 1e6 / LOOKUPS as f64, "us");
-    row(
-        "record by timestamp, warm, median (to reach: 200)",
-        waits.get(waits.len() / 2).copied().unwrap_or(f64::NAN),
-        "us",
-    );
-    row(
-        "record by timestamp, warm, p99",
-        waits.get(waits.len() * 99 / 100).copied().unwrap_or(f64::NAN),
-        "us",
-    );
+        Ok(start.elapsed().as_secs_f64() * 1e6 / LOOKUPS as f64)
+    };
+    let all = alternate(5, &mut [&mut plain, &mut found])?;
+    if let [plain, found] = &all[..] {
+        report.row("pread of 256 KiB, warm (baseline)", plain, "us");
+        report.figure("record by timestamp, warm, median", found, "us", Goal::AtMost(200.0));
+        report.row("record by timestamp, warm, p99", &Samples::new(p99.split_off(1)), "us");
+    }
     Ok(())
 }
