@@ -1,27 +1,91 @@
 //! A log that threads share. The first one that waits for a sync runs it, for everybody who has written by then;
-//! those who come meanwhile wait for the next one. No thread of its own is needed.
+//! those who come meanwhile wait for the next one, which one of them runs. No thread of its own is needed.
+//!
+//! Whoever waits is told by name, and needs no lock to go on: many writers are not woken for each other's syncs.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, Thread},
+};
 
-use crate::{Durable, Log, LogError, Offset};
+use crate::{Durable, FlushJob, Log, LogError, Offset};
 
 /// See the [module](self).
 #[derive(Debug)]
 pub struct GroupCommit {
-    log: Mutex<Log>,
-    /// A flush was completed, or failed.
-    flushed: Condvar,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    /// While there are any, a flush is out, or one of them has been told to run it.
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    until: Offset,
+    seat: Arc<Seat>,
+}
+
+/// Where a thread waits.
+#[derive(Debug)]
+struct Seat {
+    thread: Thread,
+    told: Mutex<Option<Told>>,
+}
+
+/// What it is told.
+#[derive(Debug, Clone)]
+enum Told {
+    Durable(Durable),
+    Failed(LogError),
+    /// To run the next flush.
+    Lead,
+}
+
+impl Seat {
+    fn tell(&self, told: Told) {
+        *lock(&self.told) = Some(told);
+        self.thread.unpark();
+    }
+
+    fn wait(&self) -> Told {
+        loop {
+            if let Some(told) = lock(&self.told).take() {
+                return told;
+            }
+            thread::park();
+        }
+    }
+}
+
+impl State {
+    /// Those who are to be told of this, each with what.
+    fn told(&mut self, result: &Result<Durable, LogError>) -> Vec<(Arc<Seat>, Told)> {
+        let (durable, answer) = match result {
+            Ok(durable) => (durable.offset(), Told::Durable(*durable)),
+            Err(error) => (Offset(i64::MAX), Told::Failed(error.clone())),
+        };
+        let done = self.waiting.extract_if(.., |waiting| waiting.until <= durable);
+        let mut told: Vec<_> = done.map(|waiting| (waiting.seat, answer.clone())).collect();
+        if !self.waiting.is_empty() {
+            told.push((self.waiting.remove(0).seat, Told::Lead));
+        }
+        told
+    }
 }
 
 impl GroupCommit {
     /// Shares a log.
     pub fn new(log: Log) -> Self {
-        Self { log: Mutex::new(log), flushed: Condvar::new() }
+        Self { state: Mutex::new(State { log, waiting: Vec::new() }) }
     }
 
     /// Does something with the log. Nobody else can meanwhile, so it should not take long.
     pub fn with<R>(&self, f: impl FnOnce(&mut Log) -> R) -> R {
-        f(&mut self.lock())
+        f(&mut lock(&self.state).log)
     }
 
     /// Waits until everything below `offset` is durable. Runs the sync itself if nobody else does, and what is due after
@@ -29,40 +93,71 @@ impl GroupCommit {
     ///
     /// `offset` must have been appended; what a truncation took away never becomes durable.
     pub fn wait_durable(&self, offset: Offset) -> Result<Durable, LogError> {
-        let mut log = self.lock();
         loop {
-            if log.durable().offset() >= offset {
-                return Ok(log.durable());
+            let mut state = lock(&self.state);
+            let durable = state.log.durable();
+            if durable.offset() >= offset {
+                // If this thread was told to lead, another one has to be.
+                return self.end(state, Ok(durable));
             }
-            let Some(job) = log.start_flush()? else {
-                log = self.flushed.wait(log).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            let job = match state.log.start_flush() {
+                Ok(job) => job,
+                Err(error) => return self.end(state, Err(error)),
             };
-            drop(log);
-            let done = job.run();
-            log = self.lock();
-            let result = log.complete_flush(done);
-            self.flushed.notify_all();
-            result?;
-            let checkpoint = log.start_checkpoint()?;
-            if let Some(job) = checkpoint {
-                // Those who were told go on meanwhile, and another one runs the next sync.
-                drop(log);
-                let done = job.run();
-                log = self.lock();
-                log.complete_checkpoint(done)?;
+            if let Some(job) = job {
+                drop(state);
+                let durable = self.lead(job)?;
+                if durable.offset() >= offset {
+                    return Ok(durable);
+                }
+                continue;
+            }
+            let seat = Arc::new(Seat { thread: thread::current(), told: Mutex::new(None) });
+            state.waiting.push(Waiting { until: offset, seat: Arc::clone(&seat) });
+            drop(state);
+            match seat.wait() {
+                Told::Durable(durable) => return Ok(durable),
+                Told::Failed(error) => return Err(error),
+                Told::Lead => {}
             }
         }
     }
 
     /// Ends the sharing.
     pub fn into_log(self) -> Log {
-        self.log.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).log
     }
 
-    fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Runs a flush, and then a checkpoint if one is due: those who are told go on meanwhile, and the next flush is led by
+    /// another one.
+    fn lead(&self, job: FlushJob) -> Result<Durable, LogError> {
+        let done = job.run();
+        let mut state = lock(&self.state);
+        let result = state.log.complete_flush(done);
+        let checkpoint = state.log.start_checkpoint();
+        let durable = self.end(state, result)?;
+        if let Some(job) = checkpoint? {
+            let done = job.run();
+            lock(&self.state).log.complete_checkpoint(done)?;
+        }
+        Ok(durable)
     }
+
+    /// Tells those who wait, with the lock given back.
+    fn end(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        result: Result<Durable, LogError>,
+    ) -> Result<Durable, LogError> {
+        let told = state.told(&result);
+        drop(state);
+        told.into_iter().for_each(|(seat, told)| seat.tell(told));
+        result
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

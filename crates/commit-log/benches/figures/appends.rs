@@ -6,7 +6,7 @@ use commit_log::{FlushPolicy, Origin};
 
 use crate::{
     EPOCH, MIB, Outcome, Result, batch, open,
-    report::{Goal, Report, alternate, compare},
+    report::{Goal, alternate, compare, figure, row},
 };
 
 /// Bytes per second, in MiB, of writing batches to a new file one after the other. What it wrote goes unsynced.
@@ -34,7 +34,7 @@ fn appends(path: &Path, batch: &bytes::Bytes, count: usize, group: usize) -> Res
     Ok(count as f64 / took.as_secs_f64())
 }
 
-pub(crate) fn large_batches(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn large_batches(dir: &Path) -> Outcome {
     const COUNT: usize = 512;
     let batch = batch(MIB, 0)?;
     let mib = batch.len() as f64 / MIB as f64;
@@ -43,13 +43,13 @@ pub(crate) fn large_batches(dir: &Path, report: &mut Report) -> Outcome {
         || Ok(mib * appends(&dir.join("log"), &batch, COUNT, 1)?),
         || Ok(mib * plain_writes(&dir.join("plain"), &batch, COUNT)?),
     )?;
-    report.row("plain write of 1 MiB (baseline)", &written, "MiB/s");
-    report.row("append of 1 MiB, policy os, with CRC check", &appended, "MiB/s");
-    report.figure("share of the baseline", &share.map(|share| share * 100.0), "%", Goal::AtLeast(80.0));
+    row("plain write of 1 MiB (baseline)", &written, "MiB/s");
+    row("append of 1 MiB, policy os, with CRC check", &appended, "MiB/s");
+    figure("share of the baseline", &share.map(|share| share * 100.0), "%", Goal::AtLeast(80.0));
     Ok(())
 }
 
-pub(crate) fn small_batches(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn small_batches(dir: &Path) -> Outcome {
     const COUNT: usize = 200_000;
     let batch = batch(1_024, 0)?;
     let mut target = Vec::with_capacity(64 * MIB);
@@ -70,10 +70,10 @@ pub(crate) fn small_batches(dir: &Path, report: &mut Report) -> Outcome {
     let all = alternate(7, &mut [&mut copies, &mut written, &mut one, &mut many])?;
     if let [copies, written, one, many] = &all[..] {
         let goal = (copies.median() / 2.0).min(400_000.0);
-        report.row("memcpy and CRC-32C of 1 KiB (baseline)", copies, "/s");
-        report.row("plain write of 1 KiB, for comparison", written, "/s");
-        report.figure("append of 1 KiB batches, one per call", one, "/s", Goal::AtLeast(goal));
-        report.figure("append of 1 KiB batches, 32 per call", many, "/s", Goal::AtLeast(goal));
+        row("memcpy and CRC-32C of 1 KiB (baseline)", copies, "/s");
+        row("plain write of 1 KiB, for comparison", written, "/s");
+        figure("append of 1 KiB batches, one per call", one, "/s", Goal::AtLeast(goal));
+        figure("append of 1 KiB batches, 32 per call", many, "/s", Goal::AtLeast(goal));
     }
     Ok(())
 }

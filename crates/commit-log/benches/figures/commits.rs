@@ -12,13 +12,13 @@ use crate::{
     EPOCH, Outcome, Result, batch,
     disks::SlowDisk,
     open_on,
-    report::{Goal, Report, Samples},
+    report::{Goal, Samples, figure, row},
 };
 
 const ROUNDS: usize = 5;
 const WRITERS: usize = 64;
 
-pub(crate) fn group_commit(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn group_commit(dir: &Path) -> Outcome {
     let disks = [("4 ms a sync", Duration::from_millis(4), 20.0), ("this disk", Duration::ZERO, 3.0)];
     for (name, sync, times) in disks {
         let (mut one, mut many, mut gain, mut median, mut p99) =
@@ -39,11 +39,11 @@ pub(crate) fn group_commit(dir: &Path, report: &mut Report) -> Outcome {
                 p99.push(together.share(0.99) / wait);
             }
         }
-        report.row(&format!("{name}: 1 writer, one sync per write (baseline)"), &Samples::new(one), "/s");
-        report.row(&format!("{name}: {WRITERS} writers"), &Samples::new(many), "/s");
-        report.figure(&format!("{name}: gain"), &Samples::new(gain), "x", Goal::AtLeast(times));
-        report.row(&format!("{name}: median wait"), &Samples::new(median), "syncs");
-        report.figure(&format!("{name}: p99 of the waits"), &Samples::new(p99), "syncs", Goal::AtMost(3.0));
+        row(&format!("{name}: 1 writer, one sync per write (baseline)"), &Samples::new(one), "/s");
+        row(&format!("{name}: {WRITERS} writers"), &Samples::new(many), "/s");
+        figure(&format!("{name}: gain"), &Samples::new(gain), "x", Goal::AtLeast(times));
+        row(&format!("{name}: median wait"), &Samples::new(median), "syncs");
+        figure(&format!("{name}: p99 of the waits"), &Samples::new(p99), "syncs", Goal::AtMost(3.0));
     }
     Ok(())
 }
@@ -54,6 +54,11 @@ const SECONDS: f64 = 1.5;
 fn committers(dir: &Path, sync: Duration, writers: usize) -> Result<Samples> {
     let batch = batch(1_024, 0)?;
     let shared = GroupCommit::new(open_on(Arc::new(SlowDisk::new(sync)), dir, FlushPolicy::Ack)?);
+    // The first batch of an epoch needs another sync: that is no figure of a log in use.
+    shared.with(|log| {
+        log.append(std::slice::from_ref(&batch), EPOCH, Origin::Client, 0)?;
+        log.flush()
+    })?;
     let until = Instant::now() + Duration::from_secs_f64(SECONDS);
     let write = || {
         let mut waits = Vec::new();

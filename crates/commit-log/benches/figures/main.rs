@@ -11,7 +11,9 @@ mod reads;
 mod report;
 
 use std::{
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::Arc,
 };
 
@@ -23,8 +25,6 @@ use commit_log::{
 };
 use common::LeaderEpoch;
 
-use report::Report;
-
 const EPOCH: LeaderEpoch = LeaderEpoch(1);
 const MIB: usize = 1 << 20;
 
@@ -33,39 +33,68 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Outcome = Result<()>;
 
 /// A name, and what prints the rows under it, using an empty directory.
-type Figure = (&'static str, fn(&Path, &mut Report) -> Outcome);
+type Figure = (&'static str, fn(&Path) -> Outcome);
+
+const FIGURES: [Figure; 10] = [
+    ("large batches", appends::large_batches),
+    ("small batches", appends::small_batches),
+    ("group commit", commits::group_commit),
+    ("reads", reads::reads),
+    ("tail", reads::tail),
+    ("lookups", reads::lookups),
+    ("compaction", compaction::compaction),
+    ("compaction memory", compaction::memory),
+    ("open", opens::opens),
+    ("idle memory", opens::idle),
+];
+
+/// Before the name of the only figure that a process is to take.
+const ALONE: &str = "--alone";
 
 fn main() -> Outcome {
-    let base = std::env::var_os("DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let dir = base.join(format!("commit-log-figures-{}", std::process::id()));
-    std::fs::create_dir_all(&dir)?;
-    println!("on {}, {} processors", base.display(), std::thread::available_parallelism()?);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [ALONE, name] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return FIGURES.iter().filter(|(figure, _)| *figure == name).try_for_each(take);
+    }
+    println!("on {}, {} processors", base().display(), std::thread::available_parallelism()?);
     println!("medians of rounds that alternate with those of the baseline, and their spread");
-    let figures: [Figure; 9] = [
-        ("large batches", appends::large_batches),
-        ("small batches", appends::small_batches),
-        ("group commit", commits::group_commit),
-        ("reads", reads::reads),
-        ("tail", reads::tail),
-        ("lookups", reads::lookups),
-        ("compaction", compaction::compaction),
-        ("open", opens::opens),
-        ("idle partitions", opens::idle),
-    ];
-    let only = std::env::args().nth(1).filter(|name| !name.starts_with("--"));
-    let mut report = Report::default();
-    for (name, figure) in figures {
-        if only.as_deref().is_none_or(|only| name.contains(only)) {
+    let only = arguments.iter().find(|name| !name.starts_with("--"));
+    let (mut met, mut missed) = (0, 0);
+    for (name, _) in FIGURES {
+        if only.is_none_or(|only| name.contains(only.as_str())) {
             println!("\n{name}");
-            let dir = dir.join(name.replace(' ', "-"));
-            std::fs::create_dir_all(&dir)?;
-            figure(&dir, &mut report)?;
-            std::fs::remove_dir_all(&dir)?;
+            // A process of its own: its memory is that of this figure.
+            let mut command = Command::new(std::env::current_exe()?);
+            if name.contains("memory") {
+                // The C library gives large pieces back at once, so that what is resident is what is used.
+                command.env("MALLOC_MMAP_THRESHOLD_", "65536").env("MALLOC_TRIM_THRESHOLD_", "65536");
+            }
+            let mut child = command.args([ALONE, name]).stdout(Stdio::piped()).spawn()?;
+            for line in BufReader::new(child.stdout.take().ok_or("no output")?).lines() {
+                let line = line?;
+                met += usize::from(line.ends_with(report::MET));
+                missed += usize::from(line.ends_with(report::MISSED));
+                println!("{line}");
+            }
+            if !child.wait()?.success() {
+                return Err(format!("{name} failed").into());
+            }
         }
     }
-    std::fs::remove_dir_all(&dir)?;
-    report.end();
+    println!("\n{met} met, {missed} missed");
     Ok(())
+}
+
+fn base() -> PathBuf {
+    std::env::var_os("DIR").map_or_else(std::env::temp_dir, PathBuf::from)
+}
+
+fn take((_, figure): &Figure) -> Outcome {
+    let dir = base().join(format!("commit-log-figures-{}", std::process::id()));
+    std::fs::create_dir_all(&dir)?;
+    let taken = figure(&dir);
+    std::fs::remove_dir_all(&dir)?;
+    taken
 }
 
 fn batch(bytes: usize, timestamp_ms: i64) -> Result<Bytes> {

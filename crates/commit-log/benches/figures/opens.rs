@@ -11,7 +11,7 @@ use commit_log::{Files, FlushPolicy, Log, LogOptions, Origin};
 
 use crate::{
     EPOCH, Outcome, Result, batch,
-    report::{Goal, Report, Samples, compare},
+    report::{Goal, Samples, compare, figure, row},
     resident_kib,
 };
 
@@ -61,7 +61,7 @@ fn read_all(dir: &Path, count: usize) -> Outcome {
     Ok(())
 }
 
-pub(crate) fn opens(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn opens(dir: &Path) -> Outcome {
     const CLEAN: usize = 1_000;
     const KILLED: usize = 40;
     let clean = dir.join("clean");
@@ -81,8 +81,8 @@ pub(crate) fn opens(dir: &Path, report: &mut Report) -> Outcome {
         Ok(seconds(start))
     };
     let [opened, read, _] = compare(5, opened, read)?;
-    report.row("list and read the small files of 1,000 logs (baseline)", &read, "s");
-    report.figure("open of 1,000 clean logs x 4 segments", &opened, "s", Goal::AtMost(1.0));
+    row("list and read the small files of 1,000 logs (baseline)", &read, "s");
+    figure("open of 1,000 clean logs x 4 segments", &opened, "s", Goal::AtMost(1.0));
     let mut round = 0;
     let recovered = || {
         round += 1;
@@ -105,12 +105,12 @@ pub(crate) fn opens(dir: &Path, report: &mut Report) -> Outcome {
         Ok(seconds(start) * 1e3)
     };
     let [recovered, synced, _] = compare(5, recovered, synced)?;
-    report.row("sync of a new file of 8 KiB (baseline)", &synced, "ms");
-    report.figure("open of a killed log x 4 segments, dirty tail", &recovered, "ms", Goal::AtMost(20.0));
+    row("sync of a new file of 8 KiB (baseline)", &synced, "ms");
+    figure("open of a killed log x 4 segments, dirty tail", &recovered, "ms", Goal::AtMost(20.0));
     Ok(())
 }
 
-pub(crate) fn idle(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn idle(dir: &Path) -> Outcome {
     const COUNT: usize = 1_000;
     let files = Arc::new(Files::default());
     make_logs(dir, &files, COUNT, true)?;
@@ -118,26 +118,26 @@ pub(crate) fn idle(dir: &Path, report: &mut Report) -> Outcome {
     let files = Arc::new(Files::default());
     let (kib, open) = (resident_kib()?, open_files()?);
     let mut logs = open_all(dir, &files, COUNT, true)?;
-    report.figure(
+    figure(
         "memory of a log that was opened, 4 segments",
         &Samples::one((resident_kib()? - kib) / COUNT as f64),
         "KiB",
         Goal::AtMost(16.0),
     );
-    report.figure("open files of one", &per_log(open_files()? - open, COUNT), "", Goal::AtMost(1.0));
+    figure("open files of one", &per_log(open_files()? - open, COUNT), "", Goal::AtMost(1.0));
     let batch = batch(1_024, 0)?;
     for log in &mut logs {
         log.append(std::slice::from_ref(&batch), EPOCH, Origin::Internal, 0)?;
         log.flush()?;
         log.release_memory();
     }
-    report.figure(
+    figure(
         "memory of one that was written to, then released",
         &Samples::one((resident_kib()? - kib) / COUNT as f64),
         "KiB",
         Goal::AtMost(16.0),
     );
-    report.figure("open files of one", &per_log(open_files()? - open, COUNT), "", Goal::AtMost(1.0));
+    figure("open files of one", &per_log(open_files()? - open, COUNT), "", Goal::AtMost(1.0));
     Ok(())
 }
 

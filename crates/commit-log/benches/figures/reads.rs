@@ -9,12 +9,12 @@ use crate::{
     EPOCH, MIB, Outcome, Result, batch,
     disks::{SlowDisk, SparseDisk},
     open, open_on,
-    report::{Goal, Report, Samples, alternate},
+    report::{Goal, Samples, alternate, figure, row},
 };
 
 const COUNT: usize = 16_384;
 
-pub(crate) fn reads(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn reads(dir: &Path) -> Outcome {
     const LOOKUPS: usize = 2_000;
     let path = dir.join("log");
     let mut log = open(&path, FlushPolicy::Os)?;
@@ -42,12 +42,12 @@ pub(crate) fn reads(dir: &Path, report: &mut Report) -> Outcome {
     let all = alternate(9, &mut [&mut plain, &mut sent, &mut checked, &mut plans])?;
     if let [plain, sent, checked, plans] = &all[..] {
         let share = |samples: &Samples| samples.map(|value| 100.0 * value / plain.median());
-        report.row("pread of 1 MiB from the page cache (baseline)", plain, "MiB/s");
-        report.row("send path: ranges to send, then pread of them", sent, "MiB/s");
-        report.figure("share of the baseline", &share(sent), "%", Goal::AtLeast(90.0));
-        report.row("read of 1 MiB, every batch checked", checked, "MiB/s");
-        report.row("share of the baseline, checked", &share(checked), "%");
-        report.row("plan of a read of 1 MiB", plans, "us");
+        row("pread of 1 MiB from the page cache (baseline)", plain, "MiB/s");
+        row("send path: ranges to send, then pread of them", sent, "MiB/s");
+        figure("share of the baseline", &share(sent), "%", Goal::AtLeast(90.0));
+        row("read of 1 MiB, every batch checked", checked, "MiB/s");
+        row("share of the baseline, checked", &share(checked), "%");
+        row("plan of a read of 1 MiB", plans, "us");
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn read_checked(log: &Log) -> Result<f64> {
 }
 
 /// What a consumer reads that keeps up.
-pub(crate) fn tail(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn tail(dir: &Path) -> Outcome {
     let disk = SlowDisk::new(Duration::ZERO);
     let mut log = open_on(Arc::new(disk.clone()), &dir.join("log"), FlushPolicy::Os)?;
     let batch = batch(1_024, 0)?;
@@ -105,13 +105,13 @@ pub(crate) fn tail(dir: &Path, report: &mut Report) -> Outcome {
         calls += disk.calls() - before;
         assert_eq!(read.next, log.log_end());
     }
-    report.row("read of the last batch, median", &Samples::one(Samples::new(waits).median()), "us");
-    report.figure("calls on the disk for it", &Samples::one(calls as f64), "", Goal::AtMost(0.0));
+    row("read of the last batch, median", &Samples::one(Samples::new(waits).median()), "us");
+    figure("calls on the disk for it", &Samples::one(calls as f64), "", Goal::AtMost(0.0));
     Ok(())
 }
 
 /// A log of 10 GiB in batches of 256 KiB, sparse on disk.
-pub(crate) fn lookups(dir: &Path, report: &mut Report) -> Outcome {
+pub(crate) fn lookups(dir: &Path) -> Outcome {
     const COUNT: i64 = (10 << 30) / 262_144;
     const GROUP: i64 = 64;
     const LOOKUPS: i64 = 2_000;
@@ -127,7 +127,7 @@ pub(crate) fn lookups(dir: &Path, report: &mut Report) -> Outcome {
     }
     log.flush()?;
     log.release_memory();
-    report.row("size of the log", &Samples::one(log.size_bytes() as f64 / (1 << 30) as f64), "GiB");
+    row("size of the log", &Samples::one(log.size_bytes() as f64 / (1 << 30) as f64), "GiB");
     let spread = |lookup: i64| lookup * 7_919_777 % COUNT;
     let file = File::open(dir.join("log/00000000000000000000.log"))?;
     let mut p99 = Vec::new();
@@ -156,9 +156,9 @@ pub(crate) fn lookups(dir: &Path, report: &mut Report) -> Outcome {
     };
     let all = alternate(5, &mut [&mut plain, &mut found])?;
     if let [plain, found] = &all[..] {
-        report.row("pread of 256 KiB, warm (baseline)", plain, "us");
-        report.figure("record by timestamp, warm, median", found, "us", Goal::AtMost(200.0));
-        report.row("record by timestamp, warm, p99", &Samples::new(p99.split_off(1)), "us");
+        row("pread of 256 KiB, warm (baseline)", plain, "us");
+        figure("record by timestamp, warm, median", found, "us", Goal::AtMost(200.0));
+        row("record by timestamp, warm, p99", &Samples::new(p99.split_off(1)), "us");
     }
     Ok(())
 }

@@ -43,39 +43,23 @@ pub(crate) enum Goal {
     AtMost(f64),
 }
 
-/// Prints, and counts.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    met: usize,
-    missed: Vec<String>,
+/// What the line of a figure ends with.
+pub(crate) const MET: &str = ": met";
+pub(crate) const MISSED: &str = ": MISSED";
+
+/// Prints something to compare with, or that has no goal.
+pub(crate) fn row(what: &str, samples: &Samples, unit: &str) {
+    println!("{}", line(what, samples, unit));
 }
 
-impl Report {
-    /// Something to compare with, or that has no goal.
-    pub(crate) fn row(&self, what: &str, samples: &Samples, unit: &str) {
-        println!("{}", line(what, samples, unit));
-    }
-
-    /// A figure of the issue. Its median decides.
-    pub(crate) fn figure(&mut self, what: &str, samples: &Samples, unit: &str, goal: Goal) {
-        let value = samples.median();
-        let (met, wanted) = match goal {
-            Goal::AtLeast(least) => (value >= least, format!(">= {least}")),
-            Goal::AtMost(most) => (value <= most, format!("<= {most}")),
-        };
-        let verdict = if met { "met" } else { "MISSED" };
-        println!("{}  goal {wanted}: {verdict}", line(what, samples, unit));
-        if met {
-            self.met += 1;
-        } else {
-            self.missed.push(what.to_owned());
-        }
-    }
-
-    pub(crate) fn end(&self) {
-        println!("\n{} met, {} missed", self.met, self.missed.len());
-        self.missed.iter().for_each(|what| println!("missed: {what}"));
-    }
+/// Prints a figure. Its median decides.
+pub(crate) fn figure(what: &str, samples: &Samples, unit: &str, goal: Goal) {
+    let value = samples.median();
+    let (met, wanted) = match goal {
+        Goal::AtLeast(least) => (value >= least, format!(">= {least}")),
+        Goal::AtMost(most) => (value <= most, format!("<= {most}")),
+    };
+    println!("{}goal {wanted}{}", line(what, samples, unit), if met { MET } else { MISSED });
 }
 
 fn line(what: &str, samples: &Samples, unit: &str) -> String {
