@@ -39,8 +39,9 @@ pub use files::{Files, OPEN_FILES_DEFAULT};
 pub use group_commit::GroupCommit;
 pub use log::{
     Appended, CheckpointDone, CheckpointJob, ClockGuard, Compacted, Compaction, CompactionJob, Durable,
-    FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, Log, Origin, Read, ReadPlan,
-    Recovered, Refused, ReplicaError, Retention, Scrub, StartJob, TimestampQuery, TimestampSpec,
+    FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, IndexJob, Log, Origin, Read,
+    ReadPlan, RebuiltIndex, Recovered, Refused, ReplicaError, Retention, Scrub, StartJob, TimestampQuery,
+    TimestampSpec,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};

@@ -29,14 +29,19 @@ impl Partition {
 
     /// A read found the index of a segment damaged, and did without: it is stored anew. Blocks.
     pub(super) fn restore_index(self: &Arc<Self>, segment: Offset) {
+        let Some(job) = self.lock().running().ok().and_then(|running| running.log.plan_index(segment)) else {
+            return;
+        };
+        // The partition goes on while the segment is read.
+        let rebuilt = job.run();
         let mut state = self.lock();
         let Ok(running) = state.running() else { return };
-        match running.log.restore_index(segment) {
+        match rebuilt.and_then(|rebuilt| running.log.install_index(rebuilt)) {
             Err(error @ LogError::Fenced(_)) => self.storage_failed(&mut state, &error),
             Err(error) => {
                 tracing::warn!(event = "partition.index", partition = %self.name(), "not stored anew: {error}");
             }
-            Ok(()) => {}
+            Ok(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 mod append;
 mod compaction;
 mod flush;
+mod index;
 mod open;
 mod owned;
 mod positions;
@@ -22,6 +23,7 @@ mod truncate;
 pub use append::{Appended, Origin, Refused, ReplicaError};
 pub use compaction::{Compacted, Compaction, CompactionJob};
 pub use flush::{FlushDone, FlushJob};
+pub use index::{IndexJob, RebuiltIndex};
 pub use open::Recovered;
 pub use owned::Log;
 pub use positions::Durable;

@@ -28,8 +28,8 @@ pub struct Read {
     pub pieces: Vec<Bytes>,
     /// Where to read on. The offset asked for, if nothing was found.
     pub next: Offset,
-    /// Segments whose index is damaged, and had to be made anew for this read: the owner should call
-    /// [`Log::restore_index`] for each.
+    /// Segments whose index is damaged, and had to be made anew for this read: the owner should
+    /// [store](Log::plan_index) each of them.
     pub damaged_indexes: Vec<Offset>,
 }
 
@@ -126,24 +126,10 @@ impl Log {
             range: self.log_start()..limit.min(self.log_end()),
         }
     }
-
-    /// Stores the index of a segment that a read found damaged.
-    pub fn restore_index(&mut self, segment: Offset) -> Result<(), LogError> {
-        let Ok(index) = self.segments.binary_search_by_key(&segment, |segment| segment.base) else {
-            return Ok(());
-        };
-        let files = Arc::clone(&self.files);
-        if let Some(segment) = self.segments.get_mut(index) {
-            let mut rebuilt = rebuild(&files, segment)?;
-            rebuilt.replace_frames(&files).map_err(|error| self.shared.fence(error))?;
-            *segment = rebuilt;
-        }
-        Ok(())
-    }
 }
 
 /// A view whose frames are all in memory, made from its batches; an error if those are damaged too.
-fn rebuild(files: &Files, segment: &Segment) -> Result<Segment, LogError> {
+pub(super) fn rebuild(files: &Files, segment: &Segment) -> Result<Segment, LogError> {
     let (rebuilt, end) = segment.rebuilt(files)?;
     match end {
         ScanEnd::Done if rebuilt.end == segment.end => Ok(rebuilt),

@@ -5,10 +5,13 @@ use std::{ops::Range, path::Path};
 use bytes::Bytes;
 use common::LeaderEpoch;
 
-use super::support::{DIR, Model, append, batch, check, open, options};
+use super::support::{DIR, Model, append, batch, check, open, options, read_all};
 use crate::{
     FillError, Log, LogError, Offset,
-    disk::sim::{Fault, SimDisk},
+    disk::{
+        Disk,
+        sim::{Fault, SimDisk},
+    },
     segment::file_name,
 };
 
@@ -111,6 +114,51 @@ fn every_batch_can_be_lost_and_filled_even_many_at_once() {
         disk.reboot(1);
         check(&open(&disk, options()).unwrap().0, &model);
     }
+}
+
+#[test]
+fn segments_whose_files_are_gone_are_fetched_again() {
+    let (whole, log, model) = filled();
+    let bases: Vec<Offset> = log.segments.iter().map(|segment| segment.base).collect();
+    drop(log);
+    for gone in [&bases[..1], &bases[1..2], &bases[1..3], &bases[bases.len() - 1..], &bases[..]] {
+        let disk = whole.fork();
+        for base in gone {
+            disk.remove(&Path::new(DIR).join(file_name(*base, "log"))).unwrap();
+        }
+        let (mut log, recovered) = open(&disk, options()).unwrap();
+        assert!(!recovered.damage.is_empty() && !log.missing().is_empty());
+        refill(&mut log, &model).unwrap();
+        check_bytes(&log, &model);
+        log.close().unwrap();
+        let (log, recovered) = open(&disk, options()).unwrap();
+        assert!(recovered.clean, "{recovered:?}");
+        check_bytes(&log, &model);
+    }
+}
+
+fn check_bytes(log: &Log, model: &Model) {
+    assert_eq!(log.log_end(), model.end);
+    assert!(read_all(log, Offset(0), 1_500).unwrap() == model.bytes_from(Offset(0)));
+}
+
+#[test]
+fn an_index_that_was_made_anew_while_the_log_went_on_is_stored() {
+    let (disk, mut log, mut model) = filled();
+    let base = log.segments.last().unwrap().base;
+    let path = Path::new(DIR).join(file_name(base, "frames"));
+    disk.damage(&path, |bytes| bytes[5] ^= 1).unwrap();
+    let job = log.plan_index(base).unwrap();
+    let overtaken = log.plan_index(base).unwrap();
+    append(&mut log, &[batch(90)], EPOCH).unwrap();
+    model.append(&batch(90), EPOCH);
+    assert!(log.install_index(job.run().unwrap()).unwrap());
+    check(&log, &model);
+    let rebuilt = overtaken.run().unwrap();
+    log.truncate(base + 1).unwrap();
+    model.truncate(base + 1);
+    assert!(!log.install_index(rebuilt).unwrap(), "batches of it are gone");
+    check(&log, &model);
 }
 
 #[test]
