@@ -31,7 +31,7 @@ def only(futures):
 
 def eventually(what, holds):
     """A change is known to one broker before the others."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -90,18 +90,25 @@ by_max_time = only(admin.list_offsets({TopicPartition(topic, 1): OffsetSpec.max_
 assert by_max_time.offset == len(sent) - 1, by_max_time
 
 
-def member():
-    return Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-group", "auto.offset.reset": "earliest",
-                     "enable.auto.commit": False, "heartbeat.interval.ms": 200})
+PROTOCOLS = {
+    "classic": {"heartbeat.interval.ms": 200, "partition.assignment.strategy": "cooperative-sticky"},
+    "consumer": {"group.remote.assignor": "uniform"},
+}
+
+
+def member(group, protocol):
+    own = {"group.id": group, "group.protocol": protocol} | PROTOCOLS[protocol]
+    return Consumer({"bootstrap.servers": bootstrap, "auto.offset.reset": "earliest", "enable.auto.commit": False} | own)
 
 
 def partitions(consumer):
     return sorted(one.partition for one in consumer.assignment())
 
 
-def subscribed():
+def subscribed(first_by, second_by):
     """Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there."""
-    first, second = member(), member()
+    group = f"{topic}-{first_by}-{second_by}"
+    first, second = member(group, first_by), member(group, second_by)
     first.subscribe([topic])
     messages = []
     while len(messages) < len(sent):
@@ -123,20 +130,22 @@ def subscribed():
     eventually("one member that has all", alone)
     second.commit(offsets=[TopicPartition(topic, 1, 600, metadata="half")], asynchronous=False)
     second.close()
-    third = member()
+    third = member(group, first_by)
     third.subscribe([topic])
     message = None
     while message is None:
         message = third.poll(20)
     assert message.offset() == 600, message.offset()
     third.close()
-    groups = only(admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{topic}-group")]))
+    groups = only(admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]))
     assert [(one.offset, one.metadata) for one in groups.topic_partitions if one.partition == 1] == [(600, "half")]
-    assert only(admin.describe_consumer_groups([f"{topic}-group"])).members == []
-    only(admin.delete_consumer_groups([f"{topic}-group"]))
+    assert only(admin.describe_consumer_groups([group])).members == []
+    only(admin.delete_consumer_groups([group]))
 
 
-subscribed()
+# Each protocol by itself, and a group that goes from one to the other while it works.
+for by_protocols in [("classic", "classic"), ("consumer", "consumer"), ("classic", "consumer"), ("consumer", "classic")]:
+    subscribed(*by_protocols)
 described = admin.list_topics(timeout=10).topics[topic]  # of all topics: librdkafka's request has bytes left over
 assert sorted(described.partitions) == [0, 1, 2]
 assert all(len(partition.replicas) == 3 for partition in described.partitions.values())

@@ -1,5 +1,9 @@
 //! Settings of groups, under Kafka's names and with its defaults.
 
+use std::str::FromStr;
+
+use thiserror::Error;
+
 /// Whether a group may go from one protocol to the other while it has members (`group.consumer.migration.policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MigrationPolicy {
@@ -13,6 +17,26 @@ pub enum MigrationPolicy {
     /// Not at all.
     Disabled,
 }
+
+/// By Kafka's name.
+impl FromStr for MigrationPolicy {
+    type Err = UnknownMigrationPolicy;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "bidirectional" => Ok(Self::Bidirectional),
+            "upgrade" => Ok(Self::Upgrade),
+            "downgrade" => Ok(Self::Downgrade),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err(UnknownMigrationPolicy(name.to_owned())),
+        }
+    }
+}
+
+/// No such policy.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` is no migration policy: bidirectional, upgrade, downgrade or disabled")]
+pub struct UnknownMigrationPolicy(String);
 
 /// All settings; times in ms.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,6 +54,8 @@ static SERVED: &[Served] = &[
     served(ApiKey::OffsetDelete, 0..=0),
     served(ApiKey::DescribeQuorum, 0..=2),
     served(ApiKey::DescribeCluster, 0..=2),
+    served(ApiKey::ConsumerGroupHeartbeat, 0..=1),
+    served(ApiKey::ConsumerGroupDescribe, 0..=1),
     served(ApiKey::DescribeTopicPartitions, 0..=0),
 ];
 

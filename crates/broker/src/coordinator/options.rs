@@ -28,10 +28,13 @@ impl GroupOptions {
             group_max_session_timeout_ms: config.number("group.max.session.timeout.ms"),
             group_initial_rebalance_delay_ms: config.number("group.initial.rebalance.delay.ms"),
             group_max_size: config.number("group.max.size"),
+            group_consumer_session_timeout_ms: config.number("group.consumer.session.timeout.ms"),
+            group_consumer_heartbeat_interval_ms: config.number("group.consumer.heartbeat.interval.ms"),
+            group_consumer_max_size: config.number("group.consumer.max.size"),
+            group_consumer_migration_policy: config.number("group.consumer.migration.policy"),
             offset_metadata_max_bytes: config.number("offset.metadata.max.bytes"),
             offsets_retention_ms: minutes.saturating_mul(60_000),
             offsets_retention_check_interval_ms: config.number("offsets.retention.check.interval.ms"),
-            ..coordinator::Settings::default()
         };
         let brokers = i16::try_from(brokers).unwrap_or(i16::MAX).max(1);
         Self {

@@ -58,6 +58,34 @@ pub(super) const OWN: &[(Change, Setting)] = &[
     (
         AtStart,
         int(
+            "group.consumer.heartbeat.interval.ms",
+            1,
+            "5000",
+            "How often members of consumer groups are to be heard.",
+        ),
+    ),
+    (AtStart, int("group.consumer.max.size", 1, "2147483647", "Members of a consumer group.")),
+    (
+        AtStart,
+        Setting {
+            name: "group.consumer.migration.policy",
+            kind: Kind::OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]),
+            default: "bidirectional",
+            doc: "Whether a group with members may go over to the consumer protocol, and back.",
+        },
+    ),
+    (
+        AtStart,
+        int(
+            "group.consumer.session.timeout.ms",
+            1,
+            "45000",
+            "A member of a consumer group that is not heard for so long is gone.",
+        ),
+    ),
+    (
+        AtStart,
+        int(
             "group.initial.rebalance.delay.ms",
             0,
             "3000",

@@ -13,12 +13,12 @@ use runtime::Stop;
 use tokio::time::Instant;
 
 use super::{
-    alter_configs, alter_partition_reassignments, api_versions, create_partitions, create_topics,
-    delete_groups, delete_records, delete_topics, describe_cluster, describe_configs, describe_groups,
-    describe_log_dirs, describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator,
-    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups,
-    list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, produce, sync_group,
+    alter_configs, alter_partition_reassignments, api_versions, consumer_group_describe,
+    consumer_group_heartbeat, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
+    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_quorum,
+    describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_groups, list_offsets, list_partition_reassignments,
+    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 use crate::kafka::{
     Server,
@@ -98,6 +98,8 @@ pub(in crate::kafka) async fn start(
         ApiKey::DescribeQuorum => later(call, &body, describe_quorum::handle),
         ApiKey::DescribeCluster => later(call, &body, describe_cluster::handle),
         ApiKey::DescribeTopicPartitions => later(call, &body, describe_topic_partitions::handle),
+        ApiKey::ConsumerGroupHeartbeat => later(call, &body, consumer_group_heartbeat::handle),
+        ApiKey::ConsumerGroupDescribe => later(call, &body, consumer_group_describe::handle),
         _ => Err(format!("{} is not served", key.name())),
     }
 }

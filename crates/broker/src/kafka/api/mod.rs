@@ -8,6 +8,8 @@ mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
 mod configs;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
