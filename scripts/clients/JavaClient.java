@@ -23,7 +23,7 @@ public class JavaClient {
 
     /** A change is known to one broker before the others. */
     static void eventually(Object what, Callable<Boolean> holds) throws Exception {
-        long deadline = System.nanoTime() + 10_000_000_000L;
+        long deadline = System.nanoTime() + 30_000_000_000L;
         while (!holds.call()) {
             check(System.nanoTime() < deadline, what);
             Thread.sleep(20);
@@ -43,7 +43,12 @@ public class JavaClient {
             admin.createTopics(List.of(new NewTopic(topic, 3, (short) 3).configs(Map.of("retention.ms", "-1")))).all().get(30, TimeUnit.SECONDS);
             List<ProducerRecord<byte[], byte[]>> sent = produce(base, topic);
             consume(base, partition, sent);
-            subscribe(base, admin, partition, sent.size());
+            // Each protocol by itself, and a group that goes from one to the other while it works.
+            for (String firstBy : List.of("classic", "consumer")) {
+                for (String secondBy : List.of("classic", "consumer")) {
+                    subscribe(base, admin, partition, sent.size(), firstBy, secondBy);
+                }
+            }
             administer(admin, topic, partition, sent.size());
         }
         System.out.println("ok");
@@ -99,9 +104,10 @@ public class JavaClient {
         }
     }
 
-    static KafkaConsumer<byte[], byte[]> member(Map<String, Object> base, String topic) {
+    static KafkaConsumer<byte[], byte[]> member(Map<String, Object> base, String topic, String group, String protocol) {
         Map<String, Object> config = new HashMap<>(base);
-        config.putAll(Map.of("group.id", topic + "-group", "auto.offset.reset", "earliest", "enable.auto.commit", false, "heartbeat.interval.ms", 200));
+        config.putAll(Map.of("group.id", group, "group.protocol", protocol, "auto.offset.reset", "earliest", "enable.auto.commit", false));
+        if (protocol.equals("classic")) config.put("heartbeat.interval.ms", 200);
         var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         consumer.subscribe(List.of(topic));
         return consumer;
@@ -112,14 +118,14 @@ public class JavaClient {
     }
 
     /** Two members share the partitions; the one that stays takes over, commits, and its successor goes on from there. */
-    static void subscribe(Map<String, Object> base, Admin admin, TopicPartition partition, int count) throws Exception {
-        String topic = partition.topic(), group = topic + "-group";
-        var first = member(base, topic);
+    static void subscribe(Map<String, Object> base, Admin admin, TopicPartition partition, int count, String firstBy, String secondBy) throws Exception {
+        String topic = partition.topic(), group = topic + "-" + firstBy + "-" + secondBy;
+        var first = member(base, topic, group, firstBy);
         for (int read = 0; read < count; ) {
             read += first.poll(Duration.ofSeconds(20)).count();
         }
         check(numbers(first).equals(List.of(0, 1, 2)), numbers(first));
-        var second = member(base, topic);
+        var second = member(base, topic, group, secondBy);
         eventually("two members that share", () -> {
             first.poll(Duration.ofMillis(50));
             second.poll(Duration.ofMillis(50));
@@ -135,7 +141,7 @@ public class JavaClient {
         });
         second.commitSync(Map.of(partition, new OffsetAndMetadata(600, "half")));
         second.close();
-        var third = member(base, topic);
+        var third = member(base, topic, group, firstBy);
         var records = third.poll(Duration.ofSeconds(20));
         while (records.isEmpty()) records = third.poll(Duration.ofSeconds(20));
         check(records.iterator().next().offset() == 600, "where the successor began");

@@ -90,8 +90,8 @@ done
 if [ -z "${BOOTSTRAP:-}" ]; then
     [ -n "${DMQ:-}" ] || { cargo build --quiet && export DMQ=target/debug/dmq; }
     dir=$(mktemp -d)
-    # Groups begin at once instead of waiting for more members, as test suites want it.
-    export DMQ_SET=${DMQ_SET:-group.initial.rebalance.delay.ms=0}
+    # Groups begin at once instead of waiting for more members, as test suites want it, and members are heard more often.
+    export DMQ_SET=${DMQ_SET:-group.initial.rebalance.delay.ms=0,group.consumer.heartbeat.interval.ms=200}
     BOOTSTRAP=$(scripts/bench/our-cluster.sh start "$dir")
     finish() {
         scripts/bench/our-cluster.sh stop "$dir"
