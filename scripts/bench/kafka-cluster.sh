@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Apache Kafka on this machine, to compare with: three nodes in KRaft mode, each broker and controller, from the jars on
-# Maven Central. Needs java (17 or newer) and mvn.
+# Apache Kafka on this machine, to compare with: three nodes in KRaft mode, each broker and controller, from the jars that
+# scripts/kafka-tools.sh installs. Needs java (17 or newer) and mvn.
 #
 # usage: scripts/bench/kafka-cluster.sh start DIR [SETTING=VALUE...]   prints the bootstrap servers;
 #                                                                     a DIR that was stopped goes on
@@ -15,31 +15,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-KAFKA=4.1.1
-jars=$PWD/target/kafka-$KAFKA
 action=${1:?start, stop or pids}
 dir=${2:?a directory}
 shift 2
-
-install() {
-    [ -e "$jars/complete" ] && return
-    local pom
-    pom=$(mktemp -d)
-    cat >"$pom/pom.xml" <<XML
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion><groupId>bench</groupId><artifactId>kafka</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$KAFKA</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>
-  </dependencies>
-</project>
-XML
-    mvn --quiet --batch-mode --file "$pom/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
-        "-DoutputDirectory=$jars" >&2
-    rm -rf "$pom"
-    touch "$jars/complete"
-}
+jars=$(scripts/kafka-tools.sh jars)
 
 free_ports() {
     python3 - "$1" <<'PY'
@@ -87,7 +66,6 @@ CONF
 }
 
 start() {
-    install
     configure "$@"
     date +%s%3N >"$dir/started"
     local node bootstrap

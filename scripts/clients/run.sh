@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs other people's clients against a cluster of ours: see README.md beside this.
 #
-# usage: scripts/clients/run.sh [CLIENT...]     kcat librdkafka kafka-python aiokafka java kafkajs franz-go; all without a name
+# usage: scripts/clients/run.sh [CLIENT...]     kcat librdkafka kafka-python aiokafka java console-tools
+#                                      kafkajs franz-go; all without a name
 #
 # BOOTSTRAP=HOST:PORT[,...] uses a cluster that runs already. Needs python3 with venv, and per client: kcat (installed with
 # apt-get as root), java and mvn, node and npm, go.
@@ -10,7 +11,7 @@ cd "$(dirname "$0")/../.."
 here=$PWD/scripts/clients
 made=$PWD/target/clients
 clients=("$@")
-[ $# -gt 0 ] || clients=(kcat librdkafka kafka-python aiokafka java kafkajs franz-go)
+[ $# -gt 0 ] || clients=(kcat librdkafka kafka-python aiokafka java console-tools kafkajs franz-go)
 mkdir -p "$made"
 
 # venv NAME PACKAGE...: a Python environment with exactly these.
@@ -55,6 +56,9 @@ XML
 }
 run_java() { java -cp "$made/java/*" "$here/JavaClient.java" "$@"; }
 
+install_console-tools() { "$here/../kafka-tools.sh" jars >/dev/null; }
+run_console-tools() { "$here/console-tools.sh" "$@"; }
+
 install_kafkajs() { [ -e "$made/kafkajs/node_modules/kafkajs" ] || npm install --silent --prefix "$made/kafkajs" kafkajs@2.2.4; }
 run_kafkajs() { NODE_PATH=$made/kafkajs/node_modules KAFKAJS_NO_PARTITIONER_WARNING=1 node "$here/kafkajs.js" "$@"; }
 
@@ -73,6 +77,7 @@ needs_librdkafka() { needs python3; }
 needs_kafka-python() { needs python3; }
 needs_aiokafka() { needs python3; }
 needs_java() { needs java mvn; }
+needs_console-tools() { needs java mvn; }
 needs_kafkajs() { needs node npm; }
 needs_franz-go() { needs go; }
 
