@@ -114,14 +114,14 @@ fn interpret(data: PartitionData) -> Heard {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use common::{BrokerId, TopicName};
     use kafka_wire::messages::fetch::EpochEndOffset;
     use uuid::Uuid;
 
     use super::*;
 
-    fn wanted(topic: u128, partition: i32, last: Option<i32>) -> Wanted {
+    pub(in crate::replication) fn wanted(topic: u128, partition: i32, last: Option<i32>) -> Wanted {
         Wanted {
             name: PartitionName {
                 topic: TopicName::new("t").unwrap(),

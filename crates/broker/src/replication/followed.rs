@@ -21,7 +21,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Partitions in one request.
 const PARTITIONS_MAX: usize = 2_000;
 
-/// Partitions outside of the ISR in one request, if others are in it: producers wait for those.
+/// Partitions outside of the ISR that get records with one request, if others are in it: producers wait for those. All
+/// others only tell where they are, so that whoever has caught up is in the ISR again after one trip.
 const CATCHING_UP_MAX: usize = 4;
 
 /// How long a leader may keep a fetch if not every partition fitted into it.
@@ -175,21 +176,18 @@ impl Round {
         self.due_at = [self.due_at, at].into_iter().flatten().min();
     }
 
-    /// Adds those outside of the ISR: behind the others, and not too many.
+    /// Adds those outside of the ISR: behind the others, and only some of them for records.
     fn add_catching_up(&mut self, mut others: Vec<Wanted>) {
-        if self.wanted.len() > PARTITIONS_MAX {
-            self.wanted.truncate(PARTITIONS_MAX);
+        if !self.wanted.is_empty() {
+            others.iter_mut().skip(CATCHING_UP_MAX).for_each(|wanted| wanted.bytes_max = 0);
+        }
+        let room = PARTITIONS_MAX - others.len().min(CATCHING_UP_MAX);
+        if self.wanted.len() + others.len() > PARTITIONS_MAX {
             self.wait = SHORT_WAIT;
         }
-        if others.is_empty() {
-            return;
-        }
-        let most = if self.wanted.is_empty() { PARTITIONS_MAX } else { CATCHING_UP_MAX };
-        if others.len() > most {
-            others.truncate(most);
-            self.wait = SHORT_WAIT;
-        }
+        self.wanted.truncate(room);
         self.wanted.append(&mut others);
+        self.wanted.truncate(PARTITIONS_MAX);
     }
 }
 
@@ -212,6 +210,7 @@ fn key(partition: &Partition) -> Key {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::replication::exchange;
 
     /// How many partitions this one's leader is asked for, once throttled replicas have nothing left.
     pub(crate) fn asked_with_budget_spent(follower: &Arc<Partition>, leader: BrokerId) -> usize {
@@ -224,6 +223,23 @@ pub(super) mod tests {
         let round = followed.round(leader, &options, quota, 0, now);
         assert_eq!(round.due_at.is_some(), round.wanted.is_empty(), "whoever waits is asked for later");
         round.wanted.len()
+    }
+
+    #[test]
+    fn those_outside_of_the_isr_tell_where_they_are_but_only_some_get_records() {
+        let wanted =
+            |count| (0..count).map(|partition| exchange::tests::wanted(1, partition, None)).collect();
+        let round = |in_isr, others| {
+            let mut round =
+                Round { wanted: wanted(in_isr), wait: Duration::from_secs(1), ..Round::default() };
+            round.add_catching_up(wanted(others));
+            let asked_for_records = round.wanted.iter().filter(|wanted| wanted.bytes_max > 0).count();
+            (round.wanted.len(), asked_for_records, round.wait == SHORT_WAIT)
+        };
+        assert_eq!(round(1, 900), (901, 5, false));
+        assert_eq!(round(0, 900), (900, 900, false), "nobody waits for others");
+        assert_eq!(round(1_999, 900), (PARTITIONS_MAX, PARTITIONS_MAX, true));
+        assert_eq!(round(5_000, 1), (PARTITIONS_MAX, PARTITIONS_MAX, true), "they have a place in any case");
     }
 
     #[test]
