@@ -187,6 +187,18 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         int("queued.max.request.bytes", 1_048_576, "134217728", "Bytes of all requests that are in memory."),
     ),
     (
+        PerBroker,
+        Setting {
+            name: "replica.alter.log.dirs.io.max.bytes.per.second",
+            kind: Kind::Fixed {
+                value: LONG_MAX,
+                why: "a broker has one directory, so replicas do not move between any",
+            },
+            default: LONG_MAX,
+            doc: "Bytes per second that replicas move between directories of a broker.",
+        },
+    ),
+    (
         AtStart,
         long(
             "replica.lag.time.max.ms",
