@@ -56,6 +56,8 @@ impl BrokerConfig {
             request_bytes_max: self.number("socket.request.max.bytes"),
             queued_bytes_max: self.number("queued.max.request.bytes"),
             fetch_bytes_max: self.number("fetch.max.bytes"),
+            fetch_sessions_max: self.number("max.incremental.fetch.session.cache.slots"),
+            fetch_session_eviction: self.time("min.incremental.fetch.session.eviction.ms"),
             ..KafkaLimits::default()
         }
     }

@@ -138,6 +138,38 @@ async fn wrong_requests_get_the_codes_that_clients_act_by() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_session_is_asked_for_changes_and_answers_with_news() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    let (mut client, mut producer) = (Client::new(&broker), Client::new(&broker));
+    let mut both = fetch(0, 0, 0);
+    let second = fetch(1, 0, 0).topics.remove(0).partitions.remove(0);
+    both.topics[0].partitions.push(second);
+    both.session_epoch = 0;
+    let full = client.call(12, &both);
+    assert_eq!((full.error_code, full.responses[0].partitions.len()), (ErrorCode::NONE, 2));
+    let id = full.session_id;
+    assert!(id > 0);
+    let go_on = |session_epoch, max_wait_ms| FetchRequest {
+        session_id: id,
+        session_epoch,
+        topics: Vec::new(),
+        ..fetch(0, 0, max_wait_ms)
+    };
+    let idle = client.call(12, &go_on(1, 0));
+    assert_eq!((idle.session_id, idle.responses.len()), (id, 0));
+    // It waits for what the session has, and tells of nothing else.
+    client.send(3, 12, &go_on(2, 60_000));
+    producer.call(9, &produce(-1, 1, batch(&["news"])));
+    let (_, news) = client.receive::<FetchRequest>(12);
+    assert_eq!(news.responses[0].partitions.len(), 1);
+    assert_eq!(values(&news.responses[0].partitions[0]), ["news"]);
+    // What is not fetched further is given again.
+    assert_eq!(values(&client.call(12, &go_on(3, 0)).responses[0].partitions[0]), ["news"]);
+    assert_eq!(client.call(12, &go_on(3, 0)).error_code, ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_closes_the_connection_and_hurts_nobody_else() {
     let (quorum, dir) = quorum_and_dir().await;
     let broker = start(&quorum, &dir, &["socket.request.max.bytes=100000"]).await;

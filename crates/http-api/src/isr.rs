@@ -1,4 +1,5 @@
-//! `POST /api/v1/metadata/isr`: compare-and-set changes of ISRs, asked for by partition leaders (KIP-497), and by members whose disk failed.
+//! `POST /api/v1/metadata/isr`: compare-and-set changes of ISRs, asked for by partition leaders (KIP-497),
+//! and by members whose disk failed.
 
 use common::{BrokerEpoch, BrokerId, MetadataVersion, Partition, PartitionId, TopicName};
 use metadata_core::command::IsrChange;

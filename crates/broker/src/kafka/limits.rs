@@ -28,6 +28,10 @@ pub struct KafkaLimits {
     pub fetch_bytes_max: usize,
     /// Bytes that were read from disk for fetches, and are not sent yet.
     pub sending_bytes_max: usize,
+    /// Fetch sessions (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_sessions_max: usize,
+    /// How long a fetch session is safe from others (`min.incremental.fetch.session.eviction.ms`).
+    pub fetch_session_eviction: Duration,
     /// How long a client may take to send or to receive any byte of what is under way, and how long a request may
     /// wait for room in memory.
     pub stall_timeout: Duration,
@@ -44,6 +48,8 @@ impl Default for KafkaLimits {
             requests_per_connection_max: 64,
             fetch_bytes_max: 55 << 20,
             sending_bytes_max: 128 << 20,
+            fetch_sessions_max: 1_000,
+            fetch_session_eviction: Duration::from_secs(120),
             stall_timeout: Duration::from_secs(30),
         }
     }

@@ -13,6 +13,7 @@
 mod api;
 mod connection;
 mod errors;
+mod fetch_sessions;
 mod limits;
 mod listener;
 mod metrics;

@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
 use super::{
+    fetch_sessions::FetchSessions,
     limits::{Budget, Connections, KafkaLimits},
     metrics::KafkaMetrics,
 };
@@ -44,6 +45,7 @@ pub struct Server {
     pub(super) groups: Groups,
     pub(super) metrics: KafkaMetrics,
     pub(super) connections: Connections,
+    pub(super) fetch_sessions: FetchSessions,
     /// Memory of requests.
     pub(super) queued: Budget,
     /// Memory of records that were read from disk.
@@ -74,6 +76,7 @@ impl Server {
             groups,
             metrics: KafkaMetrics::default(),
             connections: Connections::default(),
+            fetch_sessions: FetchSessions::new(limits.fetch_sessions_max, limits.fetch_session_eviction),
             queued: Budget::new(limits.queued_bytes_max),
             sending: Budget::new(limits.sending_bytes_max),
             recompressing: Semaphore::new(cores()),
@@ -83,6 +86,7 @@ impl Server {
     /// Makes the figures of Kafka clients part of `/metrics`.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.metrics.register(registry);
+        self.fetch_sessions.register(registry);
     }
 
     /// The bounds of now.

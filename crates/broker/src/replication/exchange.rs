@@ -18,9 +18,6 @@ use crate::partition::PartitionName;
 /// The first version that names topics by id.
 pub(super) const VERSION_MIN: i16 = 13;
 
-/// A session that none is (KIP-227): every request says everything.
-const NO_SESSION_EPOCH: i32 = -1;
-
 /// A partition in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -71,7 +68,6 @@ pub(super) fn request(
         max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
         min_bytes: 1,
         max_bytes: options.response_bytes_max,
-        session_epoch: NO_SESSION_EPOCH,
         topics,
         ..FetchRequest::default()
     }
@@ -146,7 +142,7 @@ pub(super) mod tests {
         let wanted = [wanted(1, 0, Some(3)), wanted(1, 2, None), wanted(9, 0, Some(4))];
         let request = request(&options, BrokerEpoch(55), &wanted, Duration::from_millis(250));
         assert_eq!(request.replica_state, ReplicaState { replica_id: 2, replica_epoch: 55 });
-        assert_eq!((request.max_wait_ms, request.min_bytes, request.session_epoch), (250, 1, -1));
+        assert_eq!((request.max_wait_ms, request.min_bytes), (250, 1));
         let asked: Vec<_> = request.topics.iter().map(|topic| topic.partitions.len()).collect();
         assert_eq!(asked, [2, 1]);
         let partition = &request.topics[0].partitions[0];

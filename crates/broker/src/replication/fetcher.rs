@@ -13,6 +13,7 @@ use super::{
     ReplicationFigures, ReplicationOptions,
     exchange::{self, Heard},
     followed::{Followed, Round, backoff},
+    incremental::FetchSession,
 };
 use crate::{
     follower::{Follower, SuspicionReporter},
@@ -51,9 +52,19 @@ enum FetchError {
     /// No answer.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The leader does not know the fetch session, or knows it otherwise.
+    #[error("the fetch session is over: {0:?}")]
+    SessionOver(ErrorCode),
     /// An answer for all partitions at once.
     #[error("the leader refuses the fetch: {0:?}")]
     Refused(ErrorCode),
+}
+
+/// The way to the leader. What it remembers of the session is not known when the connection breaks.
+#[derive(Debug, Default)]
+struct Leader {
+    connection: Option<Connection>,
+    session: FetchSession,
 }
 
 /// What a leader said of a partition that was asked for.
@@ -69,7 +80,7 @@ impl Fetcher {
     /// Fetches until it is told to stop. Each pass asks for everything that may be asked for, then waits until all that
     /// came is on disk: the next fetch tells the leader so.
     pub(super) async fn run(self, stop: Stop) {
-        let mut connection = None;
+        let mut leader = Leader::default();
         let (mut failures, mut turn) = (0, 0_usize);
         while !stop.is_requested() {
             turn = turn.wrapping_add(1);
@@ -90,11 +101,17 @@ impl Fetcher {
                 }
                 continue;
             }
-            let Some(fetched) = stop.or(self.fetch(&mut connection, &round)).await else { return };
+            let Some(fetched) = stop.or(self.fetch(&mut leader, &round)).await else { return };
             match fetched {
                 Ok(()) => failures = 0,
+                // Once more at once, with everything; a leader that says so again is one that refuses.
+                Err(FetchError::SessionOver(_)) if failures == 0 => {
+                    leader.session.restart();
+                    failures = 1;
+                }
                 Err(error) => {
-                    self.report(&error, connection.take().is_some(), failures);
+                    leader.session.restart();
+                    self.report(&error, leader.connection.take().is_some(), failures);
                     let pause = tokio::time::sleep(backoff(failures));
                     failures = failures.saturating_add(1);
                     tokio::select! {
@@ -108,7 +125,8 @@ impl Fetcher {
     }
 
     /// One request and its answer.
-    async fn fetch(&self, connection: &mut Option<Connection>, round: &Round) -> Result<(), FetchError> {
+    async fn fetch(&self, leader: &mut Leader, round: &Round) -> Result<(), FetchError> {
+        let Leader { connection, session } = leader;
         let unknown = || FetchError::Unknown(self.leader);
         let broker_epoch = self.shared.link.status().broker_epoch.ok_or_else(unknown)?;
         let open = match connection.take().filter(|connection| !connection.is_closed()) {
@@ -118,20 +136,26 @@ impl Fetcher {
         let open = connection.insert(open);
         let due_in = round.due_at.map(|at| at.saturating_duration_since(Instant::now()));
         let wait = due_in.map_or(round.wait, |due| due.min(round.wait).max(Duration::from_millis(1)));
-        let request = exchange::request(&self.shared.options, broker_epoch, &round.wanted, wait);
+        let mut request = exchange::request(&self.shared.options, broker_epoch, &round.wanted, wait);
+        session.put_into(&mut request);
         let pending = open.start::<FetchRequest>(&request, i16::MAX, wait).await?;
         let response = tokio::select! {
             response = pending.answer() => response?,
             () = self.followed.newcomer(self.leader, &round.partitions) => {
                 // The leader would keep this fetch while the newcomer waits: begin anew with it.
                 *connection = None;
+                session.restart();
                 return Ok(());
             }
         };
         self.shared.figures.fetched();
+        if is_about_session(response.error_code) {
+            return Err(FetchError::SessionOver(response.error_code));
+        }
         if !response.error_code.is_none() {
             return Err(FetchError::Refused(response.error_code));
         }
+        session.answered(response.session_id);
         let answers = exchange::heard(response.responses).filter_map(|(key, heard)| {
             let (partition, position, throttled) = round.partitions.get(&key)?;
             let (partition, position, throttled) = (Arc::clone(partition), *position, *throttled);
@@ -207,6 +231,15 @@ impl Fetcher {
             self.shared.suspicions.report(self.leader, format!("replication: {error}"));
         }
     }
+}
+
+fn is_about_session(error: ErrorCode) -> bool {
+    [
+        ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
+        ErrorCode::INVALID_FETCH_SESSION_EPOCH,
+        ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
+    ]
+    .contains(&error)
 }
 
 fn take_in_one(followed: &Followed, figures: &ReplicationFigures, answer: Answer) {

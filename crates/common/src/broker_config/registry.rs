@@ -135,6 +135,19 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         PerBroker,
         int("max.connections.per.ip", 1, "10000", "Open connections of Kafka clients from one address."),
     ),
+    (
+        AtStart,
+        int("max.incremental.fetch.session.cache.slots", 0, "1000", "Fetch sessions that are remembered."),
+    ),
+    (
+        AtStart,
+        long(
+            "min.incremental.fetch.session.eviction.ms",
+            0,
+            "120000",
+            "How long a fetch session is safe from others.",
+        ),
+    ),
     (AtStart, int("num.flush.threads", 1, "4", "Threads that sync logs.")),
     (PerBroker, int("num.partitions", 1, "1", "Partitions of topics that do not say how many.")),
     (AtStart, int("num.recovery.threads.per.data.dir", 1, "4", "Logs that are opened at the same time.")),
