@@ -22,7 +22,7 @@ use kafka_wire::{
     ErrorCode,
     messages::{
         FetchRequest,
-        fetch::{FetchPartition, FetchTopic},
+        fetch::{FetchPartition, FetchTopic, PartitionData},
     },
 };
 use testkit::{Cluster, Storage, cluster, eventually};
@@ -193,6 +193,56 @@ fn dir_of_partition_0(cluster: &Cluster, broker: BrokerId) -> PathBuf {
         name.starts_with(&format!("{TOPIC}-0")) && !name.ends_with(".aside")
     });
     found.next().unwrap()
+}
+
+/// A consumer that names its rack is sent to the replica there, which gives it what is committed (KIP-392). Once that one is
+/// gone, the leader serves it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_reads_from_the_replica_in_its_rack() {
+    let mut cluster = Cluster::start(dmq(), Storage::Sqlite, |_| {}).await;
+    cluster.client().call(&api::create_topic(&topic(TOPIC, i64::from(PARTITIONS), 3))).await.unwrap();
+    let load = Load::start(&cluster);
+    load.acknowledges(RECORDS_BETWEEN).await;
+    let acknowledged = load.stop().await;
+    let of_partition_0 = acknowledged.values().filter(|(partition, _)| partition.0 == 0).count();
+    let leader = leader_of(&cluster, PartitionId(0)).await;
+    let near = cluster.config().brokers.iter().find(|config| config.id != leader).unwrap().clone();
+    let rack = near.rack.clone().unwrap();
+    let at_leader = fetch_from(&cluster, leader, &rack).await;
+    assert_eq!((at_leader.preferred_read_replica, at_leader.records.len()), (near.id.0, 0));
+    // What it knows to be committed follows a moment later.
+    eventually("the follower has what was acknowledged", DEADLINE, async || {
+        let (records, error) = read_at(&cluster, near.id).await;
+        if records >= of_partition_0 { Ok(()) } else { Err(format!("{records} records, then {error:?}")) }
+    })
+    .await;
+    let elsewhere = fetch_from(&cluster, leader, "another-rack").await;
+    assert_eq!(elsewhere.preferred_read_replica, -1);
+    assert!(!elsewhere.records.is_empty(), "nobody is nearer than the leader");
+    cluster.kill(&cluster::broker(near.id)).await;
+    eventually("the leader serves its rack", DEADLINE, async || {
+        let data = fetch_from(&cluster, leader, &rack).await;
+        if data.preferred_read_replica == -1 && !data.records.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{data:?}"))
+        }
+    })
+    .await;
+}
+
+/// One fetch of partition 0 from its start, for a consumer in `rack`.
+async fn fetch_from(cluster: &Cluster, broker: BrokerId, rack: &str) -> PartitionData {
+    let config = cluster.config().brokers.iter().find(|config| config.id == broker).unwrap();
+    let address = Address::new(config.host.clone(), config.kafka_port.unwrap());
+    let connection = Connection::open(&address, &ConnectionOptions::default()).await.unwrap();
+    let topic = cluster.client().call(&api::topic(TOPIC)).await.unwrap();
+    let wanted = FetchPartition { partition_max_bytes: 1 << 20, ..Default::default() };
+    let topics =
+        vec![FetchTopic { topic: TOPIC.to_owned(), topic_id: topic.topic_id.0, partitions: vec![wanted] }];
+    let request = FetchRequest { topics, rack_id: rack.to_owned(), ..Default::default() };
+    let mut response = connection.call(&request).await.unwrap();
+    response.responses.remove(0).partitions.remove(0)
 }
 
 /// In the middle of the log of partition 0.

@@ -129,7 +129,11 @@ impl State {
                 let key = (Arc::clone(&name), topic.topic_id, wanted.partition);
                 let known = self.places.get(&key).and_then(|place| self.partitions.get_mut(place));
                 match known {
-                    Some(entry) => entry.wanted.clone_from(wanted),
+                    Some(entry) => {
+                        // Whoever asks anew may not have taken in what it was told.
+                        entry.told = None;
+                        entry.wanted.clone_from(wanted);
+                    }
                     None => {
                         let entry = Entry { key: key.clone(), wanted: wanted.clone(), told: None };
                         self.places.insert(key, self.next_place);
@@ -173,6 +177,8 @@ impl State {
         let is_news = has_records
             || failed
             || entry.told != Some(says)
+            // A follower that knows less is answered at once, so it has to be told, and told again (KIP-1166).
+            || data.high_watermark > entry.wanted.high_watermark
             || data.preferred_read_replica >= 0
             || data.diverging_epoch.epoch >= 0
             || data.diverging_epoch.end_offset >= 0;
