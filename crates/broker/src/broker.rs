@@ -138,8 +138,10 @@ impl Broker {
         let kafka_port = data_plane.kafka_port();
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
+        let requests = http::RequestFigures::default();
         let metrics = Metrics::new(|registry| {
             link_metrics.register(registry);
+            requests.register(registry);
             data_plane.register_metrics(registry);
             registry.register_collector(Box::new(collector));
         });
@@ -155,6 +157,7 @@ impl Broker {
             partitions: partitions.clone(),
             metrics,
             groups: data_plane.groups.clone(),
+            requests,
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };
         let routes = http::router(context, runtime::http::livez(tasks, livez));

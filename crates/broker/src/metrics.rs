@@ -191,8 +191,76 @@ impl Collector for StateCollector {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)?;
         }
-        Ok(())
+        encode_led(&led_by(&self.image, self.broker_id), encoder)
     }
+}
+
+/// Of more partitions than this, no series are told: that would be too many.
+const SERIES_MAX: usize = 2_000;
+
+/// A partition that is led here.
+struct LedPartition {
+    labels: [(&'static str, String); 2],
+    leader: i64,
+    replicas: i64,
+    isr: i64,
+    under_replicated: bool,
+    preferred: bool,
+}
+
+/// A figure of a partition.
+type Figure = fn(&LedPartition) -> i64;
+
+/// In the names of kafka_exporter, whose dashboards teams already have.
+fn encode_led(led: &[LedPartition], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    if led.len() > SERIES_MAX {
+        return Ok(());
+    }
+    let each: [(&str, &str, Figure); 5] = [
+        ("kafka_topic_partition_leader", "Id of the leader; told by it", |of| of.leader),
+        ("kafka_topic_partition_replicas", "How many replicas there are; told by the leader", |of| {
+            of.replicas
+        }),
+        (
+            "kafka_topic_partition_in_sync_replica",
+            "How many replicas are in sync; told by the leader",
+            |of| of.isr,
+        ),
+        (
+            "kafka_topic_partition_under_replicated_partition",
+            "1 if the ISR lacks a replica; told by the leader",
+            |of| of.under_replicated.into(),
+        ),
+        (
+            "kafka_topic_partition_leader_is_preferred",
+            "1 if the first replica leads; told by the leader",
+            |of| of.preferred.into(),
+        ),
+    ];
+    for (name, help, figure) in each {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for of in led {
+            ConstGauge::new(figure(of)).encode(family.encode_family(&of.labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn led_by(image: &SharedImage, broker: BrokerId) -> Vec<LedPartition> {
+    let count = |many: &[BrokerId]| i64::try_from(many.len()).unwrap_or(i64::MAX);
+    image.read(|state| {
+        let partitions = state.topics().flat_map(|topic| topic.partitions.iter().map(move |it| (topic, it)));
+        let led = partitions.filter(|(_, partition)| partition.leader == Some(broker)).take(SERIES_MAX + 1);
+        let told = led.map(|(topic, partition)| LedPartition {
+            labels: [("topic", topic.topic_name.to_string()), ("partition", partition.id.to_string())],
+            leader: broker.0.into(),
+            replicas: count(&partition.replicas),
+            isr: count(&partition.isr),
+            under_replicated: partition.isr.len() < partition.settled_replicas(),
+            preferred: partition.replicas.first() == Some(&broker),
+        });
+        told.collect()
+    })
 }
 
 fn epoch(epoch: Option<common::BrokerEpoch>) -> u64 {

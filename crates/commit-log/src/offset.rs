@@ -11,6 +11,21 @@ pub use common::Offset;
 #[serde(transparent)]
 pub struct ProducerId(pub i64);
 
+impl ProducerId {
+    /// The ids from here on are not handed out: each belongs to one request that names itself.
+    const OF_REQUESTS: i64 = 1 << 62;
+
+    /// The producer of a request that is known by this number; it writes one batch to a partition.
+    pub fn of_request(number: u64) -> Self {
+        Self(Self::OF_REQUESTS | i64::try_from(number >> 2).unwrap_or(i64::MAX))
+    }
+
+    /// Whether it writes one batch only.
+    pub fn is_of_request(self) -> bool {
+        self.0 >= Self::OF_REQUESTS
+    }
+}
+
 impl fmt::Display for ProducerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

@@ -6,6 +6,12 @@ pub const CONTROLLER_LEADER: &str = "x-controller-leader";
 pub const CONTROLLER_URL: &str = "x-controller-url";
 /// A UUID that makes a write safe to retry: the same key is applied once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The UUID in an `Idempotency-Key`: quoted, as in the header's draft standard, or bare.
+pub fn parse_idempotency_key<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    bare.parse().ok()
+}
 /// Which cluster a request is meant for. Nodes and brokers send it with every request; whoever belongs to another
 /// cluster refuses with `WRONG_CLUSTER`.
 pub const CLUSTER_ID: &str = "x-cluster-id";

@@ -292,7 +292,7 @@ pub const MAX_WAIT_MS_MAX: u64 = 60_000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReadRecordsQuery {
-    /// The offset of the first record: a number, or `earliest` or `latest`.
+    /// Where to begin: an offset, `earliest`, `latest`, or `timestamp:<Unix milliseconds>`.
     #[serde(default)]
     #[param(value_type = Option<String>)]
     pub offset: StartOffset,
@@ -317,7 +317,7 @@ pub struct ReadRecordsQuery {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct StreamQuery {
-    /// Where to begin without a `Last-Event-ID`: `earliest` or `latest`.
+    /// Where to begin without a `Last-Event-ID`: an offset, `earliest`, `latest`, or `timestamp:<Unix milliseconds>`.
     #[serde(default = "StartOffset::latest")]
     #[param(value_type = Option<String>)]
     pub offset: StartOffset,
@@ -329,7 +329,7 @@ pub struct StreamQuery {
     pub format: WantedFormat,
 }
 
-/// Where reading begins: a number, `earliest` or `latest`.
+/// Where reading begins: a number, `earliest`, `latest`, or `timestamp:<Unix milliseconds>`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum StartOffset {
@@ -340,6 +340,8 @@ pub enum StartOffset {
     Latest,
     /// At this offset.
     At(Offset),
+    /// At the first record of this time in Unix milliseconds, or a later one; behind the last one if none is so late.
+    Since(i64),
 }
 
 impl StartOffset {
@@ -356,10 +358,15 @@ impl TryFrom<String> for StartOffset {
         match text.as_str() {
             "earliest" => Ok(Self::Earliest),
             "latest" => Ok(Self::Latest),
-            number => match number.parse() {
-                Ok(offset) if offset >= 0 => Ok(Self::At(Offset(offset))),
-                _ => Err(format!("`{number}`: a number from 0 on, `earliest` or `latest` is wanted")),
-            },
+            other => {
+                let from_0 = |text: &str| text.parse().ok().filter(|number: &i64| *number >= 0);
+                let since = other.strip_prefix("timestamp:").and_then(from_0).map(Self::Since);
+                since.or_else(|| from_0(other).map(|offset| Self::At(Offset(offset)))).ok_or_else(|| {
+                    let wanted =
+                        "a number from 0 on, `earliest`, `latest` or `timestamp:<Unix milliseconds>`";
+                    format!("`{other}`: {wanted} is wanted")
+                })
+            }
         }
     }
 }
@@ -370,6 +377,7 @@ impl From<StartOffset> for String {
             StartOffset::Earliest => "earliest".to_owned(),
             StartOffset::Latest => "latest".to_owned(),
             StartOffset::At(offset) => offset.to_string(),
+            StartOffset::Since(timestamp_ms) => format!("timestamp:{timestamp_ms}"),
         }
     }
 }
@@ -419,6 +427,17 @@ mod tests {
         {
             let (json, _) = shown(bytes);
             assert_eq!(bytes_of(&json).unwrap().unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn reading_begins_at_an_offset_or_a_time() {
+        let parse = |text: &str| StartOffset::try_from(text.to_owned());
+        for text in ["earliest", "latest", "17", "timestamp:1700000000000"] {
+            assert_eq!(String::from(parse(text).unwrap()), text);
+        }
+        for text in ["", "-1", "timestamp:", "timestamp:-1", "timestamp:now", "first"] {
+            assert!(parse(text).unwrap_err().contains("timestamp:<Unix milliseconds>"), "{text}");
         }
     }
 

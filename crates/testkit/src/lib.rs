@@ -9,7 +9,7 @@ pub mod skippable;
 pub mod sql;
 pub mod volume;
 
-pub use cluster::{Cluster, Storage, eventually, until};
+pub use cluster::{Cluster, DEADLINE, Storage, eventually, until};
 pub use local_cluster::{
     BrokerTimings, ClusterSpec, Database, Fault, FaultProxy, Leadership, Observer, RaftTimings,
 };

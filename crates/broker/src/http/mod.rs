@@ -12,6 +12,7 @@
 //! Routes and their OpenAPI description are one table, made from the handlers: see [`router`]. Whatever comes in, the
 //! answer is a 2xx or a problem; 5xx are for `/readyz`, and for records whose leader cannot be reached.
 
+mod figures;
 mod groups;
 mod health;
 mod params;
@@ -20,5 +21,6 @@ mod records;
 mod router;
 mod status;
 
+pub use figures::RequestFigures;
 pub(crate) use records::Gateway;
 pub use router::{Context, router};

@@ -20,6 +20,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    figures::{self, RequestFigures},
     groups, health, push,
     records::{self, Gateway},
     status,
@@ -54,6 +55,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The groups that are coordinated here.
     pub groups: Groups,
+    /// Times of REST requests.
+    pub requests: RequestFigures,
     /// What writes and reads records.
     pub(crate) records: Gateway,
 }
@@ -82,6 +85,7 @@ pub fn router(context: Context, livez: Router) -> Router {
         .routes(routes!(groups::reset))
         .split_for_parts();
     let description = Arc::new(description);
+    let requests = context.requests.clone();
     routes
         .route(paths::OPENAPI, get(move || async move { Json(Arc::clone(&description)).into_response() }))
         .with_state(Arc::clone(&context))
@@ -89,6 +93,7 @@ pub fn router(context: Context, livez: Router) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context, check_cluster))
+        .layer(middleware::from_fn_with_state(requests, figures::observe))
         .layer(Extension(JsonBytesMax(BODY_BYTES_MAX)))
 }
 

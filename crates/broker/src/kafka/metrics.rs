@@ -7,6 +7,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::by_topic::ByTopic;
+
 /// Upper bounds of request times, in seconds: from a read in memory to a long poll.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -18,9 +20,9 @@ type Label = [(&'static str, &'static str); 1];
 pub(super) struct KafkaMetrics {
     requests: Family<Label, Histogram>,
     connections_cut: Counter,
-    pub(super) messages_in: Counter,
-    pub(super) bytes_in: Counter,
-    pub(super) bytes_out: Counter,
+    pub(super) messages_in: ByTopic,
+    pub(super) bytes_in: ByTopic,
+    pub(super) bytes_out: ByTopic,
     pub(super) produce_requests: Counter,
     pub(super) fetch_requests: Counter,
     pub(super) failed_produce: Counter,
@@ -32,9 +34,9 @@ impl Default for KafkaMetrics {
         Self {
             requests: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
             connections_cut: Counter::default(),
-            messages_in: Counter::default(),
-            bytes_in: Counter::default(),
-            bytes_out: Counter::default(),
+            messages_in: ByTopic::default(),
+            bytes_in: ByTopic::default(),
+            bytes_out: ByTopic::default(),
             produce_requests: Counter::default(),
             fetch_requests: Counter::default(),
             failed_produce: Counter::default(),
@@ -67,10 +69,19 @@ impl KafkaMetrics {
             "Connections closed because their client broke a rule or was too slow",
             self.connections_cut.clone(),
         );
+        let by_topic = [
+            ("messagesin", "Records appended for producers, by topic", &self.messages_in),
+            ("bytesin", "Bytes of record batches appended for producers, by topic", &self.bytes_in),
+            (
+                "bytesout",
+                "Bytes of record batches sent to consumers and followers, by topic",
+                &self.bytes_out,
+            ),
+        ];
+        for (name, help, counter) in by_topic {
+            registry.register(format!("kafka_server_brokertopicmetrics_{name}"), help, counter.clone());
+        }
         let counters = [
-            ("messagesin", "Records appended for producers", &self.messages_in),
-            ("bytesin", "Bytes of record batches appended for producers", &self.bytes_in),
-            ("bytesout", "Bytes of record batches sent to consumers and followers", &self.bytes_out),
             ("totalproducerequests", "Partitions of produce requests", &self.produce_requests),
             ("totalfetchrequests", "Partitions of fetch requests", &self.fetch_requests),
             ("failedproducerequests", "Partitions of produce requests that failed", &self.failed_produce),

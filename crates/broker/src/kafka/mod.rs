@@ -11,6 +11,7 @@
 //! - Changes of the metadata are asked of the controllers, by whichever broker a client comes to.
 
 mod api;
+mod by_topic;
 mod connection;
 mod errors;
 mod fetch_sessions;

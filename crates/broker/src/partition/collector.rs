@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use common::BrokerId;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -12,7 +13,7 @@ use replica::Replica;
 
 use super::{
     Partition, Partitions,
-    state::{Running, Stage},
+    state::{Running, Stage, View},
 };
 
 /// Of more partitions than this, only sums are told: a series for each would be too many.
@@ -29,9 +30,13 @@ struct Figures {
     log_start: i64,
     /// Of a partition that is led here.
     led: Option<Led>,
+    /// How far one that follows is behind what it knows to be committed.
+    behind: Option<i64>,
 }
 
 struct Led {
+    /// How many records each follower lacks, if it has fetched.
+    lags: Vec<(BrokerId, i64)>,
     high_watermark: i64,
     under_min_isr: bool,
     at_min_isr: bool,
@@ -61,8 +66,16 @@ impl Partition {
         }
         let waiting = i64::try_from(state.waiting.len()).unwrap_or(i64::MAX);
         let Running { log, replica, .. } = state.running().ok()?;
+        let behind = match replica {
+            Replica::Leader(_) => None,
+            Replica::Follower(follower) => Some((follower.high_watermark() - log.log_end()).max(0)),
+        };
         let led = match replica {
             Replica::Leader(leader) => Some(Led {
+                lags: leader
+                    .followers()
+                    .filter_map(|(follower, _)| Some((follower, leader.lag(follower, &View(log))?)))
+                    .collect(),
                 high_watermark: leader.high_watermark().0,
                 under_min_isr: leader.is_under_min_isr(),
                 at_min_isr: leader.isr().len() == leader.min_insync_replicas(),
@@ -71,8 +84,93 @@ impl Partition {
             Replica::Follower(_) => None,
         };
         let size_bytes = i64::try_from(log.size_bytes()).unwrap_or(i64::MAX);
-        Some(Figures { labels, size_bytes, log_start: log.log_start().0, led })
+        Some(Figures { labels, size_bytes, log_start: log.log_start().0, led, behind })
     }
+}
+
+/// What is told of all replicas here together.
+fn encode_sums(figures: &[Figures], counts: &Counts, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let led = || figures.iter().filter_map(|figures| figures.led.as_ref());
+    let count = |is: fn(&Led) -> bool| i64::try_from(led().filter(|led| is(led)).count()).unwrap_or(i64::MAX);
+    let sums: [(&str, &str, i64); 9] = [
+        (
+            "kafka_server_replicamanager_underminisrpartitioncount",
+            "Partitions led here whose ISR is too small for acks=all",
+            count(|led| led.under_min_isr),
+        ),
+        (
+            "kafka_server_replicamanager_atminisrpartitioncount",
+            "Partitions led here of which no in-sync replica may be lost",
+            count(|led| led.at_min_isr),
+        ),
+        (
+            "kafka_server_replicafetchermanager_maxlag",
+            "Records that the replica here lacks that is furthest behind its leader",
+            figures.iter().filter_map(|figures| figures.behind).max().unwrap_or_default(),
+        ),
+        ("dmq_partitions_opening", "Replicas whose log is being opened", counts.opening),
+        ("dmq_partitions_failed", "Replicas whose log cannot be opened", counts.failed),
+        ("dmq_partitions_fenced", "Replicas that take no records since their disk failed", counts.fenced),
+        (
+            "kafka_server_replicamanager_offlinereplicacount",
+            "Replicas that left the ISR, or stay as its last member, since their disk failed",
+            counts.offline,
+        ),
+        ("dmq_log_size_bytes", "Bytes of all logs", figures.iter().map(|figures| figures.size_bytes).sum()),
+        ("dmq_waiting_produces", "Batches that wait to be acknowledged", led().map(|led| led.waiting).sum()),
+    ];
+    for (name, help, value) in sums {
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value).encode(metric)?;
+    }
+    Ok(())
+}
+
+/// What is told of each replica here, or by the leader of each partition.
+fn encode_each(figures: &[Figures], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let each: [(&str, &str, Figure); 6] = [
+        (
+            "kafka_server_fetcherlagmetrics_consumerlag",
+            "Records that a replica here lacks of what its leader has committed",
+            |of| of.behind,
+        ),
+        ("kafka_log_log_size", "Bytes of a log", |of| Some(of.size_bytes)),
+        ("kafka_topic_partition_oldest_offset", "Where a log starts; told by its leader", |of| {
+            of.led.as_ref().map(|_| of.log_start)
+        }),
+        ("kafka_topic_partition_current_offset", "The high watermark; told by the leader", |of| {
+            of.led.as_ref().map(|led| led.high_watermark)
+        }),
+        ("kafka_cluster_partition_underminisr", "1 if acks=all is refused; told by the leader", |of| {
+            of.led.as_ref().map(|led| led.under_min_isr.into())
+        }),
+        (
+            "kafka_cluster_partition_atminisr",
+            "1 if no in-sync replica may be lost; told by the leader",
+            |of| of.led.as_ref().map(|led| led.at_min_isr.into()),
+        ),
+    ];
+    for (name, help, figure) in each {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for of in figures {
+            let Some(value) = figure(of) else { continue };
+            ConstGauge::new(value).encode(family.encode_family(&of.labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// How far each follower is behind its leader; told by that.
+fn encode_lags(figures: &[Figures], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "Records that a follower lacks; told by the leader";
+    let mut family = encoder.encode_descriptor("dmq_replica_lag", help, None, MetricType::Gauge)?;
+    for Figures { labels: [topic, partition], led, .. } in figures {
+        for (follower, lag) in led.iter().flat_map(|led| &led.lags) {
+            let labels = [topic.clone(), partition.clone(), ("replica", follower.to_string())];
+            ConstGauge::new(*lag).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// A figure of one partition, if it has it.
@@ -83,58 +181,11 @@ impl Collector for PartitionCollector {
         let mut counts = Counts::default();
         let mut figures: Vec<Figures> = self.0.all().iter().filter_map(|it| it.tell(&mut counts)).collect();
         figures.sort_by(|a, b| a.labels.cmp(&b.labels));
-        let led = || figures.iter().filter_map(|figures| figures.led.as_ref());
-        let sums: [(&str, &str, i64); 6] = [
-            ("dmq_partitions_opening", "Replicas whose log is being opened", counts.opening),
-            ("dmq_partitions_failed", "Replicas whose log cannot be opened", counts.failed),
-            ("dmq_partitions_fenced", "Replicas that take no records since their disk failed", counts.fenced),
-            (
-                "kafka_server_replicamanager_offlinereplicacount",
-                "Replicas that left the ISR, or stay as its last member, since their disk failed",
-                counts.offline,
-            ),
-            (
-                "dmq_log_size_bytes",
-                "Bytes of all logs",
-                figures.iter().map(|figures| figures.size_bytes).sum(),
-            ),
-            (
-                "dmq_waiting_produces",
-                "Batches that wait to be acknowledged",
-                led().map(|led| led.waiting).sum(),
-            ),
-        ];
-        for (name, help, value) in sums {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(value).encode(metric)?;
-        }
+        encode_sums(&figures, &counts, &mut encoder)?;
         if figures.len() > SERIES_MAX {
             return Ok(());
         }
-        let each: [(&str, &str, Figure); 5] = [
-            ("kafka_log_log_size", "Bytes of a log", |of| Some(of.size_bytes)),
-            ("kafka_topic_partition_oldest_offset", "Where a log starts; told by its leader", |of| {
-                of.led.as_ref().map(|_| of.log_start)
-            }),
-            ("kafka_topic_partition_current_offset", "The high watermark; told by the leader", |of| {
-                of.led.as_ref().map(|led| led.high_watermark)
-            }),
-            ("kafka_cluster_partition_underminisr", "1 if acks=all is refused; told by the leader", |of| {
-                of.led.as_ref().map(|led| led.under_min_isr.into())
-            }),
-            (
-                "kafka_cluster_partition_atminisr",
-                "1 if no in-sync replica may be lost; told by the leader",
-                |of| of.led.as_ref().map(|led| led.at_min_isr.into()),
-            ),
-        ];
-        for (name, help, figure) in each {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for of in &figures {
-                let Some(value) = figure(of) else { continue };
-                ConstGauge::new(value).encode(family.encode_family(&of.labels)?)?;
-            }
-        }
-        Ok(())
+        encode_each(&figures, &mut encoder)?;
+        encode_lags(&figures, encoder)
     }
 }

@@ -12,6 +12,7 @@
 //! | `replication` | records survive SIGKILL of the brokers that lead, one by one and all at once |
 //! | `scripts` | the curl forms in `scripts/` |
 //! | `commands` | what operators type |
+//! | `metrics` | what `/metrics` shows, and that it moves |
 //! | `records` | records over REST, through any broker, and streams that outlive theirs |
 
 #![allow(
@@ -29,6 +30,7 @@ mod durability;
 mod election;
 mod heartbeats;
 mod identity;
+mod metrics;
 mod records;
 mod replication;
 mod scripts;

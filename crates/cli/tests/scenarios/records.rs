@@ -185,6 +185,88 @@ async fn bulk(rest: &Rest) {
     assert_eq!(seen, (0..5_000).collect::<Vec<_>>());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_under_its_key_is_written_once() {
+    let (mut cluster, rest) = Rest::start(&["once"]).await;
+    let key = uuid::Uuid::new_v4().to_string();
+    let body = json!({"records": [{"key": "a", "value": 1}, {"value": "no key"}, {"key": "b", "value": 2}]});
+    let send = async |broker: usize, key: &str, body: &Value| {
+        let request = rest.http.post(rest.url(broker, "once/records")).header("idempotency-key", key);
+        answer(request.json(body).send().await.unwrap()).await
+    };
+    let (status, first) = send(0, &key, &body).await;
+    assert_eq!(status, 200, "{first}");
+    for broker in 0..3 {
+        assert_eq!(send(broker, &key, &body).await, (status, first.clone()), "through another broker");
+    }
+    // Also when the leader that wrote it is gone, and when everybody was.
+    let partition = first[0]["partition"].as_u64().unwrap();
+    let partition = common::PartitionId(i32::try_from(partition).unwrap());
+    let leader = cluster.client().call(&api::partition_leader("once", partition)).await.unwrap().broker_id;
+    let position = rest.urls.iter().position(|(name, _)| *name == testkit::cluster::broker(leader)).unwrap();
+    cluster.kill(&rest.urls[position].0).await;
+    assert_eq!(
+        send((position + 1) % 3, &key, &body).await,
+        (status, first.clone()),
+        "after its leader's death"
+    );
+    for at in [1, 2] {
+        cluster.kill(&rest.urls[(position + at) % 3].0).await;
+    }
+    for (name, _) in &rest.urls {
+        cluster.restart(name).await;
+    }
+    cluster.ready().await;
+    assert_eq!(send(0, &key, &body).await, (status, first.clone()), "after everybody's death");
+    // Other records, or another key, are another request.
+    let other = json!({"records": [{"key": "a", "value": 2}]});
+    let (_, second) = send(1, &key, &other).await;
+    assert_eq!(
+        second[0]["offset"].as_i64(),
+        first[0]["offset"].as_i64().map(|offset| offset + 1),
+        "{second}"
+    );
+    let mut stored = 0;
+    for partition in 0..3 {
+        let (_, page) = rest.get(0, &format!("once/partitions/{partition}/records")).await;
+        stored += page["records"].as_array().unwrap().len();
+    }
+    assert_eq!(stored, 4);
+    let refused = async |key: &str, body: Value| {
+        let (status, problem) = send(0, key, &body).await;
+        (status.as_u16(), problem["code"].clone())
+    };
+    assert_eq!(refused("no uuid", body.clone()).await, (400, json!("INVALID_PARAMETER")));
+    let unsafe_acks = json!({"records": [{"value": "x"}], "acks": "leader"});
+    assert_eq!(refused(&key, unsafe_acks).await, (400, json!("INVALID_REQUEST")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_begins_at_a_time() {
+    let (_cluster, rest) = Rest::start(&["times"]).await;
+    let record = |time: i64| json!({"partition": 0, "value": time.to_string(), "timestamp": time});
+    let body = json!({"records": [record(1_000), record(2_000), record(3_000)]});
+    assert_eq!(rest.post(0, "times", body).await.0, 200);
+    let read = async |broker: usize, from: &str| {
+        let (status, page) = rest.get(broker, &format!("times/partitions/0/records?offset={from}")).await;
+        assert_eq!(status, 200, "{page}");
+        page["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["offset"].as_i64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    for broker in 0..3 {
+        assert_eq!(read(broker, "timestamp:0").await, [0, 1, 2]);
+        assert_eq!(read(broker, "timestamp:1001").await, [1, 2]);
+        assert_eq!(read(broker, "timestamp:2000").await, [1, 2]);
+        assert!(read(broker, "timestamp:3001").await.is_empty(), "it waits for what comes");
+    }
+    let mut events = Events::open(&rest, 1, "times/stream?offset=timestamp:2500&partition=0", None).await;
+    assert_eq!(events.next().await.unwrap()["offset"], 2);
+}
+
 /// Events of a stream: the last id, and the values by partition.
 struct Events {
     stream: std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>,

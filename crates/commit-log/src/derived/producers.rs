@@ -14,6 +14,10 @@ use crate::{
 /// Batches remembered per producer: as many as an idempotent producer has in flight at most.
 const BATCHES_MAX: usize = 5;
 
+/// Producers [of one request](ProducerId::is_of_request) that are remembered: each request makes one, so there must be a bound.
+/// Those that wrote first are forgotten first, on every replica alike.
+const REQUESTS_MAX: usize = 16_384;
+
 /// A batch that its producer had no right to write now. Each variant has one error code of Kafka's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProducerError {
@@ -121,6 +125,8 @@ pub(crate) enum Admission {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     entries: BTreeMap<ProducerId, Entry>,
+    /// Those of one request, by the offset that they wrote to last.
+    requests: BTreeMap<Offset, ProducerId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +211,21 @@ impl Producers {
         if begins {
             entry.open = Some(header.base_offset);
         }
+        self.bound_requests(header.base_offset, stamp.id);
         begins
+    }
+
+    /// Takes note of a request's producer, and forgets the oldest one if there are too many.
+    fn bound_requests(&mut self, offset: Offset, id: ProducerId) {
+        if !id.is_of_request() {
+            return;
+        }
+        self.requests.insert(offset, id);
+        if self.requests.len() > REQUESTS_MAX
+            && let Some((_, oldest)) = self.requests.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
     }
 
     /// Takes note of a transaction's end. Gives the first offset of the transaction, if one was open.
@@ -233,6 +253,7 @@ impl Producers {
 
     pub(super) fn expire(&mut self, before_ms: i64) {
         self.entries.retain(|_, entry| entry.open.is_some() || entry.last_timestamp_ms >= before_ms);
+        self.requests.retain(|_, id| self.entries.contains_key(id));
     }
 
     /// Takes note of a marker of which compaction left the header alone: it says the producer's epoch.
@@ -298,7 +319,10 @@ impl Producers {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
         let entries = take_all(reader, |reader| Some((ProducerId(reader.i64()?), Entry::decode(reader)?)))?;
-        Some(Self { entries: entries.into_iter().collect() })
+        let entries: BTreeMap<ProducerId, Entry> = entries.into_iter().collect();
+        let requests = entries.iter().filter(|(id, _)| id.is_of_request());
+        let requests = requests.filter_map(|(id, entry)| Some((entry.batches.back()?.base_offset, *id)));
+        Some(Self { requests: requests.collect(), entries })
     }
 }
 

@@ -59,6 +59,35 @@ fn sequences_follow_each_other_and_repetitions_get_the_old_offset() {
 }
 
 #[test]
+fn of_requests_that_name_themselves_the_last_ones_are_remembered() {
+    const REMEMBERED: i64 = 16_384;
+    let request = |number: i64| ProducerStamp {
+        id: ProducerId::of_request(u64::try_from(number).unwrap() << 2),
+        epoch: 0,
+        base_sequence: 0,
+    };
+    let mut derived = Derived::default();
+    derived.apply(&data(stamp(1, 0, 0), 1, false, 0));
+    for number in 1..=REMEMBERED + 1 {
+        derived.apply(&data(request(number), 1, false, number));
+    }
+    let found = |derived: &Derived, number| admit(derived, request(number), 1).unwrap();
+    assert_eq!(found(&derived, 1), Admission::Append, "the first one is forgotten");
+    assert!(matches!(found(&derived, 2), Admission::Duplicate { base_offset: Offset(2), .. }));
+    assert_eq!(derived.producers.len() as i64, REMEMBERED + 1, "other producers are not counted");
+    // As after a restart.
+    let mut stored = Vec::new();
+    derived.producers.encode(&mut stored);
+    let mut derived = Derived {
+        producers: producers::Producers::decode(&mut crate::bytes::Reader::new(&stored)).unwrap(),
+        ..Derived::default()
+    };
+    derived.apply(&data(request(0), 1, false, REMEMBERED + 2));
+    assert_eq!(found(&derived, 2), Admission::Append);
+    assert!(matches!(found(&derived, 3), Admission::Duplicate { base_offset: Offset(3), .. }));
+}
+
+#[test]
 fn a_new_epoch_starts_at_zero_and_fences_the_old_one() {
     let mut derived = Derived::default();
     derived.apply(&data(stamp(1, 3, 40), 1, false, 0));

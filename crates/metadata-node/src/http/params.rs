@@ -107,9 +107,7 @@ pub(crate) fn idempotency_key(parts: &Parts) -> Result<Option<RequestId>, Refusa
         return Ok(None);
     };
     let text = String::from_utf8_lossy(value.as_bytes());
-    // Quoted, as in the header's draft standard, or bare.
-    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
-    bare.parse().map(Some).map_err(|_| {
+    headers::parse_idempotency_key(&text).map(Some).ok_or_else(|| {
         let shown: String = text.chars().take(100).collect();
         invalid(format!("header Idempotency-Key is `{shown}`; a UUID is wanted"))
             .with("header", "Idempotency-Key")

@@ -95,6 +95,15 @@ impl Gateway {
         tokio::time::timeout(TOPIC_PATIENCE, known).await.map_err(|_| problems::unknown_topic(name))
     }
 
+    /// Says so if a topic has no such partition.
+    pub(super) fn known_partition(topic: &Topic, partition: PartitionId) -> Result<(), Problem> {
+        let count = topic.partitions.len();
+        match usize::try_from(partition.0).ok().filter(|index| *index < count) {
+            Some(_) => Ok(()),
+            None => Err(problems::unknown_partition(topic.topic_name.as_str(), partition, count)),
+        }
+    }
+
     /// The leader of a partition.
     pub(super) fn leader(topic: &Topic, partition: PartitionId) -> Result<BrokerId, Problem> {
         let name = topic.topic_name.as_str();

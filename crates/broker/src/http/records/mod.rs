@@ -3,6 +3,7 @@
 //! | call | file |
 //! |---|---|
 //! | `POST /api/v1/topics/{topic}/records`, JSON | [`produce`] |
+//! | the same under an `Idempotency-Key` | [`keyed`] |
 //! | the same with `application/x-ndjson`: a bulk of any length | [`bulk`] |
 //! | `GET /api/v1/topics/{topic}/partitions/{p}/records` | [`read`] |
 //! | `GET /api/v1/topics/{topic}/stream`, server-sent events | [`stream`] |
@@ -15,6 +16,7 @@
 mod breaker;
 mod bulk;
 mod gateway;
+mod keyed;
 mod problems;
 mod produce;
 mod read;

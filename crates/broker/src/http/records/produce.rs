@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{FromRequest as _, Request, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
 use common::{BrokerId, PartitionId, Topic};
 use http_api::{
-    ErrorCode, Problem,
+    ErrorCode, Problem, headers,
     records::{Acks, BulkOutcome, Data, NewRecord, ProduceRequest, RecordOutcome, WrittenRecord},
 };
 use kafka_client::{Delivery, ProduceError, producer::partition_of_key};
@@ -19,10 +19,12 @@ use runtime::{
     http::{JsonBody, JsonBytesMax, Refusal},
 };
 
+use uuid::Uuid;
+
 use super::{
     bulk,
     gateway::{Admissions, Gateway},
-    problems,
+    keyed, problems,
 };
 use crate::http::{params::Segments, router::Context};
 
@@ -37,7 +39,10 @@ const BODY_BYTES_MAX: usize = 16 << 20;
     path = http_api::paths::RECORDS,
     tag = "records",
     operation_id = "produce",
-    params(("topic" = String, Path, description = "The topic")),
+    params(
+        ("topic" = String, Path, description = "The topic"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A UUID: the same request under it is written once, however often it is sent"),
+    ),
     request_body(content(
         (ProduceRequest = "application/json"),
         (NewRecord = "application/x-ndjson"),
@@ -63,7 +68,11 @@ pub(in crate::http) async fn produce(
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_lines = content_type.is_some_and(|kind| kind.starts_with("application/x-ndjson"));
     let topic = gateway.topic(&topic).await?;
+    let idempotency_key = idempotency_key(request.headers())?;
     if is_lines {
+        if idempotency_key.is_some() {
+            return Err(not_idempotent("a bulk in lines").into());
+        }
         let outcome = bulk::write(gateway, &topic, request.into_body()).await?;
         return Ok(Json(outcome).into_response());
     }
@@ -76,7 +85,28 @@ pub(in crate::http) async fn produce(
         let problem = Problem::new(ErrorCode::InvalidRequest, "`records`: at least one is wanted");
         return Err(problem.with("field", "records").into());
     }
-    answer(write(gateway, &topic, &records, acks).await)
+    match idempotency_key {
+        Some(_) if acks != Acks::All => Err(not_idempotent("a request without `acks: all`").into()),
+        Some(key) => answer(keyed::write(gateway, &topic, &records, key).await),
+        None => answer(write(gateway, &topic, &records, acks).await),
+    }
+}
+
+fn not_idempotent(what: &str) -> Problem {
+    let detail = format!("{what} takes no Idempotency-Key: a repetition would not be known again");
+    Problem::new(ErrorCode::InvalidRequest, detail).with("header", "Idempotency-Key")
+}
+
+fn idempotency_key(request_headers: &HeaderMap) -> Result<Option<Uuid>, Problem> {
+    let Some(value) = request_headers.get(headers::IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    headers::parse_idempotency_key(&text).map(Some).ok_or_else(|| {
+        let shown: String = text.chars().take(100).collect();
+        let detail = format!("header Idempotency-Key is `{shown}`; a UUID is wanted");
+        Problem::new(ErrorCode::InvalidParameter, detail)
+            .with("header", "Idempotency-Key")
+            .with("value", shown)
+    })
 }
 
 /// If nothing was written, the answer is a problem as a whole.
@@ -109,6 +139,35 @@ async fn write(gateway: &Gateway, topic: &Topic, records: &[NewRecord], acks: Ac
     outcomes
 }
 
+/// A record as bytes.
+pub(super) struct Decoded<'a> {
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    headers: Vec<(&'a str, Option<Vec<u8>>)>,
+    pub(super) timestamp_ms: i64,
+}
+
+impl<'a> Decoded<'a> {
+    pub(super) fn of(record: &'a NewRecord) -> Result<Self, Problem> {
+        let mut headers = Vec::with_capacity(record.headers.len());
+        for header in &record.headers {
+            headers.push((header.key.as_str(), bytes_of("headers", header.value.as_ref())?));
+        }
+        let now = || i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
+        Ok(Self {
+            key: bytes_of("key", record.key.as_ref())?,
+            value: bytes_of("value", record.value.as_ref())?,
+            headers,
+            timestamp_ms: record.timestamp.unwrap_or_else(now),
+        })
+    }
+
+    pub(super) fn headers(&self) -> Vec<kafka_client::RecordHeader<'_>> {
+        let headers = self.headers.iter().map(|(key, value)| (key.as_bytes(), value.as_deref()));
+        headers.map(|(key, value)| kafka_client::RecordHeader { key, value }).collect()
+    }
+}
+
 /// A record that is on its way.
 pub(super) struct Sent {
     delivery: Delivery,
@@ -127,27 +186,17 @@ impl Sent {
         sticky: PartitionId,
         acks: Acks,
     ) -> Result<Self, Problem> {
-        let key = bytes_of("key", record.key.as_ref())?;
-        let value = bytes_of("value", record.value.as_ref())?;
-        let mut headers = Vec::with_capacity(record.headers.len());
-        for header in &record.headers {
-            headers.push((header.key.as_bytes(), bytes_of("headers", header.value.as_ref())?));
-        }
-        let headers: Vec<_> = headers
-            .iter()
-            .map(|(key, value)| kafka_client::RecordHeader { key, value: value.as_deref() })
-            .collect();
-        let of_key = key.as_deref().and_then(|key| partition_of_key(key, topic.partitions.len()));
+        let decoded = Decoded::of(record)?;
+        let of_key = decoded.key.as_deref().and_then(|key| partition_of_key(key, topic.partitions.len()));
         let partition = record.partition.or(of_key).unwrap_or(sticky);
         let leader = Gateway::leader(topic, partition)?;
         admissions.admit(leader)?;
-        let timestamp_ms =
-            record.timestamp.unwrap_or_else(|| i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX));
+        let timestamp_ms = decoded.timestamp_ms;
         let record = kafka_client::NewRecord {
             timestamp_ms,
-            key: key.as_deref(),
-            value: value.as_deref(),
-            headers: &headers,
+            key: decoded.key.as_deref(),
+            value: decoded.value.as_deref(),
+            headers: &decoded.headers(),
         };
         let name = topic.topic_name.as_str();
         let sent = gateway.producer(acks)?.send(name, Some(partition), &record).await;

@@ -132,7 +132,7 @@ async fn local(
         Isolation::ReadUncommitted => replica::Isolation::ReadUncommitted,
         Isolation::ReadCommitted => replica::Isolation::ReadCommitted,
     };
-    let from = start(&replica, query.offset, isolation).map_err(problem)?;
+    let from = start(&replica, query.offset, isolation).await.map_err(problem)?;
     let mut wanted = show::Wanted {
         partition,
         from,
@@ -183,7 +183,7 @@ async fn read_batches(
     Ok((marks, read.map_err(|error| PartitionError::Storage(error.to_string()))??))
 }
 
-fn start(
+async fn start(
     replica: &Partition,
     offset: StartOffset,
     isolation: replica::Isolation,
@@ -192,11 +192,20 @@ fn start(
         StartOffset::At(offset) => return Ok(offset),
         StartOffset::Earliest => OffsetSpec::Earliest,
         StartOffset::Latest => OffsetSpec::Latest,
+        StartOffset::Since(timestamp_ms) => OffsetSpec::Since(timestamp_ms),
     };
-    match replica.offset(spec, isolation, None)? {
-        OffsetAnswer::Known(offset, _) => Ok(offset),
-        // Only times have to be searched for.
-        OffsetAnswer::Search(_) => Err(PartitionError::OffsetNotAvailable),
+    let found = match replica.offset(spec, isolation, None)? {
+        OffsetAnswer::Known(offset, _) => return Ok(offset),
+        search => tokio::task::spawn_blocking(move || search.find()).await,
+    };
+    let found = found.map_err(|error| PartitionError::Storage(error.to_string()))??;
+    match found {
+        Some(found) => Ok(found.offset),
+        // Nothing is that late yet: what comes next is.
+        None => match replica.offset(OffsetSpec::Latest, isolation, None)? {
+            OffsetAnswer::Known(offset, _) => Ok(offset),
+            OffsetAnswer::Search(_) => Err(PartitionError::OffsetNotAvailable),
+        },
     }
 }
 

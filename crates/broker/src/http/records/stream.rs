@@ -129,6 +129,7 @@ impl Running {
             StartOffset::Earliest => StartAt::Listed(OffsetSpec::Earliest),
             StartOffset::Latest => StartAt::Listed(OffsetSpec::Latest),
             StartOffset::At(offset) => StartAt::Offset(offset),
+            StartOffset::Since(timestamp_ms) => StartAt::Listed(OffsetSpec::Timestamp(timestamp_ms)),
         };
         let ids = topic.partitions.iter().map(|partition| partition.id).filter(|id| running.wants(*id));
         let starts: Vec<_> = ids

@@ -14,7 +14,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use common::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
+use common::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicId};
 use futures_util::FutureExt;
 use kafka_wire::{
     ErrorCode, Message, Records,
@@ -26,6 +26,7 @@ use kafka_wire::{
         },
     },
 };
+use metadata_core::State;
 use replica::{FollowerFetch, Isolation};
 use tokio::{
     sync::Notify,
@@ -334,7 +335,22 @@ impl Fetch {
         let failures = partitions().filter(|data| !data.error_code.is_none()).count();
         metrics.fetch_requests.inc_by(partitions().count() as u64);
         metrics.failed_fetch.inc_by(failures as u64);
-        metrics.bytes_out.inc_by(partitions().map(|data| data.records.len() as u64).sum());
+        for topic in &response.responses {
+            let bytes: u64 = topic.partitions.iter().map(|data| data.records.len() as u64).sum();
+            if bytes == 0 {
+                continue;
+            }
+            let by_id = |state: &State| {
+                let known = state.topic_by_id(TopicId(topic.topic_id))?;
+                Some(known.topic_name.to_string())
+            };
+            let name = if topic.topic.is_empty() {
+                self.call.server.image.read(by_id).unwrap_or_default()
+            } else {
+                topic.topic.clone()
+            };
+            metrics.bytes_out.add(&name, bytes);
+        }
     }
 }
 

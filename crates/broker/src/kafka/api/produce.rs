@@ -159,8 +159,9 @@ async fn append(
     let appended = produced.appended;
     if !appended.duplicate {
         let records = appended.last_offset - appended.base_offset + 1;
-        call.server.metrics.messages_in.inc_by(records.unsigned_abs());
-        call.server.metrics.bytes_in.inc_by(size_bytes);
+        let topic = partition.name().topic.as_str();
+        call.server.metrics.messages_in.add(topic, records.unsigned_abs());
+        call.server.metrics.bytes_in.add(topic, size_bytes);
     }
     let answer = PartitionProduceResponse {
         index,
