@@ -119,11 +119,7 @@ impl Broker {
     pub async fn start(settings: Settings, tasks: &Tasks) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&settings.data_dir, &settings.cluster_id, settings.broker_id)?;
         let listener = runtime::http::bind(&settings.listen_host, settings.listen_port).await?;
-        let port = match settings.advertised_port {
-            // Any free one was asked for.
-            0 => listener.local_addr().map_or(0, |address| address.port()),
-            port => port,
-        };
+        let port = advertised_port(&settings, &listener);
         let incarnation_id = IncarnationId(Uuid::new_v4());
 
         let http = http_client(&settings);
@@ -219,6 +215,15 @@ impl Broker {
             (Some(end), Err(_)) if !matches!(end, End::Left { .. }) => Err(end.into()),
             (_, Err(failed)) => Err(StartError::Failed(failed.to_string())),
         }
+    }
+}
+
+/// The port that others reach the REST API by.
+fn advertised_port(settings: &Settings, listener: &tokio::net::TcpListener) -> u16 {
+    match settings.advertised_port {
+        // Any free one was asked for.
+        0 => listener.local_addr().map_or(0, |address| address.port()),
+        port => port,
     }
 }
 
