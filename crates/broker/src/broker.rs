@@ -141,7 +141,6 @@ impl Broker {
             data_plane.register_metrics(registry);
             registry.register_collector(Box::new(collector));
         });
-        let livez = livez(settings.broker_id, incarnation_id);
         let context = Context {
             broker_id: settings.broker_id,
             incarnation_id,
@@ -156,7 +155,8 @@ impl Broker {
             requests,
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };
-        let routes = http::router(context, runtime::http::livez(tasks, livez));
+        let routes =
+            http::router(context, runtime::http::livez(tasks, livez(settings.broker_id, incarnation_id)));
         runtime::http::serve(tasks, listener, routes, HttpLimits::default());
         data_plane.serve(tasks);
 

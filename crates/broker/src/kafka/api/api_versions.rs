@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use kafka_wire::{
     ErrorCode,
-    messages::{ApiVersionsRequest, ApiVersionsResponse, api_versions::ApiVersion},
+    messages::{
+        ApiVersionsRequest, ApiVersionsResponse,
+        api_versions::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey},
+    },
     registry,
 };
 
@@ -15,6 +18,12 @@ use super::Call;
 
 /// Since this version a client says what software it is.
 const SOFTWARE_SINCE: i16 = 3;
+
+/// The feature by which clients know that groups may use the consumer protocol (KIP-848).
+const GROUP_VERSION: &str = "group.version";
+
+/// Its only level. Every broker has it, so there is nothing to decide.
+const GROUP_VERSION_LEVEL: i16 = 1;
 
 pub(super) async fn handle(call: Arc<Call>, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let named = [&request.client_software_name, &request.client_software_version];
@@ -45,6 +54,16 @@ fn served() -> ApiVersionsResponse {
     };
     ApiVersionsResponse {
         api_keys: registry::all().iter().map(row).collect(),
+        supported_features: vec![SupportedFeatureKey {
+            name: GROUP_VERSION.to_owned(),
+            min_version: GROUP_VERSION_LEVEL,
+            max_version: GROUP_VERSION_LEVEL,
+        }],
+        finalized_features: vec![FinalizedFeatureKey {
+            name: GROUP_VERSION.to_owned(),
+            max_version_level: GROUP_VERSION_LEVEL,
+            min_version_level: GROUP_VERSION_LEVEL,
+        }],
         ..ApiVersionsResponse::default()
     }
 }
