@@ -127,7 +127,12 @@ impl DiskFile for RealFile {
     fn append(&self, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
-            match (&self.0).write_vectored(parts) {
+            let written = match &*parts {
+                // A vector of one costs the kernel more than none.
+                [part] => (&self.0).write(part),
+                parts => (&self.0).write_vectored(parts),
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut parts, written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -278,7 +278,8 @@ impl Log {
             pieces.filter(|piece| !piece.is_empty()).map(|piece| IoSlice::new(piece)).collect();
         self.shared.check()?;
         file.append(&mut parts)
-            .map_err(DiskError::during("append to", &self.active_path()))
+            // A path is made for errors only: that costs as much as a small write.
+            .map_err(|source| DiskError::during("append to", &self.active_path())(source))
             .map_err(|error| self.shared.fence_append(error))?;
         self.positions.written(end);
         for batch in staged.batches {
