@@ -41,6 +41,9 @@ pub struct AlterTopicRequest {
     /// Settings to change; `null` puts one back to its default. Those not named stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<String, Option<String>>,
+    /// Replicas of each new partition, preferred leader first, instead of the controller's own choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignments: Option<Vec<Vec<BrokerId>>>,
 }
 
 /// A topic as the API shows it.

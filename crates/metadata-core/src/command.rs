@@ -80,6 +80,9 @@ pub enum Command {
         /// Settings to set, or with `None` to put back to the default.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         configs: BTreeMap<String, Option<String>>,
+        /// Replicas of each new partition, chosen by the caller, preferred leader first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignments: Option<Vec<Vec<BrokerId>>>,
         /// Where placement of new partitions starts, drawn by the leader.
         placement_seed: u64,
     },

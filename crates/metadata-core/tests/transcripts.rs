@@ -176,7 +176,7 @@ impl Story {
         }
     }
 
-    /// `alter NAME [partitions=N] [set=NAME:VALUE] [unset=NAME]`
+    /// `alter NAME [partitions=N [on=1,2/2,3]] [set=NAME:VALUE] [unset=NAME]`
     fn alter(&self, words: &Words<'_>) -> Command {
         let set = words.value("set").and_then(|set| set.split_once(':')).map(owned);
         let mut configs: BTreeMap<_, _> = set.into_iter().map(|(name, value)| (name, Some(value))).collect();
@@ -185,6 +185,7 @@ impl Story {
             topic_name: name(words.at(1)),
             num_partitions: words.value("partitions").map(|n| n.parse().unwrap()),
             configs,
+            assignments: words.value("on").map(|on| on.split('/').map(ids).collect()),
             placement_seed: self.index,
         }
     }
@@ -280,13 +281,15 @@ fn sum(word: &str) -> u128 {
     word.bytes().map(u128::from).sum()
 }
 
+/// `1,2,3`.
+fn ids(list: &str) -> Vec<BrokerId> {
+    list.split(',').filter(|id| !id.is_empty()).map(|id| BrokerId(id.parse().unwrap())).collect()
+}
+
 /// `orders-0=1,2,3`, or `orders-0=back` to cancel.
 fn moved(word: &str) -> Move {
     let (partition, replicas) = word.split_once('=').unwrap();
     let (topic_name, partition) = topic_partition(partition);
-    let ids = |list: &str| {
-        list.split(',').filter(|id| !id.is_empty()).map(|id| BrokerId(id.parse().unwrap())).collect()
-    };
     Move { topic_name, partition, replicas: (replicas != "back").then(|| ids(replicas)) }
 }
 

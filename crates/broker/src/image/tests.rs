@@ -74,6 +74,7 @@ impl Controller {
                 topic_name: topic,
                 num_partitions: Some(i32::try_from(3 + choice % 5).unwrap()),
                 configs: BTreeMap::new(),
+                assignments: None,
                 placement_seed: choice,
             },
         });

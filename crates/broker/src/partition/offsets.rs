@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use commit_log::{FoundTimestamp, TimestampQuery, TimestampSpec};
+use commit_log::{FoundTimestamp, ProducerState, TimestampQuery, TimestampSpec};
 use common::{LeaderEpoch, Offset};
 use replica::{EpochEnd, Isolation, Replica};
 
@@ -122,6 +122,17 @@ impl Partition {
             return Err(PartitionError::NotLeader);
         };
         Ok((before.max(log.log_start()), leader.low_watermark(&View(log))))
+    }
+
+    /// The producers that are remembered here, by id. The leader's to tell.
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn producers(&self) -> Result<Vec<ProducerState>, PartitionError> {
+        match self.lock().running()? {
+            Running { log, replica: Replica::Leader(_), .. } => Ok(log.producers()),
+            Running { .. } => Err(PartitionError::NotLeader),
+        }
     }
 
     /// Sizes; `None` while the log is not open.

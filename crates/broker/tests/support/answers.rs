@@ -7,12 +7,15 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, patch, post},
 };
 use common::{BrokerId, BrokerStatus, DirectoryId, IncarnationId, NodeId, Term};
 use http_api::{
-    BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, Delta, DeltaSet, ErrorCode, HeartbeatRequest,
-    HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo, headers,
+    AlterTopicRequest, BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, Delta, DeltaSet, ErrorCode,
+    HeartbeatRequest, HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo,
+    broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
+    features::{FeatureLevel, SetFeatureLevelRequest},
+    headers,
     internal_topics::CreateInternalTopicRequest,
     paths,
     query::{ClusterQuery, HistoryQuery},
@@ -32,6 +35,10 @@ pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
         .route(paths::CLUSTER, get(cluster))
         .route(paths::INTERNAL_TOPICS, post(internal_topic))
         .route(paths::HISTORY, get(history))
+        .route(paths::TOPIC, patch(alter_topic))
+        .route(paths::BROKER_CONFIGS, patch(alter_all_brokers))
+        .route(paths::CONFIGS_OF_BROKER, patch(alter_broker))
+        .route(paths::FEATURES, post(feature_level))
         .with_state((id, shared))
 }
 
@@ -251,4 +258,77 @@ async fn history(
         entry.version > since && name == Some(&topic)
     };
     Json(core.history.iter().filter(about).cloned().collect())
+}
+
+/// Applies a command at the leader, and answers with what `show` makes of the outcome.
+fn decided(
+    (id, shared): &(u64, Arc<Shared>),
+    command: Command,
+    show: impl FnOnce(&Core, Outcome) -> Response,
+) -> Response {
+    let mut core = shared.core.lock().unwrap();
+    if let Err(answer) = core.must_lead(*id) {
+        return answer;
+    }
+    match core.apply(command).result {
+        Ok(outcome) => show(&core, outcome),
+        Err(rejection) => {
+            let problem = Problem::from(rejection);
+            (StatusCode::from_u16(problem.status).unwrap(), Json(problem)).into_response()
+        }
+    }
+}
+
+async fn alter_topic(
+    State(node): Node,
+    Path(name): Path<String>,
+    Json(request): Json<AlterTopicRequest>,
+) -> Response {
+    let command = Command::AlterTopic {
+        topic_name: common::TopicName::new(&name).unwrap(),
+        num_partitions: request.num_partitions.map(|number| i32::try_from(number).unwrap()),
+        configs: request.configs,
+        assignments: request.assignments,
+        placement_seed: 0,
+    };
+    decided(&node, command, |_, outcome| match outcome {
+        Outcome::Topic { topic } => Json(TopicInfo::from(topic.as_ref().clone())).into_response(),
+        other => panic!("{other:?}"),
+    })
+}
+
+async fn alter_all_brokers(State(node): Node, Json(request): Json<AlterBrokerConfigsRequest>) -> Response {
+    configured(&node, None, request)
+}
+
+async fn alter_broker(
+    State(node): Node,
+    Path(id): Path<BrokerId>,
+    Json(request): Json<AlterBrokerConfigsRequest>,
+) -> Response {
+    configured(&node, Some(id), request)
+}
+
+fn configured(
+    node: &(u64, Arc<Shared>),
+    broker_id: Option<BrokerId>,
+    request: AlterBrokerConfigsRequest,
+) -> Response {
+    let command = Command::AlterBrokerConfigs { broker_id, configs: request.configs };
+    decided(node, command, |core, _| {
+        let kept = core.state.broker_configs();
+        let of_one = |id| kept.of(id).cloned().unwrap_or_default();
+        let configs = broker_id.map_or_else(|| kept.of_all().clone(), of_one);
+        let metadata_version = core.state.version();
+        Json(BrokerConfigsInfo { broker_id, configs, metadata_version }).into_response()
+    })
+}
+
+async fn feature_level(State(node): Node, Json(request): Json<SetFeatureLevelRequest>) -> Response {
+    let level = request.level;
+    let level_max = metadata_core::command::FEATURE_LEVEL_MAX;
+    decided(&node, Command::SetFeatureLevel { level, level_max }, |core, _| {
+        let metadata_version = core.state.version();
+        Json(FeatureLevel { level, max_level: level_max, metadata_version }).into_response()
+    })
 }

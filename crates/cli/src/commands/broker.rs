@@ -1,4 +1,4 @@
-//! `dmq broker list|describe|remove`: the brokers, as the controller and they themselves see them. (`dmq broker` with
+//! `dmq broker list|describe|config|remove`: the brokers, as the controller and they themselves see them. (`dmq broker` with
 //! `--id` runs one: see [`super::broker_node`].)
 
 use std::io::{self, Write};
@@ -9,6 +9,7 @@ use common::BrokerId;
 use http_api::{BrokerInfo, StorageStatus, paths};
 use serde::Serialize;
 
+use super::broker_configs::ConfigArgs;
 use crate::{
     connection::ConnectionArgs,
     exit::Failure,
@@ -24,6 +25,13 @@ pub(crate) enum BrokerCommand {
     Describe {
         /// Its id
         id: BrokerId,
+    },
+    /// Show or change the settings that are kept for a broker, and taken on while it runs
+    Config {
+        /// Its id
+        id: BrokerId,
+        #[command(flatten)]
+        change: ConfigArgs,
     },
     /// Forget a broker that holds no replicas
     Remove {
@@ -59,6 +67,7 @@ impl BrokerCommand {
                 };
                 connection.output.emit(&BrokerView { broker, own })
             }
+            Self::Config { id, change } => change.run(Some(id), connection).await,
             Self::Remove { id } => {
                 client.call(&api::remove_broker(id)).await?;
                 say!("removed broker {id}");

@@ -1,4 +1,5 @@
-//! `dmq cluster status`: the whole cluster on one screen, and in the exit code whether it is well.
+//! `dmq cluster status`: the whole cluster on one screen, and in the exit code whether it is well. `dmq cluster config`: what is
+//! kept for all brokers.
 
 use std::io::{self, Write};
 
@@ -8,7 +9,7 @@ use common::BrokerStatus;
 use http_api::{BrokerInfo, ClusterImage, RaftStatus};
 use serde::Serialize;
 
-use super::raft::QuorumView;
+use super::{broker_configs::ConfigArgs, raft::QuorumView};
 use crate::{
     connection::ConnectionArgs,
     exit::{Exit, Failure},
@@ -20,36 +21,45 @@ use crate::{
 pub(crate) enum ClusterCommand {
     /// Show controllers, brokers and topics in short. Exit code 0: all is well; 1: something is not; 4: no controller
     Status,
+    /// Show or change the settings that are kept for all brokers, and taken on while they run
+    Config(ConfigArgs),
 }
 
 impl ClusterCommand {
     /// Runs it.
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
-        let Self::Status = self;
-        let http = connection.http();
-        let quorum = QuorumView::fetch(&http, &connection.nodes()?).await;
-        // The image of the node with the newest metadata; the leader's, if there is one.
-        let newest = quorum
-            .0
-            .iter()
-            .filter_map(|node| Some((node.status.as_ref()?, &node.url)))
-            .max_by_key(|(status, _)| (status.is_leader, status.last_applied));
-        let Some((_, url)) = newest else {
-            connection.output.emit(&quorum)?;
-            return Err(Failure::new(Exit::Unavailable, "no metadata node answers"));
-        };
-        let image = api::cluster().send(&http, url).await?;
-        let status = ClusterView::new(quorum, image);
-        connection.output.emit(&status)?;
-        match status {
-            ClusterView { controller: None, .. } => {
-                Err(Failure::new(Exit::Unavailable, "no node leads: nothing can be changed"))
-            }
-            ClusterView { problems, .. } if !problems.is_empty() => {
-                Err(Failure::new(Exit::Failed, String::new()))
-            }
-            _ => Ok(()),
+        match self {
+            Self::Status => status(connection).await,
+            Self::Config(change) => change.run(None, connection).await,
         }
+    }
+}
+
+/// Shows the cluster in short.
+async fn status(connection: &ConnectionArgs) -> Result<(), Failure> {
+    let http = connection.http();
+    let quorum = QuorumView::fetch(&http, &connection.nodes()?).await;
+    // The image of the node with the newest metadata; the leader's, if there is one.
+    let newest = quorum
+        .0
+        .iter()
+        .filter_map(|node| Some((node.status.as_ref()?, &node.url)))
+        .max_by_key(|(status, _)| (status.is_leader, status.last_applied));
+    let Some((_, url)) = newest else {
+        connection.output.emit(&quorum)?;
+        return Err(Failure::new(Exit::Unavailable, "no metadata node answers"));
+    };
+    let image = api::cluster().send(&http, url).await?;
+    let status = ClusterView::new(quorum, image);
+    connection.output.emit(&status)?;
+    match status {
+        ClusterView { controller: None, .. } => {
+            Err(Failure::new(Exit::Unavailable, "no node leads: nothing can be changed"))
+        }
+        ClusterView { problems, .. } if !problems.is_empty() => {
+            Err(Failure::new(Exit::Failed, String::new()))
+        }
+        _ => Ok(()),
     }
 }
 

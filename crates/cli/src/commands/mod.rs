@@ -6,6 +6,7 @@ use serde::Serialize;
 
 pub(crate) mod bench;
 pub(crate) mod broker;
+pub(crate) mod broker_configs;
 pub(crate) mod broker_node;
 pub(crate) mod cluster;
 pub(crate) mod consume;

@@ -177,6 +177,18 @@ fn alteration(
     configs: Vec<(String, String)>,
     resets: Vec<String>,
 ) -> Result<AlterTopicRequest, Failure> {
+    let changes = changes(configs, resets)?;
+    if num_partitions.is_none() && changes.is_empty() {
+        return Err(Failure::usage("nothing to alter: give --partitions, --config or --reset"));
+    }
+    Ok(AlterTopicRequest { num_partitions, configs: changes, assignments: None })
+}
+
+/// What changes of settings, `None` where one is put back.
+pub(crate) fn changes(
+    configs: Vec<(String, String)>,
+    resets: Vec<String>,
+) -> Result<BTreeMap<String, Option<String>>, Failure> {
     let mut changes: BTreeMap<String, Option<String>> =
         configs.into_iter().map(|(name, value)| (name, Some(value))).collect();
     for name in resets {
@@ -184,13 +196,11 @@ fn alteration(
             return Err(Failure::usage(format!("`{name}` is both set and reset")));
         }
     }
-    if num_partitions.is_none() && changes.is_empty() {
-        return Err(Failure::usage("nothing to alter: give --partitions, --config or --reset"));
-    }
-    Ok(AlterTopicRequest { num_partitions, configs: changes })
+    Ok(changes)
 }
 
-fn parse_setting(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`.
+pub(crate) fn parse_setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("wanted: NAME=VALUE, as in retention.ms=60000".to_owned()),

@@ -11,7 +11,7 @@ use super::{Decision, done, topics::under_new_rules};
 use crate::{Event, Rejection, State, election::Rules};
 
 /// Changes settings for one broker, or for all.
-pub(super) fn alter(
+pub(super) fn configure(
     state: &State,
     broker_id: Option<BrokerId>,
     changes: &BTreeMap<String, Option<String>>,

@@ -7,6 +7,7 @@ use common::{
     limits::{BROKER_HOST_BYTES_MAX, BROKER_RACK_BYTES_MAX, BROKERS_MAX},
 };
 
+pub(super) use super::broker_configs::configure;
 use super::{
     Decision, candidates, done,
     partitions::{change_in, topics_of},

@@ -47,12 +47,11 @@ impl State {
                     internal: *internal,
                 },
             ),
-            Command::AlterTopic { topic_name, num_partitions, configs, placement_seed } => {
-                topics::alter(self, topic_name, *num_partitions, configs, *placement_seed)
+            Command::AlterTopic { topic_name, num_partitions, configs, assignments, placement_seed } => {
+                let growth = topics::Growth::new(*num_partitions, assignments.as_deref(), *placement_seed);
+                topics::alter(self, topic_name, growth, configs)
             }
-            Command::AlterBrokerConfigs { broker_id, configs } => {
-                broker_configs::alter(self, *broker_id, configs)
-            }
+            Command::AlterBrokerConfigs { broker_id: id, configs } => brokers::configure(self, *id, configs),
             Command::DeleteTopic { topic_name } => topics::delete(self, topic_name),
             Command::RegisterBroker {
                 broker_id,
@@ -79,8 +78,8 @@ impl State {
                 brokers::register(self, broker, *previous_is_gone)
             }
             Command::FenceBrokers { brokers } => brokers::fence(self, brokers),
-            Command::UnfenceBroker { broker_id: id, broker_epoch } => {
-                brokers::unfence(self, *id, *broker_epoch)
+            Command::UnfenceBroker { broker_id: id, broker_epoch: epoch } => {
+                brokers::unfence(self, *id, *epoch)
             }
             Command::DrainBroker { broker_id: id, broker_epoch } => brokers::drain(self, *id, *broker_epoch),
             Command::RemoveBroker { broker_id } => brokers::remove(self, *broker_id),

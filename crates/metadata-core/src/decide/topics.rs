@@ -54,13 +54,30 @@ pub(super) fn create(state: &State, new: NewTopic<'_>) -> Decision {
     Ok((Outcome::Topic { topic: Arc::clone(&topic) }, vec![Event::TopicCreated { topic }]))
 }
 
+/// How a topic is to grow, by the fields of [`Command::AlterTopic`](crate::Command::AlterTopic).
+#[derive(Clone, Copy)]
+pub(super) struct Growth<'a> {
+    num_partitions: Option<i32>,
+    assignments: Option<&'a [Vec<BrokerId>]>,
+    placement_seed: u64,
+}
+
+impl<'a> Growth<'a> {
+    pub(super) fn new(
+        num_partitions: Option<i32>,
+        assignments: Option<&'a [Vec<BrokerId>]>,
+        placement_seed: u64,
+    ) -> Self {
+        Self { num_partitions, assignments, placement_seed }
+    }
+}
+
 /// Adds partitions and/or changes settings.
 pub(super) fn alter(
     state: &State,
     name: &TopicName,
-    num_partitions: Option<i32>,
+    growth: Growth<'_>,
     configs: &BTreeMap<String, Option<String>>,
-    seed: u64,
 ) -> Decision {
     let topic = existing(state, name)?;
     check_not_internal(name, "altered")?;
@@ -86,22 +103,42 @@ pub(super) fn alter(
             events.extend(under_new_rules(state, rules, &mut altered));
         }
     }
-    if let Some(wanted) = num_partitions {
-        let existing = topic.partitions.len();
-        let added = check_partitions(state, wanted, existing)?;
-        if added > 0 {
-            // As many as the topic has now, if its replicas were reassigned since it was created.
-            let factor = topic.partitions.first().map(Partition::settled_replicas);
-            let factor = factor.and_then(|factor| i16::try_from(factor).ok());
-            let factor = factor.unwrap_or(topic.replication_factor);
-            let replicas = assign(state, existing, added, factor, seed)?;
-            let partitions = partitions_from(existing, replicas);
-            altered.partitions.extend_from_slice(&partitions);
-            events.push(Event::PartitionsAdded { topic_name, topic_id, partitions });
-        }
+    let partitions = new_partitions(state, topic, growth)?;
+    if !partitions.is_empty() {
+        altered.partitions.extend_from_slice(&partitions);
+        events.push(Event::PartitionsAdded { topic_name, topic_id, partitions });
     }
     let topic = if events.is_empty() { Arc::clone(topic) } else { Arc::new(altered) };
     Ok((Outcome::Topic { topic }, events))
+}
+
+/// The partitions that a topic gets.
+fn new_partitions(state: &State, topic: &Topic, growth: Growth<'_>) -> Result<Vec<Partition>, Rejection> {
+    let existing = topic.partitions.len();
+    let invalid = |detail| Err(Rejection::InvalidAssignment { detail });
+    let added = match growth.num_partitions {
+        Some(wanted) => check_partitions(state, wanted, existing)?,
+        None if growth.assignments.is_some() => {
+            return invalid("assignments come with the new number of partitions".to_owned());
+        }
+        None => 0,
+    };
+    // As many as the topic has now, if its replicas were reassigned since it was created.
+    let factor = topic.partitions.first().map(Partition::settled_replicas);
+    let factor = factor.unwrap_or_else(|| usize::from(topic.replication_factor.unsigned_abs()));
+    let replicas = match growth.assignments {
+        Some(assignments) if assignments.len() != added => {
+            let named = assignments.len();
+            return invalid(format!("assignments name {named} partitions, but {added} are to be added"));
+        }
+        Some(assignments) => check_replicas(state, existing, assignments, factor)?,
+        None if added == 0 => Vec::new(),
+        None => {
+            let factor = i16::try_from(factor).unwrap_or(i16::MAX);
+            assign(state, existing, added, factor, growth.placement_seed)?
+        }
+    };
+    Ok(partitions_from(existing, replicas))
 }
 
 /// What other settings change at once: who is eligible, whether a move is complete, and whether a partition without a
@@ -239,7 +276,18 @@ fn check_assignments(
             new.replication_factor
         ));
     }
-    for (partition, replicas) in assignments.iter().enumerate() {
+    check_replicas(state, 0, assignments, factor)
+}
+
+/// Checks the replicas of partitions from `first` on: on different ONLINE brokers, and as many as partition 0 has.
+fn check_replicas(
+    state: &State,
+    first: usize,
+    assignments: &[Vec<BrokerId>],
+    factor: usize,
+) -> Result<Vec<Vec<BrokerId>>, Rejection> {
+    let invalid = |detail| Err(Rejection::InvalidAssignment { detail });
+    for (partition, replicas) in (first..).zip(assignments) {
         if replicas.len() != factor {
             let length = replicas.len();
             return invalid(format!(

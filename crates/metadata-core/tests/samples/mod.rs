@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 #![allow(dead_code, reason = "not every test needs every sample")]
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
     Broker, BrokerEpoch, BrokerId, BrokerStatus, ClusterId, DirectoryId, IncarnationId, LeaderEpoch,
@@ -143,6 +143,14 @@ fn altered_configs(broker_id: Option<BrokerId>) -> Command {
     Command::AlterBrokerConfigs { broker_id, configs: configs.into() }
 }
 
+fn altered(
+    num_partitions: Option<i32>,
+    configs: BTreeMap<String, Option<String>>,
+    assignments: Option<Vec<Vec<BrokerId>>>,
+) -> Command {
+    Command::AlterTopic { topic_name: name(), num_partitions, configs, assignments, placement_seed: 7 }
+}
+
 pub(crate) fn commands() -> Vec<Sample<Command>> {
     let (broker_id, broker_epoch) = (BrokerId(101), BrokerEpoch(17));
     let created = |configs, assignments, internal| Command::CreateTopic {
@@ -166,12 +174,6 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
             directory_id,
             previous_is_gone,
         };
-    let altered = |num_partitions, configs| Command::AlterTopic {
-        topic_name: name(),
-        num_partitions,
-        configs,
-        placement_seed: 7,
-    };
     let change = IsrChange {
         topic_name: name(),
         topic_id: topic_id(),
@@ -191,8 +193,9 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
     vec![
         ("", created(configs, assignments, true)),
         ("minimal", created([].into(), None, false)),
-        ("", altered(Some(6), settings.into())),
-        ("minimal", altered(None, [].into())),
+        ("", altered(Some(6), settings.into(), None)),
+        ("assigned", altered(Some(3), [].into(), Some(vec![ids(&[101, 102, 103])]))),
+        ("minimal", altered(None, [].into(), None)),
         ("", altered_configs(Some(broker_id))),
         ("cluster", altered_configs(None)),
         ("", Command::DeleteTopic { topic_name: name() }),

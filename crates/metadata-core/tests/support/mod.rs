@@ -173,6 +173,7 @@ impl Step {
                 (!self.number.is_multiple_of(3)).then(|| value.to_owned()),
             )]
             .into(),
+            assignments: self.seed.is_multiple_of(5).then(|| vec![vec![self.broker_id()]; 2]),
             placement_seed: self.seed,
         }
     }
@@ -190,6 +191,7 @@ impl Step {
                 setting("unclean.leader.election.enable", unclean),
             ]
             .into(),
+            assignments: None,
             placement_seed: self.seed,
         }
     }

@@ -122,6 +122,7 @@ pub(super) async fn alter(
         topic_name: existing_name(&name)?,
         num_partitions: request.num_partitions.map(num_partitions).transpose()?,
         configs: request.configs,
+        assignments: request.assignments,
         placement_seed: seed(),
     };
     topic_answer(writer.propose(command).await?.0, StatusCode::OK)

@@ -13,8 +13,12 @@ use kafka_wire::{
     },
     registry,
 };
+use metadata_core::command::{FEATURE_LEVEL_INITIAL, FEATURE_LEVEL_MAX};
 
-use super::Call;
+use super::{
+    Call,
+    update_features::{self, FEATURE},
+};
 
 /// Since this version a client says what software it is.
 const SOFTWARE_SINCE: i16 = 3;
@@ -33,12 +37,25 @@ pub(super) async fn handle(call: Arc<Call>, request: ApiVersionsRequest) -> ApiV
             ..ApiVersionsResponse::default()
         };
     }
-    let epoch = call.server.image.read(|state| i64::from(state.feature_level()));
+    let (level, version) = call.server.image.read(|state| (state.feature_level(), state.version()));
+    let level = update_features::number(level);
+    let feature =
+        FinalizedFeatureKey { name: FEATURE.to_owned(), max_version_level: level, min_version_level: level };
+    let supported = SupportedFeatureKey {
+        name: FEATURE.to_owned(),
+        min_version: update_features::number(FEATURE_LEVEL_INITIAL),
+        max_version: update_features::number(FEATURE_LEVEL_MAX),
+    };
     tracing::debug!(
         event = "kafka.client", peer = %call.client.peer, client_id = call.header.client_id,
         software = request.client_software_name, version = request.client_software_version, "a client",
     );
-    ApiVersionsResponse { finalized_features_epoch: epoch, ..served() }
+    ApiVersionsResponse {
+        supported_features: vec![supported],
+        finalized_features: vec![feature],
+        finalized_features_epoch: i64::try_from(version.0).unwrap_or(i64::MAX),
+        ..served()
+    }
 }
 
 /// For a version that is not served.

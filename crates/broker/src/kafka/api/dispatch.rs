@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use super::{
     alter_configs, alter_partition_reassignments, api_versions, consumer_group_describe,
     consumer_group_heartbeat, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
-    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_quorum,
-    describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat, incremental_alter_configs,
-    init_producer_id, join_group, leave_group, list_groups, list_offsets, list_partition_reassignments,
-    metadata, offset_commit, offset_delete, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_producers,
+    describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat,
+    incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups, list_offsets,
+    list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, produce, sync_group, update_features,
 };
 use crate::kafka::{
     Server,
@@ -96,6 +97,8 @@ pub(in crate::kafka) async fn start(
         ApiKey::ListPartitionReassignments => later(call, &body, list_partition_reassignments::handle),
         ApiKey::OffsetDelete => later(call, &body, offset_delete::handle),
         ApiKey::DescribeQuorum => later(call, &body, describe_quorum::handle),
+        ApiKey::UpdateFeatures => later(call, &body, update_features::handle),
+        ApiKey::DescribeProducers => later(call, &body, describe_producers::handle),
         ApiKey::DescribeCluster => later(call, &body, describe_cluster::handle),
         ApiKey::DescribeTopicPartitions => later(call, &body, describe_topic_partitions::handle),
         ApiKey::ConsumerGroupHeartbeat => later(call, &body, consumer_group_heartbeat::handle),

@@ -19,6 +19,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod dispatch;
@@ -42,6 +43,7 @@ mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 mod topics;
+mod update_features;
 
 use dispatch::{Call, KNOWN_WAIT, blocking};
 pub(super) use dispatch::{Client, start};

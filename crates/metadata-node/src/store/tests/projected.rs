@@ -78,6 +78,7 @@ impl Cluster {
             topic_name: TopicName::new(name).unwrap(),
             num_partitions: partitions,
             configs: configs.into_iter().collect(),
+            assignments: None,
             placement_seed: self.index,
         })
     }

@@ -1,0 +1,309 @@
+//! What administrators change and see over the Kafka protocol: settings of topics and brokers, partitions on chosen brokers,
+//! features, producers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
+mod support;
+
+use broker::broker_config::BrokerConfig;
+use bytes::Bytes;
+use commit_log::{
+    ProducerId, ProducerStamp,
+    batch::{Batch, BatchBuilder, Compression},
+};
+use common::Offset;
+use kafka_client::{Address, Connection, ConnectionOptions};
+use kafka_wire::{
+    ErrorCode, Records, Request,
+    messages::{
+        ApiVersionsRequest, CreatePartitionsRequest, DescribeConfigsRequest, DescribeProducersRequest,
+        FetchRequest, IncrementalAlterConfigsRequest, ProduceRequest, UpdateFeaturesRequest,
+        create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic},
+        describe_configs::{DescribeConfigsResource, DescribeConfigsResourceResult},
+        describe_producers::TopicRequest,
+        fetch::{FetchPartition, FetchTopic},
+        incremental_alter_configs::{AlterConfigsResource, AlterableConfig},
+        produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
+        update_features::FeatureUpdateKey,
+    },
+};
+use support::{BrokerFixture, Quorum, eventually};
+use tempfile::TempDir;
+
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+/// `AlterConfigOp.OpType`.
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+
+/// A broker 101 with one topic `orders`, and a connection to it.
+struct Stage {
+    broker: BrokerFixture,
+    quorum: Quorum,
+    connection: Connection,
+    _dir: TempDir,
+}
+
+impl Stage {
+    async fn new(started: &[&str]) -> Self {
+        let (quorum, dir) = (Quorum::start(1).await, tempfile::tempdir().unwrap());
+        let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
+        settings.kafka_port = Some(0);
+        settings.config = BrokerConfig::parse(started.iter().copied()).unwrap();
+        let broker = BrokerFixture::following(settings).await;
+        quorum.create_topic("orders", 1, &[101]);
+        let listener = broker.kafka();
+        let (host, port) = listener.rsplit_once(':').unwrap();
+        let address = Address::new(host.to_owned(), port.parse().unwrap());
+        let connection = Connection::open(&address, &ConnectionOptions::default()).await.unwrap();
+        let stage = Self { broker, quorum, connection, _dir: dir };
+        eventually("it leads", async || stage.produced(plain()).await.error_code.is_none()).await;
+        stage
+    }
+
+    async fn call<R: Request>(&self, request: &R) -> R::Response
+    where
+        R::Response: Send,
+    {
+        self.connection.call(request).await.unwrap()
+    }
+
+    async fn produced(&self, records: Bytes) -> PartitionProduceResponse {
+        let data = PartitionProduceData { index: 0, records: Records::Bytes(records) };
+        let orders = TopicProduceData {
+            name: "orders".into(),
+            topic_id: self.quorum.core().state.topic("orders").unwrap().topic_id.0,
+            partition_data: vec![data],
+        };
+        let request = ProduceRequest {
+            acks: -1,
+            timeout_ms: 10_000,
+            topic_data: vec![orders],
+            ..ProduceRequest::default()
+        };
+        self.call(&request).await.responses[0].partition_responses[0].clone()
+    }
+
+    async fn altered(&self, kind: i8, name: &str, changes: &[(&str, i8, &str)]) -> (ErrorCode, String) {
+        let configs = changes.iter().map(|(name, operation, value)| AlterableConfig {
+            name: (*name).into(),
+            config_operation: *operation,
+            value: (*operation == SET).then(|| (*value).to_owned()),
+        });
+        let resource = AlterConfigsResource {
+            resource_type: kind,
+            resource_name: name.into(),
+            configs: configs.collect(),
+        };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        let answer = self.call(&request).await.responses.remove(0);
+        (answer.error_code, answer.error_message.unwrap_or_default())
+    }
+
+    async fn described(&self, kind: i8, name: &str) -> Vec<DescribeConfigsResourceResult> {
+        let resource = DescribeConfigsResource {
+            resource_type: kind,
+            resource_name: name.into(),
+            configuration_keys: None,
+        };
+        let request = DescribeConfigsRequest {
+            resources: vec![resource],
+            include_synonyms: true,
+            include_documentation: true,
+        };
+        let result = self.call(&request).await.results.remove(0);
+        assert_eq!(result.error_code, ErrorCode::NONE, "{:?}", result.error_message);
+        result.configs
+    }
+
+    /// A setting as `value from source: name=value from source, ...`.
+    async fn shown(&self, kind: i8, name: &str, setting: &str) -> String {
+        let configs = self.described(kind, name).await;
+        let config = configs.into_iter().find(|it| it.name == setting).unwrap();
+        let synonyms = config.synonyms.iter();
+        let synonyms =
+            synonyms.map(|it| format!("{}={} {}", it.name, it.value.as_deref().unwrap(), it.source));
+        let synonyms: Vec<_> = synonyms.collect();
+        format!("{} {}: {}", config.value.unwrap(), config.config_source, synonyms.join(", "))
+    }
+}
+
+fn plain() -> Bytes {
+    let value = b"value".repeat(50);
+    BatchBuilder::default().record(1_000, Some(b"key"), Some(&value)).build(Offset(0)).unwrap().into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nearest_value_of_a_setting_is_in_force_and_all_are_shown() {
+    let stage = Stage::new(&["log.retention.ms=400"]).await;
+    let topic = async || stage.shown(TOPIC, "orders", "retention.ms").await;
+    let rest = "log.retention.ms=400 4, log.retention.ms=604800000 5";
+    assert_eq!(topic().await, format!("400 4: {rest}"));
+    let none = (ErrorCode::NONE, String::new());
+    let set = async |kind, name: &str, setting: &str, value: &str| {
+        stage.altered(kind, name, &[(setting, SET, value)]).await
+    };
+    assert_eq!(set(BROKER, "", "log.retention.ms", "300").await, none);
+    assert_eq!(topic().await, format!("300 3: log.retention.ms=300 3, {rest}"));
+    assert_eq!(set(BROKER, "101", "log.retention.ms", "200").await, none);
+    assert_eq!(topic().await, format!("200 2: log.retention.ms=200 2, log.retention.ms=300 3, {rest}"));
+    assert_eq!(set(TOPIC, "orders", "retention.ms", "100").await, none);
+    let all = format!("retention.ms=100 1, log.retention.ms=200 2, log.retention.ms=300 3, {rest}");
+    assert_eq!(topic().await, format!("100 1: {all}"));
+    let own = stage.shown(BROKER, "101", "log.retention.ms").await;
+    assert_eq!(own, format!("200 2: log.retention.ms=200 2, log.retention.ms=300 3, {rest}"));
+    let kept = stage.described(BROKER, "").await;
+    assert_eq!(kept.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["log.retention.ms"]);
+
+    for (kind, name, setting) in [
+        (TOPIC, "orders", "retention.ms"),
+        (BROKER, "101", "log.retention.ms"),
+        (BROKER, "", "log.retention.ms"),
+    ] {
+        assert_eq!(stage.altered(kind, name, &[(setting, DELETE, "")]).await, none);
+    }
+    assert_eq!(topic().await, format!("400 4: {rest}"));
+    stage.broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_work_by_a_new_setting_at_once() {
+    let stage = Stage::new(&[]).await;
+    let none = (ErrorCode::NONE, String::new());
+    assert_eq!(stage.altered(BROKER, "", &[("message.max.bytes", SET, "100")]).await, none);
+    eventually("large batches are refused", async || {
+        stage.produced(plain()).await.error_code == ErrorCode::MESSAGE_TOO_LARGE
+    })
+    .await;
+    let changes = [("message.max.bytes", DELETE, ""), ("compression.type", SET, "zstd")];
+    assert_eq!(stage.altered(BROKER, "", &changes).await, none);
+    let mut offset = -1;
+    eventually("they are taken again", async || {
+        offset = stage.produced(plain()).await.base_offset;
+        offset >= 0
+    })
+    .await;
+    let partition = FetchPartition {
+        partition: 0,
+        current_leader_epoch: -1,
+        fetch_offset: offset,
+        partition_max_bytes: 1 << 20,
+        ..FetchPartition::default()
+    };
+    let topic_id = stage.quorum.core().state.topic("orders").unwrap().topic_id.0;
+    let orders = FetchTopic { topic: "orders".into(), topic_id, partitions: vec![partition] };
+    let request =
+        FetchRequest { min_bytes: 1, max_bytes: 1 << 20, topics: vec![orders], ..FetchRequest::default() };
+    let fetched = stage.call(&request).await.responses.remove(0).partitions.remove(0);
+    let records = fetched.records.bytes().unwrap().clone();
+    let (batch, _) = Batch::split_first(&records).unwrap();
+    assert_eq!(batch.header().attributes.compression(), Ok(Compression::Zstd));
+    assert_eq!(batch.payload(1 << 20).unwrap().records().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_refused_by_name_value_and_reason() {
+    let stage = Stage::new(&[]).await;
+    let refused = async |kind, name: &str, setting: &str, value: &str| {
+        let (code, message) = stage.altered(kind, name, &[(setting, SET, value)]).await;
+        assert!(!code.is_none() && message.contains(setting), "{code}: {message}");
+        (code, message)
+    };
+    let (code, message) = refused(TOPIC, "orders", "preallocate", "true").await;
+    assert_eq!(code, ErrorCode::INVALID_CONFIG);
+    assert_eq!(message, "`preallocate` is \"true\"; it takes only `false`: files grow with what is appended");
+    let (code, message) = refused(BROKER, "101", "num.flush.threads", "8").await;
+    assert!(code == ErrorCode::INVALID_CONFIG && message.contains("read-only"), "{message}");
+    refused(BROKER, "101", "min.insync.replicas", "1").await;
+    refused(BROKER, "", "log.retention", "1").await;
+    refused(BROKER, "", "log.retention.ms", "soon").await;
+    let (code, _) = stage.altered(BROKER, "9", &[("log.retention.ms", SET, "1")]).await;
+    assert_eq!(code, ErrorCode::BROKER_ID_NOT_REGISTERED);
+    let (code, _) = stage.altered(BROKER, "nine", &[("log.retention.ms", SET, "1")]).await;
+    assert_eq!(code, ErrorCode::INVALID_REQUEST);
+    for config in stage.described(BROKER, "101").await {
+        assert!(config.documentation.is_some() && config.value.is_some(), "{}", config.name);
+        let changed =
+            stage.altered(BROKER, "", &[(&config.name, SET, config.value.as_deref().unwrap())]).await;
+        assert_eq!(changed.0.is_none(), !config.read_only, "{}: {changed:?}", config.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_partitions_go_where_they_are_wanted() {
+    let stage = Stage::new(&[]).await;
+    stage.quorum.register_other(102);
+    let grow = async |count, brokers: &[&[i32]], validate_only| {
+        let assignment = |ids: &&[i32]| CreatePartitionsAssignment { broker_ids: ids.to_vec() };
+        let assignments = Some(brokers.iter().map(assignment).collect());
+        let topic = CreatePartitionsTopic { name: "orders".into(), count, assignments };
+        let request = CreatePartitionsRequest { topics: vec![topic], timeout_ms: 10_000, validate_only };
+        stage.call(&request).await.results.remove(0).error_code
+    };
+    eventually("102 is known", async || grow(2, &[&[102]], true).await.is_none()).await;
+    for (count, brokers) in [(3, &[&[102][..]][..]), (2, &[&[101, 102]]), (2, &[&[7]]), (2, &[&[]])] {
+        for validate_only in [true, false] {
+            let code = grow(count, brokers, validate_only).await;
+            assert_eq!(code, ErrorCode::INVALID_REPLICA_ASSIGNMENT, "{count} on {brokers:?}");
+        }
+    }
+    assert_eq!(grow(1, &[&[102]], false).await, ErrorCode::INVALID_PARTITIONS);
+    assert_eq!(grow(3, &[&[102], &[101]], false).await, ErrorCode::NONE);
+    let core = stage.quorum.core();
+    let replicas = core.state.topic("orders").unwrap().partitions.iter().map(|it| it.replicas[0].0);
+    assert_eq!(replicas.collect::<Vec<_>>(), [101, 102, 101]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn features_are_told_and_only_grow() {
+    let stage = Stage::new(&[]).await;
+    let versions =
+        ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1".into() };
+    let served = stage.call(&versions).await;
+    let (supported, finalized) = (&served.supported_features[0], &served.finalized_features[0]);
+    assert_eq!((&supported.name, &finalized.name), (&"dmq.feature.level".to_owned(), &supported.name));
+    assert!((supported.min_version..=supported.max_version).contains(&finalized.max_version_level));
+    let update = async |feature: &str, level, upgrade_type, validate_only| {
+        let update = FeatureUpdateKey {
+            feature: feature.into(),
+            max_version_level: level,
+            upgrade_type,
+            ..FeatureUpdateKey::default()
+        };
+        let request =
+            UpdateFeaturesRequest { feature_updates: vec![update], validate_only, ..Default::default() };
+        stage.call(&request).await.error_code
+    };
+    let (name, most) = (supported.name.as_str(), supported.max_version);
+    assert_eq!(update(name, most, 1, true).await, ErrorCode::NONE);
+    assert_eq!(update(name, most, 1, false).await, ErrorCode::NONE);
+    assert_eq!(update(name, most + 1, 1, false).await, ErrorCode::INVALID_UPDATE_VERSION);
+    assert_eq!(update(name, 0, 3, false).await, ErrorCode::INVALID_UPDATE_VERSION);
+    assert_eq!(update("metadata.version", 1, 1, false).await, ErrorCode::INVALID_UPDATE_VERSION);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaders_tell_who_writes() {
+    let stage = Stage::new(&[]).await;
+    let stamp = |base_sequence| ProducerStamp { id: ProducerId(77), epoch: 3, base_sequence };
+    for sequence in [0, 1] {
+        let mut batch = BatchBuilder::default().producer(stamp(sequence));
+        batch.record(1_000, None, Some(b"value"));
+        let answer = stage.produced(batch.build(Offset(0)).unwrap().into()).await;
+        assert_eq!(answer.error_code, ErrorCode::NONE, "{:?}", answer.error_message);
+    }
+    let topic = |name: &str| TopicRequest { name: name.into(), partition_indexes: vec![0] };
+    let request = DescribeProducersRequest { topics: vec![topic("orders"), topic("nothing")] };
+    let response = stage.call(&request).await;
+    let orders = &response.topics[0].partitions[0];
+    let [producer] = orders.active_producers.as_slice() else { panic!("{orders:?}") };
+    assert_eq!((producer.producer_id, producer.producer_epoch, producer.last_sequence), (77, 3, 1));
+    assert_eq!((producer.current_txn_start_offset, producer.coordinator_epoch), (-1, -1));
+    assert_eq!(response.topics[1].partitions[0].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
