@@ -18,7 +18,9 @@ impl ClassicGroup {
     /// Takes a join in: it is answered now, or when all have joined.
     pub(crate) fn join(&mut self, ctx: &mut Context<'_>, token: Token, request: JoinGroup) {
         let member_id = request.member_id.clone();
-        if !self.has_room_for(&member_id, ctx.settings.group_max_size) {
+        let comes_back =
+            request.group_instance_id.as_ref().is_some_and(|id| self.static_members.contains_key(id));
+        if !comes_back && !self.has_room_for(&member_id, ctx.settings.group_max_size) {
             self.drop_pending(ctx, &member_id);
             let error = GroupError::GroupMaxSizeReached { max: ctx.settings.group_max_size };
             refuse_join(ctx, token, MemberId::default(), error);
