@@ -103,7 +103,6 @@ pub(in crate::kafka) async fn start(
         ApiKey::DescribeTopicPartitions => later(call, &body, describe_topic_partitions::handle),
         ApiKey::ConsumerGroupHeartbeat => later(call, &body, consumer_group_heartbeat::handle),
         ApiKey::ConsumerGroupDescribe => later(call, &body, consumer_group_describe::handle),
-        _ => Err(format!("{} is not served", key.name())),
     }
 }
 
