@@ -78,9 +78,7 @@ impl State {
                 brokers::register(self, broker, *previous_is_gone)
             }
             Command::FenceBrokers { brokers } => brokers::fence(self, brokers),
-            Command::UnfenceBroker { broker_id: id, broker_epoch: epoch } => {
-                brokers::unfence(self, *id, *epoch)
-            }
+            Command::UnfenceBroker { broker_id: id, broker_epoch: at } => brokers::unfence(self, *id, *at),
             Command::DrainBroker { broker_id: id, broker_epoch } => brokers::drain(self, *id, *broker_epoch),
             Command::RemoveBroker { broker_id } => brokers::remove(self, *broker_id),
             Command::AlterIsr { broker_id, broker_epoch, changes } => {
