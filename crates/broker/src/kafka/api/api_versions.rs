@@ -50,12 +50,11 @@ pub(super) async fn handle(call: Arc<Call>, request: ApiVersionsRequest) -> ApiV
         event = "kafka.client", peer = %call.client.peer, client_id = call.header.client_id,
         software = request.client_software_name, version = request.client_software_version, "a client",
     );
-    ApiVersionsResponse {
-        supported_features: vec![supported],
-        finalized_features: vec![feature],
-        finalized_features_epoch: i64::try_from(version.0).unwrap_or(i64::MAX),
-        ..served()
-    }
+    let mut response = served();
+    response.supported_features.push(supported);
+    response.finalized_features.push(feature);
+    response.finalized_features_epoch = i64::try_from(version.0).unwrap_or(i64::MAX);
+    response
 }
 
 /// For a version that is not served.
