@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Ours against Apache Kafka: the same machine, topics, client (librdkafka) and settings, in alternating runs, each on a fresh
-# cluster of three brokers. Prints every figure of both and their ratios.
+# Ours against Apache Kafka: the same machine, topics, clients (librdkafka, and `dmq bench`) and settings, in alternating
+# runs, each on a fresh cluster of three brokers. Prints every figure of both and their ratios.
 #
 # usage: scripts/bench-vs-kafka.sh [RUNS]        RUNS of each per durability, 3 by default
 #
@@ -42,6 +42,15 @@ field() {
     tail -1 "$out/results.jsonl" | "$python" -c 'import json, sys; print(json.loads(input())[sys.argv[1]])' "$1"
 }
 
+# own FIGURE ACTION TOPIC: records per second with our own load tool, which takes less processor time than Python.
+own() {
+    "${DMQ:-target/release/dmq}" bench "$2" --bootstrap "$bootstrap" --topic "$3" --records "$records" -o json 2>>"$out/client.log" |
+        "$python" -c "import json, sys
+seen = json.load(sys.stdin)
+print(json.dumps({'system': '$system', 'way': '$way', 'run': $run, 'figure': '$1', 'recordsPerSecond': round(seen['recordsPerSecond'])}))" |
+        tee -a "$out/results.jsonl"
+}
+
 # measure SETTING: all figures of one fresh cluster of $system with durability $way.
 measure() {
     local setting=$1 bootstrap pids
@@ -57,8 +66,11 @@ measure() {
     [ -e "$out/rate-$way" ] || echo $(($(field recordsPerSecond) / 2)) >"$out/rate-$way"
     load produce-rf1 "$bootstrap" produce single "$records" --size "$size" --pids "$pids"
     load latency-rf3 "$bootstrap" produce replicated "$((records / 4))" --size "$size" --rate "$(cat "$out/rate-$way")" --linger 0
+    own own-rf3 produce replicated
+    own own-rf1 produce single
     load end-to-end "$bootstrap" end-to-end replicated 5000 --size "$size" --rate 1000
     load history "$bootstrap" consume replicated "$records" --pids "$pids"
+    own own-history consume replicated
     load tail "$bootstrap" tail replicated "$records" --size "$size" --pids "$pids"
     # Once is enough for what no durability changes.
     [ "$way" = "${ways##* }" ] || return 0

@@ -11,9 +11,12 @@ import sys
 GOALS = [
     ("produce-rf3", "recordsPerSecond", ">=", 2.0),
     ("produce-rf1", "recordsPerSecond", ">=", 2.0),
+    ("own-rf3", "recordsPerSecond", ">=", 2.0),
+    ("own-rf1", "recordsPerSecond", ">=", 2.0),
     ("latency-rf3", "p50Ms", "<=", 0.5),
     ("latency-rf3", "p99Ms", "<=", 0.33),
     ("history", "recordsPerSecond", ">=", 1.5),
+    ("own-history", "recordsPerSecond", ">=", 1.5),
     ("tail", "recordsPerSecond", ">=", 1.5),
     ("end-to-end", "p99Ms", "<=", 0.33),
     ("produce-rf3", "brokersCpuSeconds", "<=", 0.5),

@@ -7,7 +7,8 @@ usage: load.py BOOTSTRAP create TOPIC PARTITIONS REPLICATION [SETTING=VALUE...]
        load.py BOOTSTRAP end-to-end TOPIC RECORDS [--size 1024] [--rate 1000]
        load.py - ready BROKERS PARTITIONS STARTED COMMAND...
 
-Prints one JSON object. Latencies are in ms: of `produce` from the call to the delivery report, of `end-to-end` from the
+Prints one JSON object. Each producer has written to every partition before the clock starts: librdkafka takes half a second
+to get its producer id and its connections, whatever the broker does. Latencies are in ms: of `produce` from the call to the delivery report, of `end-to-end` from the
 call to the record in the consumer's hands. With --pids, the processor time and largest resident size of these processes.
 
 `consume` reads what is there from the beginning, `tail` what another process is producing as fast as it can.
@@ -62,8 +63,9 @@ def percentiles(latencies):
     return {"p50Ms": at(0.5), "p99Ms": at(0.99), "p999Ms": at(0.999), "maxMs": round(latencies[-1] * 1000, 3)}
 
 
-def producer(args, **more):
-    return Producer(
+def warm_producer(args, **more):
+    """A producer that is connected to all leaders."""
+    out = Producer(
         {
             "bootstrap.servers": args.bootstrap,
             "acks": args.acks,
@@ -74,6 +76,11 @@ def producer(args, **more):
             **more,
         }
     )
+    for partition in partitions_of(args):
+        out.produce(args.topic, b"warm-up", partition=partition)
+    if out.flush(60):
+        sys.exit("the first records were not written within 60 s")
+    return out
 
 
 def assigned_consumer(args, partitions, offset):
@@ -105,8 +112,7 @@ def create(args):
 
 def produce(args):
     """As fast as the brokers take it, or at a rate."""
-    out = producer(args)
-    out.list_topics(args.topic, timeout=10)
+    out = warm_producer(args)
     value = os.urandom(args.size)
     latencies, failures = [], []
 
@@ -196,6 +202,7 @@ def tail(args):
 
 def end_to_end(args):
     """One producer and one consumer, at a rate."""
+    out = warm_producer(args, **{"linger.ms": 0})
     source = consumer_at_the_end(args)
     latencies = []
 
@@ -208,7 +215,6 @@ def end_to_end(args):
 
     reader = threading.Thread(target=read)
     reader.start()
-    out = producer(args, **{"linger.ms": 0})
     value = os.urandom(args.size)
     begun = time.perf_counter()
     for number in range(args.records):
