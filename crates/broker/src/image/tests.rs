@@ -66,8 +66,11 @@ impl Controller {
             4 => Command::DeleteTopic { topic_name: topic },
             6 => Command::AlterBrokerConfigs {
                 broker_id: [None, Some(broker_id)][usize::try_from(choice % 2).unwrap()],
-                configs: [("log.retention.ms".to_owned(), (choice % 3 != 0).then(|| choice.to_string()))]
-                    .into(),
+                configs: [(
+                    "log.retention.ms".to_owned(),
+                    (!choice.is_multiple_of(3)).then(|| choice.to_string()),
+                )]
+                .into(),
             },
             5 => Command::FenceBrokers { brokers: vec![(broker_id, epoch)] },
             _ => Command::AlterTopic {

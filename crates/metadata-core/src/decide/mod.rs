@@ -34,19 +34,17 @@ impl State {
                 assignments,
                 placement_seed,
                 internal,
-            } => topics::create(
-                self,
-                topics::NewTopic {
-                    topic_name,
-                    topic_id: *topic_id,
-                    num_partitions: *num_partitions,
-                    replication_factor: *replication_factor,
-                    configs,
-                    assignments: assignments.as_deref(),
-                    placement_seed: *placement_seed,
-                    internal: *internal,
-                },
-            ),
+            } => topics::NewTopic {
+                topic_name,
+                topic_id: *topic_id,
+                num_partitions: *num_partitions,
+                replication_factor: *replication_factor,
+                configs,
+                assignments: assignments.as_deref(),
+                placement_seed: *placement_seed,
+                internal: *internal,
+            }
+            .create(self),
             Command::AlterTopic { topic_name, num_partitions, configs, assignments, placement_seed } => {
                 let growth = topics::Growth::new(*num_partitions, assignments.as_deref(), *placement_seed);
                 topics::alter(self, topic_name, growth, configs)

@@ -31,8 +31,14 @@ pub(super) struct NewTopic<'a> {
     pub(super) internal: bool,
 }
 
-/// Creates a topic.
-pub(super) fn create(state: &State, new: NewTopic<'_>) -> Decision {
+impl NewTopic<'_> {
+    /// Creates it.
+    pub(super) fn create(self, state: &State) -> Decision {
+        create(state, self)
+    }
+}
+
+fn create(state: &State, new: NewTopic<'_>) -> Decision {
     check_name(state, &new)?;
     topic_config::validate(new.configs).map_err(invalid_config)?;
     within("topics of the cluster", state.topic_count() + 1, TOPICS_MAX)?;
