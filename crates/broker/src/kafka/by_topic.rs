@@ -38,12 +38,11 @@ impl ByTopic {
 
 impl EncodeMetric for ByTopic {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        const NO_LABEL: [(&str, &str); 0] = [];
-        self.all.encode(encoder.encode_family(&NO_LABEL)?)?;
         for (topic, counter) in self.topics.read().unwrap_or_else(PoisonError::into_inner).iter() {
             counter.encode(encoder.encode_family(&[("topic", &**topic)])?)?;
         }
-        Ok(())
+        // Not as a family without labels: that would write empty braces.
+        self.all.encode(encoder)
     }
 
     fn metric_type(&self) -> MetricType {
