@@ -266,8 +266,8 @@ async fn features_are_told_and_only_grow() {
     let versions =
         ApiVersionsRequest { client_software_name: "test".into(), client_software_version: "1".into() };
     let served = stage.call(&versions).await;
-    let (supported, finalized) = (&served.supported_features[0], &served.finalized_features[0]);
-    assert_eq!((&supported.name, &finalized.name), (&"dmq.feature.level".to_owned(), &supported.name));
+    let supported = served.supported_features.iter().find(|it| it.name == "dmq.feature.level").unwrap();
+    let finalized = served.finalized_features.iter().find(|it| it.name == supported.name).unwrap();
     assert!((supported.min_version..=supported.max_version).contains(&finalized.max_version_level));
     let update = async |feature: &str, level, upgrade_type, validate_only| {
         let update = FeatureUpdateKey {
@@ -285,6 +285,8 @@ async fn features_are_told_and_only_grow() {
     assert_eq!(update(name, most, 1, false).await, ErrorCode::NONE);
     assert_eq!(update(name, most + 1, 1, false).await, ErrorCode::INVALID_UPDATE_VERSION);
     assert_eq!(update(name, 0, 3, false).await, ErrorCode::INVALID_UPDATE_VERSION);
+    assert_eq!(update("group.version", 1, 1, false).await, ErrorCode::NONE);
+    assert_eq!(update("group.version", 0, 2, false).await, ErrorCode::INVALID_UPDATE_VERSION);
     assert_eq!(update("metadata.version", 1, 1, false).await, ErrorCode::INVALID_UPDATE_VERSION);
 }
 

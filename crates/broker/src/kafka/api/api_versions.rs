@@ -24,10 +24,10 @@ use super::{
 const SOFTWARE_SINCE: i16 = 3;
 
 /// The feature by which clients know that groups may use the consumer protocol (KIP-848).
-const GROUP_VERSION: &str = "group.version";
+pub(super) const GROUP_VERSION: &str = "group.version";
 
 /// Its only level. Every broker has it, so there is nothing to decide.
-const GROUP_VERSION_LEVEL: i16 = 1;
+pub(super) const GROUP_VERSION_LEVEL: i16 = 1;
 
 pub(super) async fn handle(call: Arc<Call>, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let named = [&request.client_software_name, &request.client_software_version];

@@ -1,5 +1,5 @@
-//! UpdateFeatures (57), versions 0 to 2: raises the feature level, which is the one feature there is. It never goes down:
-//! what needs it may be in the metadata already.
+//! UpdateFeatures (57), versions 0 to 2: raises the feature level. It never goes down: what needs it may be in the metadata
+//! already. `group.version` has one level, so that nothing changes it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,11 @@ use kafka_wire::{
 };
 use metadata_core::command::{FEATURE_LEVEL_INITIAL, FEATURE_LEVEL_MAX};
 
-use super::{Call, create_topics::Refusal};
+use super::{
+    Call,
+    api_versions::{GROUP_VERSION, GROUP_VERSION_LEVEL},
+    create_topics::Refusal,
+};
 use crate::kafka::{Server, errors};
 
 /// What clients know the feature level by. Not Kafka's `metadata.version`, whose numbers mean other things.
@@ -49,8 +53,14 @@ async fn update(server: &Server, request: &UpdateFeaturesRequest) -> Result<(), 
     let invalid = |message: String| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
     let [update] = request.feature_updates.as_slice() else {
         let named = request.feature_updates.len();
-        return invalid(format!("{named} updates of features; there is one feature, `{FEATURE}`"));
+        return invalid(format!("{named} updates of features; one at a time can be made"));
     };
+    let is_so_already = update.feature == GROUP_VERSION
+        && update.upgrade_type == UPGRADE
+        && update.max_version_level == GROUP_VERSION_LEVEL;
+    if is_so_already {
+        return Ok(());
+    }
     let level = wanted(update, server.image.read(metadata_core::State::feature_level))?;
     if request.validate_only {
         return Ok(());
@@ -67,7 +77,9 @@ fn wanted(update: &FeatureUpdateKey, current: u16) -> Result<u16, Refusal> {
     let FeatureUpdateKey { feature, max_version_level, upgrade_type, allow_downgrade } = update;
     let refused = |message: String| Err(Refusal::new(ErrorCode::INVALID_UPDATE_VERSION, message));
     if feature != FEATURE {
-        return refused(format!("there is no feature `{feature}`, only `{FEATURE}`"));
+        return refused(format!(
+            "`{feature}` {max_version_level} cannot be; what can be raised is `{FEATURE}`"
+        ));
     }
     if *upgrade_type != UPGRADE || *allow_downgrade {
         return refused(format!("`{FEATURE}` only grows: there is no downgrade"));
