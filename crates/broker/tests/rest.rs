@@ -181,6 +181,9 @@ async fn the_description_names_every_route() {
     let description: Value = broker.get(paths::OPENAPI).await.json().unwrap();
     let described: Vec<&String> = description["paths"].as_object().unwrap().keys().collect();
     let routes = [
+        paths::GROUPS,
+        paths::GROUP,
+        paths::GROUP_OFFSETS,
         paths::STORAGE_METADATA,
         paths::STORAGE_STATUS,
         paths::PARTITION_RECORDS,
