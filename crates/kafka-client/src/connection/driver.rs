@@ -105,7 +105,9 @@ pub(super) async fn drive(
         // Whoever gave up waiting needs no error.
         let _ = reply.to.send(Err(lost));
     }
-    while let Ok(Outgoing { reply, .. }) = requests.try_recv() {
+    // Not what is there now: who has a place in the channel already may be about to hand its request over, and would wait
+    // for an answer for ever. It is there when the last place is given back.
+    while let Some(Outgoing { reply, .. }) = requests.recv().await {
         if let Some(reply) = reply {
             let _ = reply.to.send(Err(shared.not_sent()));
         }
@@ -200,4 +202,38 @@ async fn watch(shared: &Shared) -> String {
 
 fn ended(error: &io::Error) -> String {
     format!("the connection broke: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, task::Poll};
+
+    use tokio::{net::TcpListener, sync::Semaphore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_is_handed_over_while_the_connection_ends_is_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let shared = Arc::new(Shared::new(Address::new("127.0.0.1", address.port())));
+        let (requests, receiver) = mpsc::channel(4);
+        let place = requests.reserve().await.unwrap();
+        let mut driving = pin!(drive(stream.unwrap(), FrameReader::new(1024), receiver, shared.clone()));
+        // The broker is gone; the place in the channel is still held.
+        drop(accepted);
+        while shared.end().is_none() {
+            assert_eq!(futures_util::poll!(&mut driving), Poll::Pending);
+            tokio::task::yield_now().await;
+        }
+        let (to, answer) = oneshot::channel();
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let reply = Reply { correlation_id: 1, to, within: Duration::from_secs(1), permit };
+        let frame =
+            kafka_wire::encode_request(1, None, 4, &kafka_wire::messages::HeartbeatRequest::default());
+        place.send(Outgoing { frame: frame.unwrap(), reply: Some(reply) });
+        driving.await;
+        assert!(matches!(answer.await.unwrap(), Err(CallError::NotSent { .. })));
+    }
 }

@@ -178,7 +178,13 @@ impl RecordWorkload {
         deadline: Duration,
     ) -> Result<BTreeMap<PartitionId, PartitionVerdict>, Failure> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        while self.writers.join_next().await.is_some() {}
+        let ended = async { while self.writers.join_next().await.is_some() {} };
+        if tokio::time::timeout(DELIVERY_TIMEOUT + deadline, ended).await.is_err() {
+            let waited = (DELIVERY_TIMEOUT + deadline).as_secs();
+            return Err(Failure::failed(format!(
+                "a producer does not know the end of its records after {waited} s"
+            )));
+        }
         let stored = reader::everything(&self.shared, deadline).await?;
         let ends: BTreeMap<_, _> = stored
             .iter()
