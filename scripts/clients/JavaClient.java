@@ -50,6 +50,7 @@ public class JavaClient {
                 }
             }
             administer(admin, topic, partition, sent.size());
+            if (System.getenv("KILL_LEADER") != null) leaderKilled(base, admin, topic + "-killed");
         }
         System.out.println("ok");
     }
@@ -173,6 +174,46 @@ public class JavaClient {
         check(deleted.get(30, TimeUnit.SECONDS).lowWatermark() == 300, "low watermark");
         var dirs = admin.describeLogDirs(List.of(described.partitions().get(1).leader().id()));
         check(!dirs.allDescriptions().get(30, TimeUnit.SECONDS).isEmpty(), "log dirs");
+        admin.deleteTopics(List.of(topic)).all().get(30, TimeUnit.SECONDS);
+    }
+
+    /** The leader dies while records are on their way: all are there once, in order, and no more of them. */
+    static void leaderKilled(Map<String, Object> base, Admin admin, String topic) throws Exception {
+        var settings = Map.of("min.insync.replicas", "2");
+        admin.createTopics(List.of(new NewTopic(topic, 1, (short) 3).configs(settings))).all().get(30, TimeUnit.SECONDS);
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        Process killer = null;
+        try (var producer = new KafkaProducer<>(base, new ByteArraySerializer(), new ByteArraySerializer())) {
+            for (int enough = Integer.MAX_VALUE; sent.size() < enough || !sent.get(enough - 1).isDone(); ) {
+                for (int k = 0; k < 10; k++) {
+                    sent.add(producer.send(new ProducerRecord<>(topic, 0, null, ("" + sent.size()).getBytes())));
+                }
+                Thread.sleep(5); // the pace of the load
+                if (killer == null && sent.size() > 500 && sent.get(500).isDone()) {
+                    killer = new ProcessBuilder(System.getenv("KILL_LEADER"), topic, "0").inheritIO().start();
+                } else if (enough == Integer.MAX_VALUE && killer != null && !killer.isAlive()) {
+                    check(killer.exitValue() == 0, "the leader could not be killed");
+                    enough = sent.size() + 500;
+                }
+            }
+            for (int k = 0; k < sent.size(); k++) {
+                check(sent.get(k).get(30, TimeUnit.SECONDS).offset() == k, "offset of acknowledgement " + k);
+            }
+        }
+        TopicPartition only = new TopicPartition(topic, 0);
+        try (var consumer = new KafkaConsumer<>(base, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            consumer.assign(List.of(only));
+            consumer.seek(only, 0);
+            for (int next = 0; next < sent.size(); ) {
+                var got = consumer.poll(Duration.ofSeconds(20));
+                check(!got.isEmpty(), "nothing at " + next);
+                for (ConsumerRecord<byte[], byte[]> one : got) {
+                    check(new String(one.value()).equals("" + next), "record at " + next);
+                    next++;
+                }
+            }
+            check(consumer.endOffsets(List.of(only)).get(only) == sent.size(), "end");
+        }
         admin.deleteTopics(List.of(topic)).all().get(30, TimeUnit.SECONDS);
     }
 }

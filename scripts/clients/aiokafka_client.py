@@ -1,6 +1,7 @@
 """PyPI's aiokafka. usage: aiokafka_client.py BOOTSTRAP TOPIC"""
 
 import asyncio
+import os
 import sys
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -57,6 +58,41 @@ async def subscribed(count):
     await third.stop()
 
 
+async def leader_killed(admin, topic):
+    """The leader dies while records are on their way: all are there once, in order, and no more of them."""
+    await admin.create_topics([NewTopic(topic, 1, 3, topic_configs={"min.insync.replicas": "2"})])
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, linger_ms=1)
+    await producer.start()
+    sent, killer, enough = [], None, None
+    while enough is None or len(sent) < enough or not sent[enough - 1].done():
+        for _ in range(10):
+            sent.append(await producer.send(topic, b"%d" % len(sent), partition=0))
+        await asyncio.sleep(0.005)  # the pace of the load
+        if killer is None and len(sent) > 500 and sent[500].done():
+            process = await asyncio.create_subprocess_exec(os.environ["KILL_LEADER"], topic, "0")
+            killer = asyncio.create_task(process.wait())
+        elif enough is None and killer and killer.done():
+            assert killer.result() == 0, "the leader could not be killed"
+            enough = len(sent) + 500
+    stored = await asyncio.wait_for(asyncio.gather(*sent), 30)
+    assert [one.offset for one in stored] == list(range(len(sent))), "acknowledgements"
+    await producer.stop()
+    only = TopicPartition(topic, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, group_id=None)
+    await consumer.start()
+    consumer.assign([only])
+    consumer.seek(only, 0)
+    values = []
+    while len(values) < len(sent):
+        got = await consumer.getmany(only, timeout_ms=20_000)
+        assert got, f"{len(values)} of {len(sent)} records"
+        values += [int(one.value) for one in got[only]]
+    assert values == list(range(len(sent))), "records"
+    assert await consumer.end_offsets([only]) == {only: len(sent)}
+    await consumer.stop()
+    await admin.delete_topics([topic])
+
+
 async def main():
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -100,6 +136,8 @@ async def main():
     await consumer.stop()
     await subscribed(len(sent))
     await admin.delete_topics([topic])
+    if "KILL_LEADER" in os.environ:
+        await leader_killed(admin, f"{topic}-killed")
     await admin.close()
 
 

@@ -1,5 +1,7 @@
 """PyPI's kafka-python. usage: kafka_python.py BOOTSTRAP TOPIC"""
 
+import os
+import subprocess
 import sys
 import time
 
@@ -102,4 +104,36 @@ admin.delete_records({partition: 300})
 assert consumer.beginning_offsets([partition]) == {partition: 300}
 assert topic in admin.list_topics()
 admin.delete_topics([topic])
+
+
+def leader_killed(topic):
+    """The leader dies while records are on their way: all are there once, in order, and no more of them."""
+    admin.create_topics([NewTopic(topic, 1, 3, topic_configs={"min.insync.replicas": "2"})])
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, linger_ms=1)
+    sent, killer, enough = [], None, None
+    while enough is None or len(sent) < enough or not sent[enough - 1].is_done:
+        sent += [producer.send(topic, b"%d" % k, partition=0) for k in range(len(sent), len(sent) + 10)]
+        time.sleep(0.005)  # the pace of the load
+        if killer is None and len(sent) > 500 and sent[500].is_done:
+            killer = subprocess.Popen([os.environ["KILL_LEADER"], topic, "0"])
+        elif enough is None and killer and killer.poll() is not None:
+            assert killer.returncode == 0, "the leader could not be killed"
+            enough = len(sent) + 500
+    assert [one.get(30).offset for one in sent] == list(range(len(sent))), "acknowledgements"
+    producer.close()
+    only = TopicPartition(topic, 0)
+    consumer.assign([only])
+    consumer.seek(only, 0)
+    values = []
+    while len(values) < len(sent):
+        got = consumer.poll(20_000).get(only)
+        assert got, f"{len(values)} of {len(sent)} records"
+        values += [int(one.value) for one in got]
+    assert values == list(range(len(sent))), "records"
+    assert consumer.end_offsets([only]) == {only: len(sent)}
+    admin.delete_topics([topic])
+
+
+if "KILL_LEADER" in os.environ:
+    leader_killed(f"{topic}-killed")
 print("ok")

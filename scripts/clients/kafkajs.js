@@ -1,5 +1,6 @@
 // npm's kafkajs: producing, administering, and consuming as a group, which is the only way it has. usage: node kafkajs.js BOOTSTRAP TOPIC
 const assert = require("node:assert");
+const { spawn } = require("node:child_process");
 const { CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = require("kafkajs");
 
 const [bootstrap, topic] = process.argv.slice(2);
@@ -52,6 +53,45 @@ async function subscribed(count) {
   await third.consumer.disconnect();
 }
 
+// The leader dies while records are on their way: all are there once, in order, and no more of them.
+async function leaderKilled(admin, topic) {
+  const configEntries = [{ name: "min.insync.replicas", value: "2" }];
+  assert(await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 3, configEntries }] }));
+  const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+  await producer.connect();
+  let sent = 0;
+  let enough = Infinity;
+  let killed;
+  for (; sent < enough; sent += 10) {
+    const messages = Array.from({ length: 10 }, (_, k) => ({ partition: 0, value: String(sent + k) }));
+    const [stored] = await producer.send({ topic, acks: -1, messages });
+    assert.strictEqual(Number(stored.baseOffset), sent);
+    if (!killed && sent >= 500) {
+      const killer = spawn(process.env.KILL_LEADER, [topic, "0"], { stdio: "inherit" });
+      killed = new Promise((done) => killer.on("exit", done)).then((code) => {
+        assert.strictEqual(code, 0, "the leader could not be killed");
+        enough = sent + 500;
+      });
+    }
+  }
+  await killed;
+  await producer.disconnect();
+  const consumer = kafka.consumer({ groupId: `${topic}-group` });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  const values = [];
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      values.push(Number(message.value));
+    },
+  });
+  await eventually("all records", () => values.length >= sent);
+  assert.deepStrictEqual(values, [...Array(sent).keys()]);
+  await consumer.disconnect();
+  assert.strictEqual((await admin.fetchTopicOffsets(topic))[0].high, String(sent));
+  await admin.deleteTopics({ topics: [topic] });
+}
+
 async function main() {
   const admin = kafka.admin();
   await admin.connect();
@@ -102,6 +142,7 @@ async function main() {
   const low = (await admin.fetchTopicOffsets(topic)).find(({ partition }) => partition === 1).low;
   assert.strictEqual(low, "300");
   await admin.deleteTopics({ topics: [topic] });
+  if (process.env.KILL_LEADER) await leaderKilled(admin, `${topic}-killed`);
   await admin.disconnect();
   console.log("ok");
 }

@@ -27,4 +27,26 @@ timeout 60 "${group[@]}" -c 1000 "$topic" >"$work/read"
 cmp "$work/all" "$work/read"
 echo "key:after the commit" | kcat -b "$bootstrap" -P -t "$topic" -p 0 -K:
 [ "$(timeout 60 "${group[@]}" -c 1 "$topic")" = "key:after the commit" ]
+
+# The leader dies while records are on their way: all are there once, in order, and no more of them.
+if [ -n "${KILL_LEADER:-}" ]; then
+    killed=$topic-killed
+    last() { kcat -b "$bootstrap" -Q -t "$killed:0:-1" | sed 's/.*offset //'; }
+    echo 1 | kcat -b "$bootstrap" -P -t "$killed" -p 0
+    for ((number = 2; ; number++)); do
+        echo "$number"
+        [ $((number % 10)) != 0 ] || sleep 0.005 # the pace of the load
+        [ ! -e "$work/enough" ] || { echo "$number" >"$work/sent" && break; }
+    done | kcat -b "$bootstrap" -P -t "$killed" -p 0 -X enable.idempotence=true -X linger.ms=1 &
+    load=$!
+    until [ "$(last)" -gt 500 ]; do sleep 0.05; done
+    "$KILL_LEADER" "$killed" 0
+    before=$(last)
+    until [ "$(last)" -gt $((before + 500)) ]; do sleep 0.05; done
+    touch "$work/enough"
+    wait "$load" # its status is kcat's: everything was acknowledged
+    kcat -b "$bootstrap" -C -t "$killed" -p 0 -o beginning -e -q >"$work/read"
+    cmp <(seq "$(last)") "$work/read"
+    [ "$(tail -n 1 "$work/read")" = "$(cat "$work/sent")" ]
+fi
 echo ok

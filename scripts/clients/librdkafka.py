@@ -1,5 +1,7 @@
 """librdkafka, through PyPI's confluent-kafka. usage: librdkafka.py BOOTSTRAP TOPIC"""
 
+import os
+import subprocess
 import sys
 import time
 
@@ -169,4 +171,42 @@ strict.flush(20)
 assert unknown == [KafkaError._UNKNOWN_PARTITION], unknown
 
 only(admin.delete_topics([topic]))
+
+
+def leader_killed(topic):
+    """The leader dies while records are on their way: all are there once, in order, and no more of them."""
+    only(admin.create_topics([NewTopic(topic, 1, 3, config={"min.insync.replicas": "2"})]))
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 1})
+    sent, acknowledged, killer, enough = 0, [], None, None
+
+    def delivered(error, message):
+        assert not error, error
+        assert message.offset() == int(message.value()), (message.offset(), message.value())
+        acknowledged.append(message.offset())
+
+    while enough is None or len(acknowledged) < enough:
+        for _ in range(10):
+            producer.produce(topic, b"%d" % sent, partition=0, on_delivery=delivered)
+            sent += 1
+        producer.poll(0.005)
+        if killer is None and len(acknowledged) >= 500:
+            killer = subprocess.Popen([os.environ["KILL_LEADER"], topic, "0"])
+        elif enough is None and killer and killer.poll() is not None:
+            assert killer.returncode == 0, "the leader could not be killed"
+            enough = sent + 500
+    assert producer.flush(30) == 0
+    assert acknowledged == list(range(sent)), "acknowledgements"
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    values = []
+    while len(values) < sent:
+        got = consumer.consume(sent, timeout=20)
+        assert got, f"{len(values)} of {sent} records"
+        values += [int(message.value()) for message in got]
+    assert values == list(range(sent)), "records"
+    assert consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10) == (0, sent)
+    only(admin.delete_topics([topic]))
+
+
+if "KILL_LEADER" in os.environ:
+    leader_killed(f"{topic}-killed")
 print("ok")

@@ -4,8 +4,8 @@
 # usage: scripts/clients/run.sh [CLIENT...]     kcat librdkafka kafka-python aiokafka java console-tools
 #                                      kafkajs franz-go; all without a name
 #
-# BOOTSTRAP=HOST:PORT[,...] uses a cluster that runs already. Needs python3 with venv, and per client: kcat (installed with
-# apt-get as root), java and mvn, node and npm, go.
+# BOOTSTRAP=HOST:PORT[,...] uses a cluster that runs already; its brokers are not killed. Needs python3 with venv, and per
+# client: kcat (installed with apt-get as root), java and mvn, node and npm, go.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/scripts/clients
@@ -103,6 +103,11 @@ if [ -z "${BOOTSTRAP:-}" ]; then
         if [ "$failed" = 0 ]; then rm -rf "$dir"; else echo "the cluster was in $dir" >&2; fi
     }
     trap finish EXIT
+    # How a client has the leader killed of the partition that it produces to.
+    export KILL_LEADER=$here/kill-leader.py CLUSTER_DIR=$dir/data
+else
+    unset KILL_LEADER
+    echo "the cluster at $BOOTSTRAP is somebody's: no leader is killed in the middle"
 fi
 for client in "${ready[@]}"; do
     begun=$(date +%s%N)

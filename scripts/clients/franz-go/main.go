@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +88,57 @@ func subscribed(ctx context.Context, seeds kgo.Opt, admin *kadm.Client, topic st
 	check(err == nil, err)
 }
 
+// leaderKilled lets the leader die while records are on their way: all are there once, in order, and no more of them.
+func leaderKilled(ctx context.Context, seeds kgo.Opt, admin *kadm.Client, topic string) {
+	must(admin.CreateTopic(ctx, 1, 3, map[string]*string{"min.insync.replicas": kadm.StringPtr("2")}, topic))
+	producer := must(kgo.NewClient(seeds, kgo.DefaultProduceTopic(topic)))
+	acknowledged := make(chan int64, 100_000)
+	killed := make(chan error, 1)
+	sent, count, begun := 0, 0, false
+	for enough := -1; enough < 0 || count < enough; {
+		for range 10 {
+			producer.Produce(ctx, kgo.StringRecord(strconv.Itoa(sent)), func(record *kgo.Record, err error) {
+				check(err == nil, err)
+				acknowledged <- record.Offset
+			})
+			sent++
+		}
+		time.Sleep(5 * time.Millisecond) // the pace of the load
+		for ; len(acknowledged) > 0; count++ {
+			check(<-acknowledged == int64(count), "offset of acknowledgement", count)
+		}
+		if !begun && count >= 500 {
+			begun = true
+			killer := exec.Command(os.Getenv("KILL_LEADER"), topic, "0")
+			killer.Stdout, killer.Stderr = os.Stdout, os.Stderr
+			go func() { killed <- killer.Run() }()
+		}
+		if enough < 0 && len(killed) > 0 {
+			check(<-killed == nil, "the leader could not be killed")
+			enough = sent + 500
+		}
+	}
+	check(producer.Flush(ctx) == nil, "flush")
+	for ; count < sent; count++ {
+		check(<-acknowledged == int64(count), "offset of acknowledgement", count)
+	}
+	producer.Close()
+	consumer := must(kgo.NewClient(seeds, kgo.ConsumePartitions(
+		map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().At(0)}})))
+	for next := 0; next < sent; {
+		fetches := consumer.PollFetches(ctx)
+		check(fetches.Err() == nil, fetches.Err())
+		fetches.EachRecord(func(got *kgo.Record) {
+			check(string(got.Value) == strconv.Itoa(next), "record at", next)
+			next++
+		})
+	}
+	consumer.Close()
+	end, _ := must(admin.ListEndOffsets(ctx, topic)).Lookup(topic, 0)
+	check(end.Offset == int64(sent), "end", end)
+	must(admin.DeleteTopics(ctx, topic))
+}
+
 func main() {
 	seeds, topic := kgo.SeedBrokers(strings.Split(os.Args[1], ",")...), os.Args[2]
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -147,5 +200,8 @@ func main() {
 		time.Sleep(20 * time.Millisecond)
 	}
 	must(admin.DeleteTopics(ctx, topic))
+	if os.Getenv("KILL_LEADER") != "" {
+		leaderKilled(ctx, seeds, admin, topic+"-killed")
+	}
 	fmt.Println("ok")
 }
