@@ -6,7 +6,8 @@
 #        scripts/bench/our-cluster.sh stop DIR
 #        scripts/bench/our-cluster.sh pids DIR      of brokers and metadata nodes
 #
-# DIR/started holds the time of the launch, in ms since 1970.
+# KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen for Kafka clients there. DIR/started holds the time of the launch, in
+# ms since 1970.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,12 +19,13 @@ configure() {
     [ -e "$dir/services.json" ] && return
     mkdir -p "$dir"
     python3 - "$dir/services.json" <<'PY'
-import json, socket, sys
+import json, os, socket, sys
 
 held = [socket.socket() for _ in range(9)]
 for one in held:
     one.bind(("127.0.0.1", 0))
 ports = [one.getsockname()[1] for one in held]
+ports[6:] = map(int, filter(None, os.environ.get("KAFKA_PORTS", "").split(","))) or ports[6:]
 url = lambda port: f"http://127.0.0.1:{port}"
 metadata = [
     {"id": n + 1, "host": "127.0.0.1", "port": ports[n], "url": url(ports[n]), "database": f"sqlite:metadata-{n + 1}/raft.db"}

@@ -21,8 +21,8 @@ pub fn run(package: &str, profile: &str, args: &[String]) -> Result<(), String> 
     cargo(&command.into_iter().chain(args.iter().map(String::as_str)).collect::<Vec<_>>())
 }
 
-/// Runs every test of the workspace, then other people's Kafka clients against a cluster, and prints the sum of what all
-/// of them report. With arguments for cargo, such as a filter, only its tests run.
+/// Runs every test of the workspace, then other people's Kafka clients against a cluster and a selection of those clients'
+/// own tests, and prints the sum of what all of them report. With arguments for cargo, such as a filter, only its tests run.
 ///
 /// Everything runs even when something fails, so that one run tells everything.
 pub fn test(extra: &[String]) -> Result<(), String> {
@@ -32,6 +32,9 @@ pub fn test(extra: &[String]) -> Result<(), String> {
     let mut results = vec![counted(cargo_test, &mut totals)];
     if extra.is_empty() {
         results.push(counted(Command::new("scripts/clients/run.sh"), &mut totals));
+        let mut suites = Command::new("scripts/suites/run.sh");
+        suites.arg("--short");
+        results.push(counted(suites, &mut totals));
     }
     println!("\ntotal: {} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.ignored);
     results.into_iter().collect::<Result<Vec<()>, String>>()?;

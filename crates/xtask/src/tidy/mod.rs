@@ -1,5 +1,6 @@
 //! Rules of the tree that a compiler does not know. One file per rule.
 
+mod allow_lists;
 mod budgets;
 mod layers;
 mod purity;
@@ -30,6 +31,7 @@ impl fmt::Display for Finding {
 /// Applies every rule.
 pub fn check(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = layers::check(workspace);
+    findings.extend(allow_lists::check(&workspace.root));
     for (crate_name, file) in workspace.files() {
         if purity::is_pure(crate_name) {
             findings.extend(purity::check(file));

@@ -1,0 +1,107 @@
+# What the suites share. Sourced, not run: see README.md beside this.
+#
+# A suite's script is called with [--short] [TEST...]. It fetches the client's own tests, starts a cluster with `cluster`,
+# runs the tests and hands what came out to `judge`:
+#
+#   lists        the names of its lists in allow/, `SUITE` or `SUITE-VARIANT`
+#   short        1 where only the short selection is to be run: `selection LIST` prints it
+#   only         the tests that were asked for; these are run whatever the lists say, and shown instead of judged
+#   made         where fetched sources and builds stay: target/suites/SUITE
+#   out          an empty directory for what the tests write: target/suites/SUITE/out
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=$PWD/scripts/suites
+suite=$(basename "$0" .sh)
+made=$PWD/target/suites/$suite
+out=$made/out
+short='' only=()
+for word in "$@"; do
+    if [ "$word" = --short ]; then short=1; else only+=("$word"); fi
+done
+rm -rf "$out"
+mkdir -p "$made" "$out"
+failed=''
+
+# needs COMMAND...: ends the suite as skipped where one is missing.
+needs() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null && continue
+        echo "test suite $suite ... skipped: $command is not installed"
+        echo "test result: ok. 0 passed; 0 failed; 1 ignored"
+        exit 0
+    done
+}
+
+# debian PACKAGE...: installs what is missing, which takes root.
+debian() {
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    { apt-get update -qq && apt-get install -qq --yes "${missing[@]}"; } >"$made/apt.log" 2>&1 || {
+        cat "$made/apt.log" >&2
+        echo "$suite needs these packages: ${missing[*]}" >&2
+        exit 1
+    }
+}
+
+# venv NAME PACKAGE...: a Python environment with exactly these, at $made/NAME.
+venv() {
+    local dir=$made/$1
+    shift
+    [ -e "$dir/complete" ] && return
+    python3 -m venv "$dir"
+    "$dir/bin/pip" install --quiet --disable-pip-version-check "$@"
+    touch "$dir/complete"
+}
+
+cluster_dir=''
+stop_cluster() {
+    [ -n "$cluster_dir" ] || return 0
+    "$here/../bench/our-cluster.sh" stop "$cluster_dir"
+    if [ -z "$failed" ]; then rm -rf "$cluster_dir"; else echo "the cluster was in $cluster_dir" >&2; fi
+    cluster_dir=''
+}
+trap 'stop_cluster' EXIT
+
+# cluster [SETTING=VALUE...]: a fresh cluster of three brokers; sets `bootstrap` to its servers. One that runs is stopped.
+# KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen there.
+cluster() {
+    stop_cluster
+    if [ -z "${DMQ:-}" ]; then
+        cargo build --quiet --package cli
+        export DMQ=$PWD/target/debug/dmq
+    fi
+    local settings
+    # Groups begin at once instead of waiting for more members, as Kafka's own test clusters have it.
+    settings=$(IFS=, && echo "group.initial.rebalance.delay.ms=0${*:+,$*}")
+    cluster_dir=$(mktemp -d)
+    bootstrap=$(DMQ_SET=$settings "$here/../bench/our-cluster.sh" start "$cluster_dir")
+}
+
+# selection LIST: the tests of the short selection, one a line.
+selection() { python3 "$here/judge.py" short "$here/allow/$1.txt"; }
+
+# judge LIST CLIENT FORMAT FILE...: compares results with the list. CLIENT says what was run, with its version, and where the
+# tests came from; FORMAT is one of those that results.py knows.
+judge() {
+    local list=$1 client=$2 format=$3 verdict=0
+    shift 3
+    local results=$PWD/target/suites/$list.tsv
+    [ -z "$short" ] && [ ${#only[@]} = 0 ] || results=$out/$list.tsv
+    python3 "$here/results.py" "$format" "$@" >"$results.new"
+    { echo "# $client" && cat "$results.new"; } >"$results"
+    rm "$results.new"
+    if [ ${#only[@]} -gt 0 ]; then
+        python3 "$here/judge.py" show "$results"
+    else
+        python3 "$here/judge.py" check ${short:+--short} "$here/allow/$list.txt" "$results" || verdict=1
+        [ -n "$short" ] || python3 "$here/judge.py" report "$here/allow/$list.txt" "$results" docs/compatibility-report.md
+    fi
+    [ "$verdict" = 0 ] || failed=1
+}
+
+# finish: the last line of every suite.
+finish() { [ -z "$failed" ]; }

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# librdkafka's own tests: its test-runner, once with each of the two group protocols.
+#
+# usage: scripts/suites/librdkafka.sh [--short] [NAME...]     as 0012_produce_consume
+#
+# The crate rdkafka-sys carries the whole source, tests included. Every test has a process of its own, as the runner kills
+# itself when one takes too long. Without -Q, which leaves out the sub-tests that take time; without those that need no
+# broker.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+needs cargo cc c++ make
+crate=4.10.0 version=2.12.1
+source=$made/$version
+
+fetch() {
+    [ -e "$source/complete" ] && return
+    debian libssl-dev zlib1g-dev libzstd-dev
+    rm -rf "$source" "$made/fetch"
+    mkdir -p "$made/fetch/src"
+    printf '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies.rdkafka-sys]\n' \
+        >"$made/fetch/Cargo.toml"
+    printf 'version = "=%s"\ndefault-features = false\n' "$crate" >>"$made/fetch/Cargo.toml"
+    touch "$made/fetch/src/lib.rs"
+    (cd "$made/fetch" && cargo vendor --quiet vendor >/dev/null)
+    mv "$made/fetch/vendor/rdkafka-sys/librdkafka" "$source"
+    rm -rf "$made/fetch"
+    (cd "$source" && ./configure --disable-gssapi --disable-curl && make -j2 libs && make -j2 -C tests build) \
+        >"$made/build.log" 2>&1 || { tail -30 "$made/build.log" >&2; exit 1; }
+    touch "$source/complete"
+}
+
+# tests [FLAG...]: names of the tests that need a broker, with the scenario they are for.
+tests() {
+    tr -s '\n ' ' ' <"$source/tests/test.c" | grep -oE '_TEST\([0-9]{4}_[a-z0-9_]+, [^;]*' | sed 's/ _TEST(/\n_TEST(/g' |
+        grep -vE '_TEST\([0-9a-z_]+, (TEST_F_LOCAL|TEST_F_MANUAL)' |
+        sed -E 's/_TEST\(([0-9a-z_]+),.*\.scenario = "([a-z]+)".*/\1 \2/; s/_TEST\(([0-9a-z_]+),.*/\1 default/'
+}
+
+# run PROTOCOL SCENARIO: those of the wanted tests that are for this scenario, four at a time.
+run() {
+    local protocol=$1 scenario=$2 dir=$out/$1-$2 numbers
+    mkdir -p "$dir"
+    tests | awk -v scenario="$scenario" '$2 == scenario {print $1}' | grep -xFf "$out/wanted" >"$dir/names" || return 0
+    numbers=$(cut -c1-4 "$dir/names" | sort -u)
+    if [ "$scenario" = default ]; then cluster num.partitions=4; else cluster num.partitions=4 auto.create.topics.enable=false; fi
+    printf 'bootstrap.servers=%s\n' "$bootstrap" >"$dir/test.conf"
+    export RDKAFKA_TEST_CONF=$dir/test.conf TEST_KAFKA_VERSION=4.1.0 TEST_CONSUMER_GROUP_PROTOCOL=$protocol
+    for number in $numbers; do grep "^${number}_" "$dir/names" >"$dir/$number.tests"; done
+    # The runner multiplies its patience in CI and when it runs more than one at a time: -p4 is for that.
+    echo "$numbers" | (cd "$source/tests" && LD_LIBRARY_PATH=../src:../src-cpp xargs -P 4 -I NUMBER sh -c \
+        "TESTS=NUMBER TEST_REPORT='$dir/NUMBER.json' ./test-runner -p4 -L -s $scenario >'$dir/NUMBER.log' 2>&1 || true")
+}
+
+fetch
+for protocol in classic consumer; do
+    if [ ${#only[@]} -gt 0 ]; then
+        printf '%s\n' "${only[@]}"
+    elif [ -n "$short" ]; then
+        selection "librdkafka-$protocol"
+    else
+        tests | cut -d' ' -f1
+    fi >"$out/wanted"
+    run "$protocol" default
+    run "$protocol" noautocreate
+    judge "librdkafka-$protocol" "librdkafka $version (crates.io rdkafka-sys $crate), group.protocol=$protocol" librdkafka "$out/$protocol"-*/*.tests
+done
+finish

@@ -1,0 +1,109 @@
+"""Brings what test runners write into one form: a line per test with its name, its outcome (passed, failed, skipped), its
+seconds and, where it failed, the beginning of why; separated by tabs, in the order of the names.
+
+usage: results.py FORMAT FILE...
+
+  librdkafka  X.tests, names of the tests that were run, with the runner's report X.json and its output X.log beside it
+  go          the output of `go test -json`
+  junit       JUnit's XML, as pytest and Maven write it
+  jest        the output of `jest --json`
+
+A test that was run more than once counts as failed if it failed once.
+"""
+
+import json
+import re
+import sys
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+DETAIL_CHARS_MAX = 300
+WORST_LAST = ["skipped", "passed", "failed"]
+
+
+def librdkafka(path):
+    """The report is missing when the runner was killed, which is what it does to itself when a test takes too long."""
+    wanted, path = path.read_text().split(), path.with_suffix(".json")
+    log = path.with_suffix(".log").read_text(errors="replace") if path.with_suffix(".log").exists() else ""
+    log = re.sub(r"\x1b\[[0-9;]*m|\x1b\(B", "", log)
+    try:
+        tests = json.loads(path.read_text())["tests"]
+    except (OSError, ValueError, KeyError):
+        for name in wanted:
+            yield name, "failed", 0.0, last_failure(log) or "the runner ended without a report"
+        return
+    for name, test in tests.items():
+        if name in wanted:
+            outcome = {"PASSED": "passed", "SKIPPED": "skipped"}.get(test["state"], "failed")
+            yield name, outcome, test["duration"], last_failure(log) if outcome == "failed" else ""
+
+
+def last_failure(log):
+    """The runner's words for the failure it stopped at, without those it repeats in its summary."""
+    found = re.findall(r"TEST FAILURE\s*\n(?:### )?(.*(?:\n.*)?)", log) or re.findall(r".*(?:ERROR|TEST_ASSERT|timed out).*", log)
+    return found[-1] if found else ""
+
+
+def go(path):
+    words, outcomes = {}, {"pass": "passed", "fail": "failed", "skip": "skipped"}
+    for line in path.read_text(errors="replace").splitlines():
+        if not line.startswith("{"):
+            continue
+        event = json.loads(line)
+        name = event.get("Test")
+        if name is None:
+            continue
+        if event["Action"] == "output":
+            words.setdefault(name, []).append(event["Output"])
+            continue
+        if event["Action"] == "run":
+            words.setdefault(name, [])
+        if event["Action"] in outcomes:
+            said = [word for word in words.pop(name, []) if not re.match(r"\s*(=== |--- |\[)", word)]
+            outcome = outcomes[event["Action"]]
+            yield name, outcome, event.get("Elapsed", 0), "".join(said[-3:]) if outcome == "failed" else ""
+    for name, said in words.items():
+        yield name, "failed", 0.0, "never ended: " + "".join(said[-3:])
+
+
+def junit(path):
+    for case in xml.parse(path).getroot().iter("testcase"):
+        where, name = case.get("classname", ""), case.get("name", "")
+        wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
+        outcome = "failed" if wrong is not None else "skipped" if case.find("skipped") is not None else "passed"
+        detail = (wrong.get("message") or wrong.text or "") if wrong is not None else ""
+        yield f"{where}::{name}" if where else name, outcome, float(case.get("time") or 0), detail
+
+
+def jest(path):
+    outcomes = {"passed": "passed", "pending": "skipped", "todo": "skipped", "disabled": "skipped"}
+    for file in json.loads(path.read_text())["testResults"]:
+        # The path from the directory of the specs on: the file's own would depend on where it was unpacked.
+        spec = re.sub(r".*?/src/", "", file["name"])
+        if not file["assertionResults"]:
+            yield spec, "failed", 0.0, file.get("message", "")
+        for test in file["assertionResults"]:
+            outcome = outcomes.get(test["status"], "failed")
+            detail = "".join(test.get("failureMessages") or [])
+            yield f"{spec}: {test['fullName']}", outcome, (test.get("duration") or 0) / 1000, detail
+
+
+def one_line(text):
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())[:DETAIL_CHARS_MAX]
+
+
+def gather(read, paths):
+    tests = {}
+    for path in paths:
+        for name, outcome, seconds, detail in read(Path(path)):
+            name = " ".join(name.split())
+            before = tests.get(name)
+            if before is None or WORST_LAST.index(outcome) > WORST_LAST.index(before[0]):
+                tests[name] = (outcome, seconds, one_line(detail))
+    return [(name, *tests[name]) for name in sorted(tests)]
+
+
+if __name__ == "__main__":
+    formats = {"librdkafka": librdkafka, "go": go, "junit": junit, "jest": jest}
+    for name, outcome, seconds, detail in gather(formats[sys.argv[1]], sys.argv[2:]):
+        print(name, outcome, f"{seconds:.1f}", detail, sep="\t")

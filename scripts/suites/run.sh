@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs the clients' own test suites against clusters of ours, and writes docs/compatibility-report.md: see README.md beside
+# this.
+#
+# usage: scripts/suites/run.sh [--short] [SUITE...]     librdkafka confluent-kafka franz-go kafka-python aiokafka kafkajs java;
+#                                                       all without a name
+#
+# --short runs the tests that are marked so in allow/, and writes no report. DMQ names a binary; without it one is built.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=$PWD/scripts/suites
+short='' suites=()
+for word in "$@"; do
+    if [ "$word" = --short ]; then short=--short; else suites+=("$word"); fi
+done
+if [ ${#suites[@]} = 0 ]; then
+    for name in librdkafka confluent-kafka franz-go kafka-python aiokafka kafkajs java; do
+        [ -e "$here/$name.sh" ] && suites+=("$name")
+    done
+fi
+if [ -z "${DMQ:-}" ]; then
+    cargo build --quiet --package cli
+    export DMQ=$PWD/target/debug/dmq
+fi
+failed=0
+python3 "$here/test_judge.py" || failed=1
+for name in "${suites[@]}"; do
+    [ -z "$short" ] || grep --quiet --no-messages '^short ' "$here/allow/$name"*.txt || continue
+    "$here/$name.sh" $short || failed=1
+done
+[ "$failed" = 0 ]
