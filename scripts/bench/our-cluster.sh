@@ -25,7 +25,8 @@ held = [socket.socket() for _ in range(9)]
 for one in held:
     one.bind(("127.0.0.1", 0))
 ports = [one.getsockname()[1] for one in held]
-ports[6:] = map(int, filter(None, os.environ.get("KAFKA_PORTS", "").split(","))) or ports[6:]
+if wanted := os.environ.get("KAFKA_PORTS"):
+    ports[6:] = map(int, wanted.split(","))
 url = lambda port: f"http://127.0.0.1:{port}"
 metadata = [
     {"id": n + 1, "host": "127.0.0.1", "port": ports[n], "url": url(ports[n]), "database": f"sqlite:metadata-{n + 1}/raft.db"}
