@@ -103,6 +103,7 @@ impl DataPlane {
     pub(crate) fn register_metrics(&self, registry: &mut Registry) {
         self.server.register_metrics(registry);
         registry.register_collector(Box::new(PartitionCollector(self.partitions.clone())));
+        self.partitions.services().integrity().register(registry);
         self.replication.register(registry);
     }
 

@@ -40,8 +40,8 @@ pub use group_commit::GroupCommit;
 pub use log::{
     Appended, CheckpointDone, CheckpointJob, ClockGuard, Compacted, Compaction, CompactionJob, Durable,
     FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, IndexJob, Log, Origin, Read,
-    ReadPlan, RebuiltIndex, Recovered, Refused, ReplicaError, Retention, Scrub, StartJob, TimestampQuery,
-    TimestampSpec,
+    ReadPlan, RebuiltIndex, Recovered, Refused, ReplicaError, Retention, Scrub, Scrubbed, StartJob,
+    TimestampQuery, TimestampSpec,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     Partition, Partitions, Services, caretaker::Caretaker, compact, flush::CHECKPOINT_THREADS,
-    high_watermarks::HighWatermarks, state::Wanted, table::Pending,
+    high_watermarks::HighWatermarks, scrub, state::Wanted, table::Pending,
 };
 use crate::image::{Changes, SharedImage};
 
@@ -41,6 +41,7 @@ impl Keeper {
         services.flush.start(tasks, "partition.flush", services.settings.flush_threads, Partition::flush);
         services.checkpoints.start(tasks, "partition.checkpoint", CHECKPOINT_THREADS, Partition::checkpoint);
         compact::start(tasks, partitions);
+        scrub::start(tasks, partitions);
         let keeper = Self {
             partitions: partitions.clone(),
             image: Arc::clone(image),

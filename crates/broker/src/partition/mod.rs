@@ -12,8 +12,9 @@
 //! - [`flush`]: what makes records durable, [`sync_threads`]: who does it; [`waiting`]: producers that wait for that;
 //!   [`watchers`]: readers that wait for records; [`codec`]: batches made anew under the topic's codec.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
-//!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`reopen`]:
-//!   after the disk failed; [`throttle`]: how fast replicas that are behind may catch up.
+//!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`scrub`]: rot
+//!   that nobody reads, [`repair`]: what is made good of any, [`integrity`]: how much of that; [`reopen`]: after the disk
+//!   failed; [`throttle`]: how fast replicas that are behind may catch up.
 //!
 //! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
 //! `commit-log`. Here both are put under one lock, and everything that takes time is kept out of it.
@@ -29,6 +30,7 @@ mod fetch;
 mod flush;
 mod follow;
 mod high_watermarks;
+mod integrity;
 mod internal;
 mod keeper;
 mod offsets;
@@ -38,6 +40,7 @@ mod partition;
 mod produce;
 mod reopen;
 mod repair;
+mod scrub;
 mod services;
 mod state;
 mod sync_threads;
@@ -53,6 +56,7 @@ pub use collector::PartitionCollector;
 pub use error::PartitionError;
 pub use fetch::{Marks, PlannedRead, ReadRecords, Reader};
 pub use follow::{NextFetch, Taken};
+pub use integrity::IntegrityFigures;
 pub use keeper::Keeper;
 pub use offsets::{FoundOffset, LogFigures, OffsetAnswer, OffsetSpec};
 pub use partition::{News, Partition, PartitionName};

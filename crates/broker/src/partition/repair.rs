@@ -21,6 +21,7 @@ impl Partition {
                     event = "partition.damaged", partition = %self.name(), ?found,
                     "records were damaged on disk: asking other replicas for them; {damage}",
                 );
+                self.services.integrity.damaged(found.len());
                 self.services.repairs.add(self);
             }
             Err(error) => self.storage_failed(&mut state, &error),
@@ -68,6 +69,7 @@ impl Partition {
         let placed = state.running()?.log.install_filled(filled)?;
         drop(state);
         if placed {
+            self.services.integrity.repaired();
             let (start, end) = (range.start, range.end);
             tracing::info!(event = "partition.repaired", partition = %self.name(), %start, %end, "records are back");
             self.wake_all();

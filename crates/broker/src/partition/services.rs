@@ -18,7 +18,7 @@ use replica::Assignment;
 use runtime::clock::{self, Monotonic};
 use tokio::sync::Notify;
 
-use super::{Partition, Throttles, sync_threads::SyncThreads};
+use super::{IntegrityFigures, Partition, Throttles, sync_threads::SyncThreads};
 use crate::broker_config::LiveConfig;
 
 /// Settings of all partitions.
@@ -70,6 +70,7 @@ pub struct Services {
     pub(super) proposals: PartitionQueue,
     pub(super) roles: PartitionQueue,
     pub(super) repairs: PartitionQueue,
+    pub(super) integrity: IntegrityFigures,
     /// Rung when a partition takes a role.
     pub(super) took_role: Notify,
     /// Until when the controllers take this broker for alive, on the clock that does not jump.
@@ -105,6 +106,7 @@ impl Services {
             proposals: PartitionQueue::default(),
             roles: PartitionQueue::default(),
             repairs: PartitionQueue::default(),
+            integrity: IntegrityFigures::default(),
             took_role: Notify::new(),
             session_ends_ms: AtomicI64::new(i64::MAX),
             clock: Monotonic::start(),
@@ -152,6 +154,11 @@ impl Services {
     /// Partitions of which records are missing on disk: see [`Partition::missing`].
     pub fn repairs(&self) -> &PartitionQueue {
         &self.repairs
+    }
+
+    /// Figures of rot.
+    pub fn integrity(&self) -> &IntegrityFigures {
+        &self.integrity
     }
 
     /// How long the controllers will take this broker for alive, whatever they hear from now on; `None`: they may have

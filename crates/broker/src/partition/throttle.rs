@@ -27,10 +27,9 @@ pub struct Throttles {
 impl Throttles {
     /// With the rates that are in force each time.
     pub fn new(config: &LiveConfig) -> Self {
-        let quota = |setting| Quota { config: config.clone(), setting, throttle: Mutex::default() };
         Self {
-            follower: quota("follower.replication.throttled.rate"),
-            leader: quota("leader.replication.throttled.rate"),
+            follower: Quota::new(config, "follower.replication.throttled.rate"),
+            leader: Quota::new(config, "leader.replication.throttled.rate"),
         }
     }
 }
@@ -45,6 +44,11 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// With the rate that this setting has each time.
+    pub(super) fn new(config: &LiveConfig, setting: &'static str) -> Self {
+        Self { config: config.clone(), setting, throttle: Mutex::default() }
+    }
+
     /// How many bytes may be taken now; `None`: any number. `Err`: none before that time.
     pub fn allowance(&self, now: Instant) -> Result<Option<u64>, Instant> {
         let mut throttle = self.lock();

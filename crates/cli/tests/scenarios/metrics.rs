@@ -13,14 +13,14 @@ use crate::{dmq, topic};
 const RECORDS: f64 = 20.0;
 
 /// Values by name and labels, as they stand in the text.
-struct Scrape {
+pub(crate) struct Scrape {
     values: BTreeMap<String, f64>,
     /// Help by name.
     help: BTreeMap<String, String>,
 }
 
 impl Scrape {
-    async fn of(http: &reqwest::Client, url: &str) -> Self {
+    pub(crate) async fn of(http: &reqwest::Client, url: &str) -> Self {
         let response = http.get(format!("{url}/metrics")).send().await.unwrap().error_for_status().unwrap();
         let text = response.text().await.unwrap();
         assert!(text.ends_with("# EOF\n"), "{text}");
@@ -42,7 +42,7 @@ impl Scrape {
     }
 
     /// One series.
-    fn value(&self, series: &str) -> Option<f64> {
+    pub(crate) fn value(&self, series: &str) -> Option<f64> {
         self.values.get(series).copied()
     }
 }

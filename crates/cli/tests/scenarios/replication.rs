@@ -28,7 +28,7 @@ use kafka_wire::{
 use testkit::{Cluster, Storage, cluster, eventually};
 use tokio::task::JoinSet;
 
-use crate::{dmq, topic};
+use crate::{dmq, metrics::Scrape, topic};
 
 const TOPIC: &str = "kept";
 const PARTITIONS: i32 = 4;
@@ -111,6 +111,40 @@ async fn a_replica_that_rots_is_made_good_from_another() {
     let log =
         std::fs::read_to_string(cluster.local().process(&cluster::broker(rotten)).unwrap().member().log);
     assert!(log.unwrap().contains("partition.repaired"), "it was never damaged");
+}
+
+/// A bit flips in an old segment of a follower, which nobody reads. The broker looks at it all the same, and the bytes come
+/// back as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rot_that_nobody_reads_is_found_and_made_good() {
+    let often = "log.scrub.interval.ms=1".to_owned();
+    let cluster = Cluster::start(dmq(), Storage::Sqlite, |spec| spec.settings.push(often)).await;
+    let mut wanted = topic(TOPIC, i64::from(PARTITIONS), 3);
+    wanted.configs.insert("segment.bytes".into(), "4096".into());
+    cluster.client().call(&api::create_topic(&wanted)).await.unwrap();
+    let load = Load::start(&cluster);
+    load.acknowledges(RECORDS_BETWEEN).await;
+    load.stop().await;
+    all_in_sync(&cluster).await;
+    let leader = leader_of(&cluster, PartitionId(0)).await;
+    let follower = cluster.config().brokers.iter().find(|config| config.id != leader).unwrap();
+    let segment = dir_of_partition_0(&cluster, follower.id).join("00000000000000000000.log");
+    let written = std::fs::read(&segment).unwrap();
+    flip_a_bit(&cluster, follower.id);
+    assert_ne!(std::fs::read(&segment).unwrap(), written);
+    let http = reqwest::Client::new();
+    eventually("it is found and put back", DEADLINE, async || {
+        let figures = Scrape::of(&http, &follower.url).await;
+        let of = |name: &str| figures.value(name).unwrap_or_default();
+        let (found, repaired) = (of("dmq_log_damages_total"), of("dmq_log_repairs_total"));
+        if found >= 1.0 && repaired >= 1.0 {
+            Ok(())
+        } else {
+            Err(format!("{found} found, {repaired} repaired"))
+        }
+    })
+    .await;
+    assert_eq!(std::fs::read(&segment).unwrap(), written, "every byte is as it was");
 }
 
 /// The directory of a partition goes, under a broker that leads it and one that follows: no segment can be begun any more.

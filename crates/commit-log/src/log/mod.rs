@@ -31,7 +31,7 @@ pub use read::{FileRange, FoundTimestamp, Read, ReadPlan, TimestampQuery, Timest
 pub use recovery_point::{CheckpointDone, CheckpointJob};
 pub use repair::{FillError, FillJob, Filled};
 pub use retention::{ClockGuard, Retention};
-pub use scrub::Scrub;
+pub use scrub::{Scrub, Scrubbed};
 pub use start::StartJob;
 
 pub(crate) use swap::{SWAP_NAME, Swap};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Durable, Scrub,
+    Durable,
     compaction::CompactionState,
     flush::FlushState,
     positions::Positions,
@@ -208,11 +208,6 @@ impl Log {
     /// transaction stay.
     pub fn expire_producers(&mut self, before_ms: i64) {
         self.derived.expire_producers(before_ms);
-    }
-
-    /// A job that reads everything that is durable, and checks it: for a scrub in the background.
-    pub fn plan_scrub(&self) -> Scrub {
-        Scrub { files: Arc::clone(&self.files), segments: self.segments.clone() }
     }
 
     /// To be called now and then: [releases memory](Log::release_memory) once nothing was appended for `idle_ms`. `now_ms` is

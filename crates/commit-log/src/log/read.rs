@@ -146,7 +146,7 @@ pub(super) fn rebuild(files: &Files, segment: &Segment) -> Result<Segment, LogEr
 }
 
 /// Looks something up; where the index turns out to be damaged, once more in one made anew.
-fn with_index<T>(
+pub(super) fn with_index<T>(
     files: &Files,
     segment: &mut Segment,
     damaged: &mut Vec<Offset>,

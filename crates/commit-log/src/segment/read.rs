@@ -125,12 +125,7 @@ impl Segment {
         Damage { segment: self.base, range: from..end, reason }
     }
 
-    /// Reads and checks everything, before a segment is trusted as a source of others.
-    pub(crate) fn check_all(&self, files: &Files) -> Result<Vec<Damage>, LogError> {
-        self.check_between(files, self.base, self.end)
-    }
-
-    /// As [`Segment::check_all`], for some of its offsets.
+    /// Reads and checks the batches of these offsets.
     pub(crate) fn check_between(
         &self,
         files: &Files,

@@ -130,6 +130,24 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         ),
     ),
     (AtStart, long("log.retention.check.interval.ms", 1, "300000", "How often old segments are looked for.")),
+    (
+        PerBroker,
+        long(
+            "log.scrub.interval.ms",
+            0,
+            "604800000",
+            "All logs are read and checked for rot at most this often, in ms (ours; Kafka does not look).",
+        ),
+    ),
+    (
+        PerBroker,
+        long(
+            "log.scrub.io.max.bytes.per.second",
+            0,
+            "4194304",
+            "Bytes per second that are read to look for rot; 0: none, what nobody reads is not checked (ours).",
+        ),
+    ),
     (PerBroker, int("max.connections", 1, "20000", "Open connections of Kafka clients.")),
     (
         PerBroker,

@@ -130,11 +130,32 @@ fn a_file_that_lost_its_end_is_reported_and_offsets_are_not_used_again() {
 fn a_scrub_finds_rot_that_nobody_has_read() {
     let (disk, model) = life(true);
     let (log, _) = open(&disk, options()).unwrap();
+    let scrub = |max_bytes| {
+        let (mut from, mut bytes, mut damages, mut indexes) = (Offset(0), 0, Vec::new(), Vec::new());
+        while let Some(piece) = log.plan_scrub(from, max_bytes) {
+            let scrubbed = piece.run().unwrap();
+            assert!(scrubbed.next > from, "it goes on");
+            (from, bytes) = (scrubbed.next, bytes + scrubbed.bytes as u64);
+            damages.extend(scrubbed.damages.into_iter().map(|damage| damage.range));
+            indexes.extend(scrubbed.damaged_index);
+        }
+        assert_eq!(from, log.log_end());
+        (bytes, damages, indexes)
+    };
+    let whole = log.size_bytes();
+    for max_bytes in [1, 500, 1 << 20] {
+        assert_eq!(scrub(max_bytes), (whole, vec![], vec![]), "{max_bytes} bytes at a time");
+    }
     let path = Path::new(DIR).join(crate::segment::file_name(Offset(0), "log"));
-    let scrub = || log.plan_scrub().flat_map(Result::unwrap).collect::<Vec<_>>();
-    assert_eq!(scrub(), []);
     disk.damage(&path, |bytes| bytes[100] ^= 1).unwrap();
-    assert_eq!(scrub()[0].range, model.batches[0].0);
+    let lost = vec![model.batches[0].0.clone()];
+    for max_bytes in [1, 500, 1 << 20] {
+        assert_eq!(scrub(max_bytes), (whole, lost.clone(), vec![]));
+    }
+    disk.damage(&path, |bytes| bytes[100] ^= 1).unwrap();
+    let path = Path::new(DIR).join(crate::segment::file_name(Offset(0), "frames"));
+    disk.damage(&path, |bytes| bytes[5] ^= 1).unwrap();
+    assert_eq!(scrub(1 << 20), (whole, vec![], vec![Offset(0)]));
 }
 
 /// Kafka's CRC does not cover the base offset: without an index, a batch may claim any.
