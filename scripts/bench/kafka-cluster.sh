@@ -37,7 +37,8 @@ configure() {
     local ports voters cluster node
     read -r -a ports <<<"$(free_ports 6)"
     voters=1@127.0.0.1:${ports[0]},2@127.0.0.1:${ports[1]},3@127.0.0.1:${ports[2]}
-    cluster=$(python3 -c 'import base64, uuid; print(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))')
+    # Not one that begins with a dash, which would be taken for a switch.
+    cluster=$(python3 -c 'import base64, uuid; print("x" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:])')
     cat >"$dir/log4j2.properties" <<'CONF'
 rootLogger.level=WARN
 rootLogger.appenderRef.out.ref=OUT

@@ -8,8 +8,9 @@ usage: load.py BOOTSTRAP create TOPIC PARTITIONS REPLICATION [SETTING=VALUE...]
        load.py - ready BROKERS PARTITIONS STARTED COMMAND...
 
 Prints one JSON object. Each producer has written to every partition before the clock starts: librdkafka takes half a second
-to get its producer id and its connections, whatever the broker does. Latencies are in ms: of `produce` from the call to the delivery report, of `end-to-end` from the
-call to the record in the consumer's hands. With --pids, the processor time and largest resident size of these processes.
+to get its producer id and its connections, whatever the broker does. Latencies are in ms, from the call, or with --rate from the
+moment when the record was due: of `produce` to the delivery report, of `end-to-end` to the record in the consumer's hands. With
+--pids, the processor time and largest resident size of these processes.
 
 `consume` reads what is there from the beginning, `tail` what another process is producing as fast as it can.
 
@@ -91,6 +92,8 @@ def assigned_consumer(args, partitions, offset):
             "enable.auto.commit": False,
             "queued.min.messages": 1000000,
             "fetch.wait.max.ms": 100,
+            # A consumer whose queue is full (64 MiB) stops fetching for a second otherwise, whichever broker it reads from.
+            "fetch.queue.backoff.ms": 1,
         }
     )
     consumer.assign([TopicPartition(args.topic, partition, offset) for partition in partitions])
@@ -100,6 +103,14 @@ def assigned_consumer(args, partitions, offset):
 def partitions_of(args):
     metadata = AdminClient({"bootstrap.servers": args.bootstrap}).list_topics(args.topic, timeout=10)
     return sorted(metadata.topics[args.topic].partitions)
+
+
+def wait_until(due, out):
+    """Serves a producer until then, up to 1 ms longer: shorter waits are none to librdkafka, and spinning takes a core
+    from the brokers."""
+    while (wait := due - time.perf_counter()) > 0:
+        out.poll(max(wait, 0.001))
+    return due
 
 
 def create(args):
@@ -128,13 +139,10 @@ def produce(args):
     processes = Processes(args.pids)
     begun = time.perf_counter()
     for number in range(args.records):
-        if args.rate:
-            due = begun + number / args.rate
-            while (wait := due - time.perf_counter()) > 0:
-                out.poll(min(wait, 0.001))
+        due = wait_until(begun + number / args.rate, out) if args.rate else time.perf_counter()
         while True:
             try:
-                out.produce(args.topic, value, on_delivery=report(time.perf_counter()))
+                out.produce(args.topic, value, on_delivery=report(due))
                 break
             except BufferError:
                 out.poll(0.01)
@@ -218,9 +226,8 @@ def end_to_end(args):
     value = os.urandom(args.size)
     begun = time.perf_counter()
     for number in range(args.records):
-        while (wait := begun + number / args.rate - time.perf_counter()) > 0:
-            out.poll(min(wait, 0.001))
-        out.produce(args.topic, value, key=repr(time.perf_counter()))
+        due = wait_until(begun + number / args.rate, out)
+        out.produce(args.topic, value, key=repr(due))
     out.flush(60)
     reader.join()
     if len(latencies) != args.records:
