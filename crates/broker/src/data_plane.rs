@@ -53,7 +53,7 @@ impl DataPlane {
         let nodes = settings.metadata_nodes.clone();
         let metadata = MetadataClient::new(http.clone(), nodes, MetadataClientOptions::default());
         let config = LiveConfig::new(settings.broker_id, settings.config.clone(), Arc::clone(image));
-        let partitions = Partitions::new(settings.partitions(), config);
+        let partitions = Partitions::new(settings.partitions(), config.clone());
         let replicas = Replicas::default();
         Keeper::start(tasks, &partitions, image, data_dir.path());
         let path = data_dir.path().to_owned();
@@ -87,7 +87,7 @@ impl DataPlane {
             follower.clone(),
             metadata.clone(),
         );
-        let groups = Groups::start(tasks, settings.groups(), image, &partitions, topic);
+        let groups = Groups::start(tasks, config, image, &partitions, topic);
         let server = Server::new(
             settings.kafka(),
             Arc::clone(image),

@@ -15,14 +15,13 @@ use std::{
     time::Duration,
 };
 
-use broker::broker_config::BrokerConfig;
 use bytes::Bytes;
 use kafka_wire::{
     ErrorCode, Records, Request, decode_response, encode_request,
     messages::{
-        DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, HeartbeatRequest,
-        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
-        OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
+        DeleteGroupsRequest, DescribeGroupsRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
+        LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+        ProduceRequest, SyncGroupRequest,
         join_group::JoinGroupRequestProtocol,
         leave_group::MemberIdentity,
         offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
@@ -33,7 +32,10 @@ use kafka_wire::{
     },
 };
 use serde_json::{Value, json};
-use support::{BrokerFixture, Quorum, eventually};
+use support::{
+    BrokerFixture, Quorum, eventually,
+    groups::{AT_ONCE, coordinating},
+};
 use tempfile::TempDir;
 
 /// Longest that an answer may take.
@@ -160,26 +162,8 @@ fn commit(group: &str, offset: i64, member: Option<&JoinGroupResponse>) -> Offse
     }
 }
 
-/// A broker that coordinates, with a topic `orders`.
 async fn start(quorum: &Quorum, dir: &TempDir) -> BrokerFixture {
-    let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
-    settings.kafka_port = Some(0);
-    let config = ["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=3"];
-    settings.config = BrokerConfig::parse(config).unwrap();
-    let broker = BrokerFixture::following(settings).await;
-    if quorum.core().state.topic("orders").is_none() {
-        quorum.create_topic("orders", 2, &[101]);
-    }
-    let find = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
-    eventually("it coordinates", async || {
-        let mut client = Client::new(&broker);
-        let found = client.call(6, &find);
-        let describe = DescribeGroupsRequest { groups: vec!["g".into(), "h".into()], ..Default::default() };
-        found.coordinators[0].node_id == 101
-            && client.call(5, &describe).groups.iter().all(|group| group.error_code.is_none())
-    })
-    .await;
-    broker
+    coordinating(quorum, dir, AT_ONCE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,13 @@
 
 use thiserror::Error;
 
+use crate::sizes::GROUP_ID_BYTES_MAX;
+
 /// Why, with the Kafka error that it is told by. Whoever answers clients maps them one to one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GroupError {
     /// INVALID_GROUP_ID (24).
-    #[error("the group id is empty")]
+    #[error("the group id is empty or has more than {GROUP_ID_BYTES_MAX} bytes")]
     InvalidGroupId,
     /// UNKNOWN_MEMBER_ID (25): join anew, without a member id.
     #[error("the group has no such member")]
@@ -62,6 +64,14 @@ pub enum GroupError {
         /// In the request.
         bytes: usize,
         /// `offset.metadata.max.bytes`.
+        max: usize,
+    },
+    /// UNKNOWN_SERVER_ERROR (-1), as Kafka says it: the log does not take what would have to be written.
+    #[error("a record of about {bytes} bytes; the most that `__consumer_offsets` takes is {max}")]
+    RecordTooLarge {
+        /// What it would take.
+        bytes: usize,
+        /// `max.message.bytes` of the topic.
         max: usize,
     },
     /// UNSTABLE_OFFSET_COMMIT (88): a transaction may still change the offset.

@@ -2,6 +2,8 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use crate::{GroupError, sizes::GROUP_ID_BYTES_MAX};
+
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -71,6 +73,14 @@ string_id!(
     /// A static member (`group.instance.id`, KIP-345): keeps its place over the lives of a consumer.
     InstanceId
 );
+
+impl GroupId {
+    /// That a group may be called so.
+    pub(crate) fn check(&self) -> Result<(), GroupError> {
+        let is_valid = (1..=GROUP_ID_BYTES_MAX).contains(&self.0.len());
+        if is_valid { Ok(()) } else { Err(GroupError::InvalidGroupId) }
+    }
+}
 
 /// Ties a reply to its request. The caller draws it, never the same one twice for one coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -34,6 +34,7 @@ mod offsets;
 mod outcome;
 mod routing;
 mod settings;
+mod sizes;
 mod state;
 mod timers;
 mod topics;

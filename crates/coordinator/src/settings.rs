@@ -51,6 +51,8 @@ pub struct Settings {
     pub group_max_size: usize,
     /// `offset.metadata.max.bytes`: of what a client notes beside an offset.
     pub offset_metadata_max_bytes: usize,
+    /// The largest record, in bytes: `max.message.bytes` of `__consumer_offsets`.
+    pub record_bytes_max: usize,
     /// `offsets.retention.minutes`, in ms.
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
@@ -73,6 +75,7 @@ impl Default for Settings {
             group_initial_rebalance_delay_ms: 3_000,
             group_max_size: i32::MAX as usize,
             offset_metadata_max_bytes: 4_096,
+            record_bytes_max: 1_048_588,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,
             group_consumer_session_timeout_ms: 45_000,

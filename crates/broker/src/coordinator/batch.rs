@@ -1,17 +1,18 @@
 //! What an owner appends: the records of one or more outcomes as one batch.
 //!
-//! The records of an outcome are never divided, as they are one decision. Those of several share a batch, up to a size:
-//! many commits cost one append, one sync and one round of replication.
+//! The records of an outcome are one decision, and one batch, unless they are too many to be fetched and loaded as one. Those
+//! of several outcomes share a batch, up to a size: many commits cost one append, one sync and one round of replication.
 
 use bytes::Bytes;
 use commit_log::batch::{BatchBuilder, BuildError};
 use common::Offset;
 use coordinator::{Reply, Token};
 
-use super::codec::Encoded;
-
 /// A batch takes no further outcome from here on.
 const ENOUGH_BYTES: usize = 512 * 1024;
+
+/// An outcome is divided here.
+const TOO_MANY_BYTES: usize = 16 << 20;
 
 /// What a record takes in a batch beside its key and value, about.
 const RECORD_OVERHEAD_BYTES: usize = 16;
@@ -34,17 +35,16 @@ impl OpenBatch {
         self.size_bytes >= ENOUGH_BYTES
     }
 
-    /// Adds the records of one outcome, written at this time (in ms since 1970).
-    pub(super) fn add(&mut self, records: &[Encoded], unix_ms: i64) {
-        if records.is_empty() {
-            return;
-        }
+    /// Whether it takes no more records, even of the outcome that is being added.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.size_bytes >= TOO_MANY_BYTES
+    }
+
+    /// Adds a record, written at this time (in ms since 1970).
+    pub(super) fn add(&mut self, key: &[u8], value: Option<&[u8]>, unix_ms: i64) {
         let builder = self.builder.get_or_insert_with(BatchBuilder::default);
-        for (key, value) in records {
-            builder.record(unix_ms, Some(key), value.as_deref());
-            let value_bytes = value.as_ref().map_or(0, Vec::len);
-            self.size_bytes += key.len() + value_bytes + RECORD_OVERHEAD_BYTES;
-        }
+        builder.record(unix_ms, Some(key), value);
+        self.size_bytes += key.len() + value.map_or(0, <[u8]>::len) + RECORD_OVERHEAD_BYTES;
     }
 
     /// The batch, unless it has no records, and the replies.

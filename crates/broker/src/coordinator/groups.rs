@@ -6,6 +6,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use common::{LeaderEpoch, PartitionId};
@@ -14,8 +15,8 @@ use runtime::TaskHandle;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{GroupOptions, owner::Command, topic::OffsetsTopic};
-use crate::{image::SharedImage, partition::Partitions};
+use super::{owner::Command, topic::OffsetsTopic};
+use crate::{broker_config::LiveConfig, image::SharedImage, partition::Partitions};
 
 /// Why nobody answers for a group now. Clients ask again, here or elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -39,7 +40,7 @@ pub struct Groups {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) options: GroupOptions,
+    pub(super) config: LiveConfig,
     pub(super) image: SharedImage,
     pub(super) partitions: Partitions,
     pub(super) topic: OffsetsTopic,
@@ -56,9 +57,9 @@ pub(super) struct Entry {
 }
 
 impl Groups {
-    /// Settings.
-    pub fn options(&self) -> &GroupOptions {
-        &self.shared.options
+    /// A commit that is not safe after so long is answered with an error (`offsets.commit.timeout.ms`).
+    pub fn commit_timeout(&self) -> Duration {
+        self.shared.config.time("offsets.commit.timeout.ms")
     }
 
     /// The topic that keeps them.

@@ -41,7 +41,7 @@ pub(super) type Answer = oneshot::Sender<Result<Reply, Unavailable>>;
 pub(super) struct Owner {
     pub(super) partition: Arc<Partition>,
     pub(super) epoch: LeaderEpoch,
-    pub(super) settings: coordinator::Settings,
+    pub(super) settings: watch::Receiver<coordinator::Settings>,
     pub(super) topics: watch::Receiver<Arc<Topics>>,
     pub(super) queue: mpsc::Receiver<Command>,
     /// Whether requests are answered.
@@ -60,7 +60,8 @@ impl Owner {
         loop {
             let since = Instant::now();
             let partition = self.partition.name().clone();
-            match load(&self.partition, self.epoch, self.settings.clone()).await {
+            let settings = self.settings.borrow_and_update().clone();
+            match load(&self.partition, self.epoch, settings).await {
                 Ok((coordinator, records)) => {
                     let ms = runtime::clock::as_ms(since.elapsed());
                     let epoch = self.epoch;

@@ -89,6 +89,7 @@ enum Event {
     Requests,
     Acknowledged(Acknowledged),
     Topics,
+    Settings,
     /// The coordinator has something to do.
     Due,
     /// Nothing; but the partition may take records again.
@@ -142,6 +143,10 @@ impl<'a> Serving<'a> {
                     let outcome = self.coordinator.set_topics(topics, self.now());
                     self.take(outcome)?;
                 }
+                Event::Settings => {
+                    let settings = self.owner.settings.borrow_and_update().clone();
+                    self.coordinator.set_settings(settings);
+                }
                 Event::Due if self.standing.is_none() => {
                     let outcome = self.coordinator.tick(self.now());
                     self.take(outcome)?;
@@ -157,7 +162,7 @@ impl<'a> Serving<'a> {
         let deadline = self.coordinator.next_deadline().map(|ms| ms.saturating_add(self.stood_ms));
         let takes_requests = self.in_flight.len() < IN_FLIGHT_MAX;
         let first = self.in_flight.front_mut();
-        let Owner { queue, topics, clock, .. } = &mut *self.owner;
+        let Owner { queue, topics, settings, clock, .. } = &mut *self.owner;
         let acknowledged = async {
             match first {
                 // The partition is gone, with all that waited.
@@ -180,6 +185,7 @@ impl<'a> Serving<'a> {
                 _ => Event::Requests,
             },
             () = tokio::time::sleep(STANDSTILL), if stands => Event::Look,
+            Ok(()) = settings.changed() => Event::Settings,
             Ok(()) = topics.changed(), if !stands => Event::Topics,
             () = due, if !stands => Event::Due,
         }
@@ -231,7 +237,12 @@ impl<'a> Serving<'a> {
                 self.append()?;
             }
             let unix_ms = self.now().unix_ms;
-            self.batch.add(&records, unix_ms);
+            for (key, value) in &records {
+                if self.batch.is_too_large() {
+                    self.append()?;
+                }
+                self.batch.add(key, value.as_deref(), unix_ms);
+            }
         }
         self.batch.replies.extend(replies);
         Ok(())

@@ -1,4 +1,5 @@
-//! Keeps owners in step: one for each partition of `__consumer_offsets` that this broker leads, in the epoch that it leads in.
+//! Keeps owners in step: one for each partition of `__consumer_offsets` that this broker leads, in the epoch that it leads in; each
+//! with the topics and settings of now.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +14,13 @@ use runtime::{Stop, TaskKind, Tasks, clock::Monotonic};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    GroupOptions, Groups,
+    Groups,
     groups::{Entry, Shared},
+    options,
     owner::{Owner, QUEUE_LENGTH},
     topic::OffsetsTopic,
 };
-use crate::{image::SharedImage, partition::Partition, partition::Partitions};
+use crate::{broker_config::LiveConfig, image::SharedImage, partition::Partition, partition::Partitions};
 
 /// Partitions that are led here.
 type Led = BTreeMap<PartitionId, (LeaderEpoch, Arc<Partition>)>;
@@ -27,23 +29,27 @@ impl Groups {
     /// Begins to coordinate groups, as soon as this broker leads partitions of `__consumer_offsets`.
     pub fn start(
         tasks: &Tasks,
-        options: GroupOptions,
+        config: LiveConfig,
         image: &SharedImage,
         partitions: &Partitions,
         topic: OffsetsTopic,
     ) -> Self {
         let shared = Shared {
-            options,
+            config,
             image: Arc::clone(image),
             partitions: partitions.clone(),
             topic,
             owners: RwLock::default(),
         };
         let groups = Self { shared: Arc::new(shared) };
-        let (topics, seen) = (watch::Sender::new(Arc::default()), 0);
-        let (own, tasks_of_owners) = (groups.clone(), tasks.clone());
-        let supervisor =
-            Supervisor { groups: own, tasks: tasks_of_owners, topics, seen, clock: Monotonic::start() };
+        let supervisor = Supervisor {
+            groups: groups.clone(),
+            tasks: tasks.clone(),
+            topics: watch::Sender::new(Arc::default()),
+            settings: watch::Sender::new(coordinator::Settings::default()),
+            seen: 0,
+            clock: Monotonic::start(),
+        };
         tasks.spawn(TaskKind::Coordinator, "coordinator.supervisor", move |stop| supervisor.run(stop));
         groups
     }
@@ -54,7 +60,8 @@ struct Supervisor {
     groups: Groups,
     tasks: Tasks,
     topics: watch::Sender<Arc<Topics>>,
-    /// Fingerprint of the topics that owners know.
+    settings: watch::Sender<coordinator::Settings>,
+    /// Fingerprint of the metadata that owners know.
     seen: u64,
     clock: Monotonic,
 }
@@ -73,24 +80,25 @@ impl Supervisor {
                 is_new.then_some(led)
             });
             let seen = self.seen;
-            let topics = shared.image.wait_for(|state| (fingerprint(state) != seen).then_some(()));
+            let refreshed = shared.image.wait_for(|state| (fingerprint(state) != seen).then_some(()));
             tokio::select! {
                 () = stop.requested() => return,
                 led = changed => {
-                    // An owner knows of topics at least what made it one.
-                    self.refresh_topics();
+                    // An owner knows at least what made it one.
+                    self.refresh();
                     self.lead(led);
                 }
-                () = topics => self.refresh_topics(),
+                () = refreshed => self.refresh(),
             }
         }
     }
 
-    fn refresh_topics(&mut self) {
-        let (fingerprint, topics) =
-            self.groups.shared.image.read(|state| (fingerprint(state), topics(state)));
+    fn refresh(&mut self) {
+        let Shared { config, image, .. } = &*self.groups.shared;
+        let (fingerprint, topics) = image.read(|state| (fingerprint(state), topics(state)));
         self.seen = fingerprint;
-        self.topics.send_replace(Arc::new(topics));
+        replace_if_other(&self.topics, Arc::new(topics));
+        replace_if_other(&self.settings, options::rules(config, image));
     }
 
     /// Ends owners whose partition is no longer led in their epoch, and starts those that are missing.
@@ -115,7 +123,7 @@ impl Supervisor {
         let owner = Owner {
             partition,
             epoch,
-            settings: self.groups.shared.options.rules.clone(),
+            settings: self.settings.subscribe(),
             topics: self.topics.subscribe(),
             queue: received,
             is_loaded: Arc::clone(&is_loaded),
@@ -146,11 +154,24 @@ fn topics(state: &State) -> Topics {
     state.topics().map(info).collect()
 }
 
-/// Tells whether [`topics`] would be others. Never 0.
+fn replace_if_other<T: PartialEq>(told: &watch::Sender<T>, now: T) {
+    told.send_if_modified(|before| {
+        let is_other = *before != now;
+        *before = now;
+        is_other
+    });
+}
+
+/// Tells whether [`topics`] or the settings may be others. Never 0.
 fn fingerprint(state: &State) -> u64 {
     let mut hasher = DefaultHasher::new();
     for topic in state.topics() {
         (topic.topic_id, topic.partitions.len()).hash(&mut hasher);
+    }
+    state.topic(CONSUMER_OFFSETS_TOPIC).map(|topic| &topic.configs).hash(&mut hasher);
+    state.broker_configs().of_all().hash(&mut hasher);
+    for (id, configs) in state.broker_configs().brokers() {
+        (id, configs).hash(&mut hasher);
     }
     hasher.finish().max(1)
 }

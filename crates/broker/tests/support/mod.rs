@@ -12,6 +12,7 @@
 
 mod answers;
 mod fixture;
+pub(crate) mod groups;
 pub(crate) mod kafka;
 
 use std::{

@@ -56,7 +56,7 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         ),
     ),
     (
-        AtStart,
+        PerBroker,
         int(
             "group.consumer.heartbeat.interval.ms",
             1,
@@ -64,9 +64,9 @@ pub(super) const OWN: &[(Change, Setting)] = &[
             "How often members of consumer groups are to be heard.",
         ),
     ),
-    (AtStart, int("group.consumer.max.size", 1, "2147483647", "Members of a consumer group.")),
+    (PerBroker, int("group.consumer.max.size", 1, "2147483647", "Members of a consumer group.")),
     (
-        AtStart,
+        PerBroker,
         Setting {
             name: "group.consumer.migration.policy",
             kind: Kind::OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]),
@@ -75,7 +75,7 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         },
     ),
     (
-        AtStart,
+        PerBroker,
         int(
             "group.consumer.session.timeout.ms",
             1,
@@ -84,7 +84,7 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         ),
     ),
     (
-        AtStart,
+        PerBroker,
         int(
             "group.initial.rebalance.delay.ms",
             0,
@@ -93,12 +93,12 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         ),
     ),
     (
-        AtStart,
+        PerBroker,
         int("group.max.session.timeout.ms", 1, "1800000", "The longest session timeout of a classic member."),
     ),
-    (AtStart, int("group.max.size", 1, "2147483647", "Members of a classic group.")),
+    (PerBroker, int("group.max.size", 1, "2147483647", "Members of a classic group.")),
     (
-        AtStart,
+        PerBroker,
         int("group.min.session.timeout.ms", 1, "6000", "The shortest session timeout of a classic member."),
     ),
     (
@@ -169,17 +169,25 @@ pub(super) const OWN: &[(Change, Setting)] = &[
     (AtStart, int("num.flush.threads", 1, "4", "Threads that sync logs.")),
     (PerBroker, int("num.partitions", 1, "1", "Partitions of topics that do not say how many.")),
     (AtStart, int("num.recovery.threads.per.data.dir", 1, "4", "Logs that are opened at the same time.")),
-    (AtStart, int("offset.metadata.max.bytes", 0, "4096", "What a client may note beside an offset.")),
     (
-        AtStart,
+        PerBroker,
+        int(
+            "offset.metadata.max.bytes",
+            0,
+            "4096",
+            "What a client may note beside an offset, in bytes; never more than 32767.",
+        ),
+    ),
+    (
+        PerBroker,
         int("offsets.commit.timeout.ms", 1, "5000", "A commit that is not safe after so long is an error."),
     ),
     (
-        AtStart,
+        PerBroker,
         long("offsets.retention.check.interval.ms", 1, "600000", "How often expired offsets are looked for."),
     ),
     (
-        AtStart,
+        PerBroker,
         int(
             "offsets.retention.minutes",
             1,

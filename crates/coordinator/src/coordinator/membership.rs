@@ -34,9 +34,7 @@ impl Coordinator {
     }
 
     fn check_join(&self, request: &JoinGroup) -> Result<(), GroupError> {
-        if request.group_id.is_empty() {
-            return Err(GroupError::InvalidGroupId);
-        }
+        request.group_id.check()?;
         let asked = request.session_timeout_ms;
         let (min, max) =
             (self.settings.group_min_session_timeout_ms, self.settings.group_max_session_timeout_ms);

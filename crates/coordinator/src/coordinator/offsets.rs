@@ -64,9 +64,7 @@ impl Coordinator {
         committer: OffsetsOf<'_>,
         now: Now,
     ) -> Result<(), GroupError> {
-        if group_id.is_empty() {
-            return Err(GroupError::InvalidGroupId);
-        }
+        group_id.check()?;
         match self.groups.get(group_id) {
             Some(group) => group.check_commit(committer),
             None if committer.generation_id_or_member_epoch < 0 => {

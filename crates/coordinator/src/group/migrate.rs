@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     embedded::{Subscription, assigned_partitions, encode_assignment},
     records::{ClassicMemberMetadata, ConsumerGroupMemberMetadataValue},
+    sizes,
     timers::Timer,
 };
 
@@ -27,11 +28,13 @@ pub(crate) fn can_upgrade(group: &ClassicGroup, settings: &Settings) -> bool {
     let says_what_it_reads = |member: &Member| {
         member.protocols.first().is_some_and(|protocol| Subscription::parse(&protocol.metadata).is_some())
     };
+    let has_a_record =
+        |member: &Member| settings.check_record(sizes::of_protocols(&member.protocols)).is_ok();
     group.is_empty()
         || matches!(policy, Bidirectional | Upgrade)
             && group.has_consumers()
             && group.members.len() < settings.group_consumer_max_size
-            && group.members.values().all(says_what_it_reads)
+            && group.members.values().all(|member| says_what_it_reads(member) && has_a_record(member))
 }
 
 /// Makes a consumer group of a classic one. Whoever waits for an answer of that is told to join anew.
@@ -89,6 +92,18 @@ pub(crate) fn can_downgrade(group: &ConsumerGroup, settings: &Settings) -> bool 
     matches!(settings.group_consumer_migration_policy, Bidirectional | Downgrade)
         && group.is_all_classic()
         && group.members.len() <= settings.group_max_size
+        && settings.check_record(as_one_record(group)).is_ok()
+}
+
+/// What the record of the classic group would take, at most.
+fn as_one_record(group: &ConsumerGroup) -> usize {
+    let members = group.members.values().map(|member| {
+        let classic = member.metadata.classic_member_metadata.as_ref();
+        let said = classic.map_or(0, |classic| sizes::of_protocols(&classic.supported_protocols));
+        let Current { assigned, revoking, .. } = &member.current;
+        said + sizes::of_share(assigned) + sizes::of_share(revoking)
+    });
+    members.sum()
 }
 
 /// Makes a classic group of a consumer group, and has its members join.

@@ -121,6 +121,7 @@ impl Story {
                 "max-size" => settings.group_max_size = number.try_into().unwrap(),
                 "retention" => settings.offsets_retention_ms = number,
                 "retention-check" => settings.offsets_retention_check_interval_ms = number,
+                "record-max" => settings.record_bytes_max = number.try_into().unwrap(),
                 "metadata-max" => settings.offset_metadata_max_bytes = number.try_into().unwrap(),
                 other => panic!("no such setting: {other}"),
             }

@@ -38,12 +38,7 @@ pub(super) async fn handle(call: Arc<Call>, request: JoinGroupRequest) -> JoinGr
         member_id,
         ..JoinGroupResponse::default()
     };
-    let said: usize = request.protocols.iter().map(|protocol| protocol.metadata.len()).sum();
-    let instance_bytes = request.group_instance_id.as_ref().map_or(0, String::len);
-    if said > METADATA_BYTES_MAX
-        || instance_bytes > NAME_BYTES_MAX
-        || request.member_id.len() > 4 * NAME_BYTES_MAX
-    {
+    if !is_in_bounds(&request) {
         return refused(ErrorCode::INVALID_REQUEST, request.member_id);
     }
     let has_rebalance_timeout = version >= REBALANCE_TIMEOUT_SINCE;
@@ -74,6 +69,15 @@ pub(super) async fn handle(call: Arc<Call>, request: JoinGroupRequest) -> JoinGr
         Ok(Err(refusal)) => refused(errors::of_group(&refusal.error), refusal.member_id.as_str().to_owned()),
         Err(unavailable) => refused(errors::of_unavailable(unavailable), request.member_id),
     }
+}
+
+fn is_in_bounds(request: &JoinGroupRequest) -> bool {
+    let said: usize = request.protocols.iter().map(|protocol| protocol.metadata.len()).sum();
+    let names = request.protocols.iter().map(|protocol| &protocol.name);
+    let mut names = names.chain([&request.protocol_type]).chain(&request.group_instance_id);
+    said <= METADATA_BYTES_MAX
+        && names.all(|name| name.len() <= NAME_BYTES_MAX)
+        && request.member_id.len() <= 4 * NAME_BYTES_MAX
 }
 
 fn response(joined: Joined) -> JoinGroupResponse {

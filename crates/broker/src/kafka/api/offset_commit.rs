@@ -120,7 +120,7 @@ async fn finish(
     mut topics: Vec<OffsetCommitResponseTopic>,
 ) -> Outcome {
     if let Some(submitted) = submitted {
-        let deadline = call.arrived + call.server.groups.options().commit_timeout;
+        let deadline = call.arrived + call.server.groups.commit_timeout();
         let reply = async { submitted?.reply().await };
         let reply = timeout_at(deadline, call.client.stop.or(reply)).await;
         let code_of_all = match reply {

@@ -4,7 +4,7 @@ use super::{
     group::{ClassicGroup, Phase},
     join::refuse_join,
 };
-use crate::{GroupError, MemberId, Reply, Token, api::JoinGroup, context::Context, timers::Timer};
+use crate::{GroupError, MemberId, Reply, Token, api::JoinGroup, context::Context, sizes, timers::Timer};
 
 impl ClassicGroup {
     /// The consumer joins in the place of its former self.
@@ -16,6 +16,11 @@ impl ClassicGroup {
         replaced: &MemberId,
         member_id: MemberId,
     ) {
+        if self.phase == Phase::Stable
+            && let Err(error) = ctx.settings.check_record(self.size_with(&request))
+        {
+            return refuse_join(ctx, token, request.member_id, error);
+        }
         let supports_skip_assignment = request.supports_skip_assignment;
         self.replace(ctx, replaced, &member_id);
         match self.phase {
@@ -36,6 +41,12 @@ impl ClassicGroup {
                 ctx.reply(token, Reply::JoinGroup(Ok(joined)));
             }
         }
+    }
+
+    /// What the record of the group would take, at most, with what this member says of itself now.
+    fn size_with(&self, request: &JoinGroup) -> usize {
+        let longest = request.protocols.iter().map(|protocol| protocol.metadata.len()).max().unwrap_or(0);
+        sizes::of_group(&self.to_value()) + longest + request.client_id.len() + request.client_host.len()
     }
 
     /// The generation goes on, so there is nothing to assign. A client that does not know `skip_assignment` is kept from

@@ -9,6 +9,7 @@ use crate::{
     GroupError, MemberId, Reply, Token,
     api::{SyncGroup, Synced},
     context::Context,
+    sizes,
     timers::Timer,
 };
 
@@ -61,6 +62,9 @@ impl ClassicGroup {
         for (member_id, member) in &mut self.members {
             member.assignment = assignments.remove(member_id).unwrap_or_default();
         }
+        if let Err(error) = ctx.settings.check_record(sizes::of_group(&self.to_value())) {
+            return self.refuse_assignment(ctx, &error);
+        }
         self.enter(Phase::Stable, ctx.now);
         self.store(ctx);
         for (member_id, token) in mem::take(&mut self.parked_syncs) {
@@ -68,6 +72,18 @@ impl ClassicGroup {
             let synced = self.synced(&member_id);
             ctx.reply(token, Reply::SyncGroup(Ok(synced)));
         }
+    }
+
+    /// The generation cannot be written down, so it is none: as Kafka does it, all are told, and may join anew.
+    fn refuse_assignment(&mut self, ctx: &mut Context<'_>, error: &GroupError) {
+        for member in self.members.values_mut() {
+            member.assignment = Bytes::new();
+        }
+        for (member_id, token) in mem::take(&mut self.parked_syncs) {
+            self.touch(ctx, &member_id);
+            ctx.reply(token, Reply::SyncGroup(Err(error.clone())));
+        }
+        self.rebalance(ctx);
     }
 
     fn synced(&self, member_id: &MemberId) -> Synced {

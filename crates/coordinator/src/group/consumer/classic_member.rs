@@ -17,6 +17,7 @@ use crate::{
     context::{Context, new_member_id},
     embedded::{Subscription, encode_assignment},
     records::ClassicMemberMetadata,
+    sizes,
     timers::Timer,
 };
 
@@ -79,6 +80,7 @@ impl ConsumerGroup {
         member_id: &MemberId,
     ) -> Result<Subscription<'a>, GroupError> {
         self.check_room(member_id, ctx.settings.group_consumer_max_size)?;
+        ctx.settings.check_record(sizes::of_classic_consumer(request))?;
         let classic =
             || self.members.values().filter_map(|member| member.metadata.classic_member_metadata.as_ref());
         let is_known_by_all = |name: &str| {

@@ -13,6 +13,7 @@ use crate::{
     assignment::Assignment,
     context::Context,
     records::ConsumerGroupMemberMetadataValue,
+    sizes,
 };
 
 /// That a heartbeat is one: what does not depend on the group.
@@ -22,6 +23,7 @@ pub(crate) fn check(request: &ConsumerGroupHeartbeat) -> Result<(), GroupError> 
     if request.group_id.is_empty() {
         return refuse("the group id is empty");
     }
+    request.group_id.check()?;
     if is_empty(request.instance_id.as_ref().map(crate::InstanceId::as_str)) {
         return refuse("the instance id is empty");
     }
@@ -79,6 +81,7 @@ impl ConsumerGroup {
         } else {
             request.member_id.clone()
         };
+        ctx.settings.check_record(sizes::of_consumer(&request))?;
         let owned = request.topic_partitions.as_deref().map(Assignment::from);
         self.admit(ctx, &request, &member_id, owned.as_ref())?;
         if self.update(ctx, &member_id, |metadata| describe(metadata, &request)) {
