@@ -9,6 +9,7 @@ use crate::{
     InstanceId, MemberId,
     api::{ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, ConsumerGroupHeartbeatReply},
     context::Context,
+    group::can_downgrade,
     timers::Timer,
 };
 
@@ -43,7 +44,9 @@ impl ConsumerGroup {
             self.end_timers(ctx, member_id);
             self.write_gone(ctx, member_id);
         }
-        if !member_ids.is_empty() {
+        // A group that is about to be a classic one keeps its epoch: its members then hear that there is a rebalance, and not
+        // that they have lost what they have.
+        if !member_ids.is_empty() && !can_downgrade(self, ctx.settings) {
             self.settle(ctx, Cause::Members);
         }
     }
