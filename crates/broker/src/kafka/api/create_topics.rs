@@ -159,7 +159,8 @@ fn wish(topic: &CreatableTopic) -> Result<Wish, Refusal> {
                 assigned.broker_ids.iter().map(|id| BrokerId(*id)).collect(),
             );
         }
-        if by_index.len() != topic.assignments.len() || !by_index.keys().copied().eq(0..) {
+        let dense = by_index.keys().copied().eq(0..count(by_index.len()));
+        if by_index.len() != topic.assignments.len() || !dense {
             let message = "assignments must name each partition from 0 on once";
             return Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
         }
@@ -230,4 +231,40 @@ pub(super) async fn create(server: &Server, wish: &Wish) -> Result<TopicInfo, Re
     let info = made.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
     server.image.wait_for(|state| state.topic_by_id(info.topic_id).map(drop)).await;
     Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_wire::messages::create_topics::CreatableReplicaAssignment;
+
+    use super::*;
+
+    fn assigned(partitions: &[(i32, &[i32])]) -> Result<Option<Vec<Vec<BrokerId>>>, ErrorCode> {
+        let assignment = |(partition_index, broker_ids): &(i32, &[i32])| CreatableReplicaAssignment {
+            partition_index: *partition_index,
+            broker_ids: broker_ids.to_vec(),
+        };
+        let topic = CreatableTopic {
+            name: "orders".into(),
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: partitions.iter().map(assignment).collect(),
+            ..CreatableTopic::default()
+        };
+        wish(&topic).map(|wish| wish.assignments).map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn assignments_are_taken_in_the_order_of_their_partitions() {
+        let (first, second) = (vec![BrokerId(101), BrokerId(102)], vec![BrokerId(103)]);
+        assert_eq!(assigned(&[(1, &[103]), (0, &[101, 102])]), Ok(Some(vec![first, second])));
+        assert_eq!(assigned(&[]), Ok(None));
+    }
+
+    #[test]
+    fn assignments_with_a_hole_or_a_partition_twice_are_refused() {
+        for partitions in [&[(0, &[101][..]), (2, &[101])][..], &[(0, &[101]), (0, &[102])], &[(-1, &[101])]] {
+            assert_eq!(assigned(partitions), Err(ErrorCode::INVALID_REPLICA_ASSIGNMENT), "{partitions:?}");
+        }
+    }
 }
