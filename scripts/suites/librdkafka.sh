@@ -7,13 +7,13 @@
 # itself when one takes too long. Without -Q, which leaves out the sub-tests that take time; without those that need no
 # broker.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-needs cargo cc c++ make
+needs cargo cc c++ make java mvn
 crate=4.10.0 version=2.12.1
 source=$made/$version
 
 fetch() {
     [ -e "$source/complete" ] && return
-    debian libssl-dev zlib1g-dev libzstd-dev
+    debian libssl-dev zlib1g-dev libzstd-dev rapidjson-dev
     rm -rf "$source" "$made/fetch"
     mkdir -p "$made/fetch/src"
     printf '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n[dependencies.rdkafka-sys]\n' \
@@ -28,7 +28,7 @@ fetch() {
     touch "$source/complete"
 }
 
-# tests [FLAG...]: names of the tests that need a broker, with the scenario they are for.
+# tests: names of the tests that need a broker, with the scenario they are for.
 tests() {
     tr -s '\n ' ' ' <"$source/tests/test.c" | grep -oE '_TEST\([0-9]{4}_[a-z0-9_]+, [^;]*' | sed 's/ _TEST(/\n_TEST(/g' |
         grep -vE '_TEST\([0-9a-z_]+, (TEST_F_LOCAL|TEST_F_MANUAL)' |
@@ -41,16 +41,29 @@ run() {
     mkdir -p "$dir"
     tests | awk -v scenario="$scenario" '$2 == scenario {print $1}' | grep -xFf "$out/wanted" >"$dir/names" || return 0
     numbers=$(cut -c1-4 "$dir/names" | sort -u)
-    if [ "$scenario" = default ]; then cluster num.partitions=4; else cluster num.partitions=4 auto.create.topics.enable=false; fi
+    # Tests with two members count on both being in the group's first generation.
+    local settings=(num.partitions=4 group.initial.rebalance.delay.ms=500)
+    [ "$scenario" = default ] || settings+=(auto.create.topics.enable=false)
+    cluster "${settings[@]}"
     printf 'bootstrap.servers=%s\n' "$bootstrap" >"$dir/test.conf"
     export RDKAFKA_TEST_CONF=$dir/test.conf TEST_KAFKA_VERSION=4.1.0 TEST_CONSUMER_GROUP_PROTOCOL=$protocol
+    export BROKERS=$bootstrap KAFKA_PATH=$made/kafka
     for number in $numbers; do grep "^${number}_" "$dir/names" >"$dir/$number.tests"; done
     # The runner multiplies its patience in CI and when it runs more than one at a time: -p4 is for that.
     echo "$numbers" | (cd "$source/tests" && LD_LIBRARY_PATH=../src:../src-cpp xargs -P 4 -I NUMBER sh -c \
         "TESTS=NUMBER TEST_REPORT='$dir/NUMBER.json' ./test-runner -p4 -L -s $scenario >'$dir/NUMBER.log' 2>&1 || true")
 }
 
+# Where the tests look for kafka-topics.sh of a Kafka distribution.
+kafka_path() {
+    mkdir -p "$made/kafka/bin"
+    printf '#!/bin/sh\nexec "%s/../kafka-tools.sh" topics "$@"\n' "$here" >"$made/kafka/bin/kafka-topics.sh"
+    chmod +x "$made/kafka/bin/kafka-topics.sh"
+    "$here/../kafka-tools.sh" jars >/dev/null
+}
+
 fetch
+kafka_path
 for protocol in classic consumer; do
     if [ ${#only[@]} -gt 0 ]; then
         printf '%s\n' "${only[@]}"

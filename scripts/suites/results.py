@@ -25,23 +25,24 @@ def librdkafka(path):
     """The report is missing when the runner was killed, which is what it does to itself when a test takes too long."""
     wanted, path = path.read_text().split(), path.with_suffix(".json")
     log = path.with_suffix(".log").read_text(errors="replace") if path.with_suffix(".log").exists() else ""
-    log = re.sub(r"\x1b\[[0-9;]*m|\x1b\(B", "", log)
+    log = re.sub(r"\x1b\[[0-9;]*m", "", log)
     try:
         tests = json.loads(path.read_text())["tests"]
     except (OSError, ValueError, KeyError):
         for name in wanted:
-            yield name, "failed", 0.0, last_failure(log) or "the runner ended without a report"
+            yield name, "failed", 0.0, words_about(name, log) or "the runner ended without a report"
         return
     for name, test in tests.items():
         if name in wanted:
             outcome = {"PASSED": "passed", "SKIPPED": "skipped"}.get(test["state"], "failed")
-            yield name, outcome, test["duration"], last_failure(log) if outcome == "failed" else ""
+            yield name, outcome, test["duration"], "" if outcome == "passed" else words_about(name, log)
 
 
-def last_failure(log):
-    """The runner's words for the failure it stopped at, without those it repeats in its summary."""
-    found = re.findall(r"TEST FAILURE\s*\n(?:### )?(.*(?:\n.*)?)", log) or re.findall(r".*(?:ERROR|TEST_ASSERT|timed out).*", log)
-    return found[-1] if found else ""
+def words_about(name, log):
+    """What the runner says about the first failure of a test, or why it was skipped."""
+    failure = re.search(rf'### Test "{name}\b.*\n.*', log)
+    skip = re.search(rf"^\[{name}\s.*SKIPPING TEST: (.*)", log, re.MULTILINE)
+    return failure[0] if failure else skip[1] if skip else ""
 
 
 def go(path):

@@ -167,6 +167,19 @@ async fn start(quorum: &Quorum, dir: &TempDir) -> BrokerFixture {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_looks_for_a_transaction_coordinator_is_told_to_give_up() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let mut client = Client::new(&broker);
+    let several =
+        FindCoordinatorRequest { key_type: 1, coordinator_keys: vec!["t".into()], ..Default::default() };
+    let one = FindCoordinatorRequest { key_type: 1, key: "t".into(), ..Default::default() };
+    let refused = ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    assert_eq!(client.call(6, &several).coordinators[0].error_code, refused);
+    assert_eq!(client.call(2, &one).error_code, refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn members_join_share_commit_and_leave() {
     let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
     let broker = start(&quorum, &dir).await;

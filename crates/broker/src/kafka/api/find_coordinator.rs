@@ -54,7 +54,8 @@ async fn find(call: &Call, key_type: i8, key: String) -> Coordinator {
         GROUP => {}
         TRANSACTION => {
             let message = "transactions are not served".to_owned();
-            return none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, message);
+            // Not a code that clients try again on: nothing will change while they wait.
+            return none(key, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message);
         }
         other => return none(key, ErrorCode::INVALID_REQUEST, format!("no coordinators of type {other}")),
     }
