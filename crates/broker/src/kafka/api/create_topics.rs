@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn assignments_with_a_hole_or_a_partition_twice_are_refused() {
-        for partitions in [&[(0, &[101][..]), (2, &[101])][..], &[(0, &[101]), (0, &[102])], &[(-1, &[101])]] {
+        for partitions in [&[(0, &[101][..]), (2, &[101])][..], &[(0, &[101]), (0, &[102])], &[(-1, &[101])]]
+        {
             assert_eq!(assigned(partitions), Err(ErrorCode::INVALID_REPLICA_ASSIGNMENT), "{partitions:?}");
         }
     }
