@@ -42,6 +42,7 @@ def member(group, assignor, topic):
         "auto.offset.reset": "earliest",
     }
     consumer = driver("verifiable_consumer").VerifiableConsumer(conf)
+    consumer.verbose = False  # as its main function sets it
     consumer.consumer.subscribe([topic], on_assign=consumer.on_assign, on_revoke=consumer.on_revoke)
     while consumer.run:
         message = consumer.consumer.poll(timeout=0.2)
@@ -120,8 +121,8 @@ def topic():
     from confluent_kafka.admin import AdminClient, NewTopic
 
     name = f"kafkatest-{time.time_ns()}"
-    made = AdminClient({"bootstrap.servers": BOOTSTRAP}).create_topics([NewTopic(name, PARTITIONS, 3)])
-    made[name].result(30)
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    admin.create_topics([NewTopic(name, PARTITIONS, 3)])[name].result(30)
     return name
 
 

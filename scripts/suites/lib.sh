@@ -12,6 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here=$PWD/scripts/suites
 suite=$(basename "$0" .sh)
+export PYTHONDONTWRITEBYTECODE=1
 made=$PWD/target/suites/$suite
 out=$made/out
 short='' only=()

@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/scripts/suites
+export PYTHONDONTWRITEBYTECODE=1
 short='' suites=()
 for word in "$@"; do
     if [ "$word" = --short ]; then short=--short; else suites+=("$word"); fi

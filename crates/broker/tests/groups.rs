@@ -19,9 +19,9 @@ use bytes::Bytes;
 use kafka_wire::{
     ErrorCode, Records, Request, decode_response, encode_request,
     messages::{
-        DeleteGroupsRequest, DescribeGroupsRequest, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-        LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-        ProduceRequest, SyncGroupRequest,
+        DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest, HeartbeatRequest,
+        JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest,
+        OffsetDeleteRequest, OffsetFetchRequest, ProduceRequest, SyncGroupRequest,
         join_group::JoinGroupRequestProtocol,
         leave_group::MemberIdentity,
         offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
