@@ -7,6 +7,7 @@
 //! | [`Cluster`] | who leads what, refreshed when a broker says that it is not the leader (KIP-951), and connections |
 //! | [`Producer`] | batches, idempotent, in order across retries and changes of leaders |
 //! | [`Consumer`] | reads assigned partitions, the next fetch under way while records are looked at |
+//! | [`GroupMember`] | is in a consumer group, and says which partitions it has |
 //!
 //! [`Cluster`] lists offsets, creates and deletes topics as well.
 //!
@@ -18,6 +19,7 @@ pub mod admin;
 pub mod cluster;
 pub mod connection;
 pub mod consumer;
+pub mod group;
 pub mod offsets;
 pub mod producer;
 pub mod versions;
@@ -27,6 +29,7 @@ pub use admin::NewTopic;
 pub use cluster::{Cluster, ClusterError, ClusterOptions, Leader, LeaderHint};
 pub use connection::{CallError, Connection, ConnectionOptions, Pending};
 pub use consumer::{ConsumeError, Consumer, ConsumerOptions, Fetched, StartAt};
+pub use group::{Change, ChangeKind, GroupError, GroupMember, GroupOptions, GroupProtocol, GroupView};
 pub use offsets::{OffsetSpec, TopicPartition};
 pub use producer::{Ack, Acks, Delivery, ProduceError, Producer, ProducerOptions};
 pub use versions::Versions;

@@ -13,7 +13,7 @@ use super::up::CLUSTER_DIRECTORY;
 use crate::{
     connection::ConnectionArgs,
     drill::{
-        catalogue::{self, Drill},
+        catalogue::{self, Drill, Extent},
         report::Verdict,
         target::Target,
     },
@@ -38,6 +38,12 @@ pub(crate) struct RunArgs {
     /// How often
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     times: u32,
+    /// rebalance-storm: brokers that are killed [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    kills: Option<u32>,
+    /// rebalance-storm: members that come, leave, vanish or are restarted [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    churns: Option<u32>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -75,11 +81,25 @@ pub(crate) struct ThrowAwayArgs {
     databases: Vec<String>,
 }
 
+impl RunArgs {
+    /// How much of it is wanted.
+    fn extent(&self) -> Result<Extent, Failure> {
+        if self.drill != Drill::RebalanceStorm && (self.kills.is_some() || self.churns.is_some()) {
+            return Err(Failure::usage("--kills and --churns are for rebalance-storm; others have --times"));
+        }
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let mut extent = Extent::from(count(self.times));
+        extent.storm.kills = self.kills.map_or(extent.storm.kills, count);
+        extent.storm.churns = self.churns.map_or(extent.storm.churns, count);
+        Ok(extent)
+    }
+}
+
 impl ClusterArgs {
     /// The cluster that is meant.
-    async fn target(&self, fault_proxies: bool) -> Result<Target, Failure> {
+    async fn target(&self, drill: Drill) -> Result<Target, Failure> {
         if self.throw_away.ephemeral {
-            self.throw_away.start(fault_proxies).await
+            self.throw_away.start(drill.needs_fault_proxies(), drill.settings()).await
         } else {
             Target::running(&self.data_dir.join(CLUSTER_DIRECTORY))
         }
@@ -88,7 +108,7 @@ impl ClusterArgs {
 
 impl ThrowAwayArgs {
     /// Starts it and waits until it is ready.
-    pub(crate) async fn start(&self, fault_proxies: bool) -> Result<Target, Failure> {
+    pub(crate) async fn start(&self, fault_proxies: bool, settings: Vec<String>) -> Result<Target, Failure> {
         let wanted = usize::try_from(self.nodes).unwrap_or_default();
         if !self.databases.is_empty() && self.databases.len() != wanted {
             return Err(Failure::usage(format!(
@@ -101,10 +121,7 @@ impl ThrowAwayArgs {
             spec.nodes = self.nodes;
             spec.brokers = self.brokers;
             spec.fault_proxies = fault_proxies;
-            if fault_proxies {
-                // A drill that cuts brokers off waits until they have left the ISRs.
-                spec.settings.push("replica.lag.time.max.ms=3000".to_owned());
-            }
+            spec.settings = settings;
             if !self.databases.is_empty() {
                 spec.database = Database::Postgres { urls: self.databases.clone() };
             }
@@ -119,13 +136,12 @@ impl DrillCommand {
         match self {
             Self::List => connection.output.emit(&DrillList::new()),
             Self::Run(args) => {
-                let throw_away = args.drill.needs_throw_away();
-                if throw_away && !args.cluster.throw_away.ephemeral {
+                if args.drill.needs_throw_away() && !args.cluster.throw_away.ephemeral {
                     return Err(Failure::usage(format!("{} needs --ephemeral", args.drill.name())));
                 }
-                let mut target = args.cluster.target(throw_away).await?;
-                let times = usize::try_from(args.times).unwrap_or(usize::MAX);
-                let report = catalogue::run(args.drill, times, &mut target).await?;
+                let extent = args.extent()?;
+                let mut target = args.cluster.target(args.drill).await?;
+                let report = catalogue::run(args.drill, extent, &mut target).await?;
                 connection.output.emit(&report)?;
                 if report.verdict == Verdict::Pass {
                     return Ok(());

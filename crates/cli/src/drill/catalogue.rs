@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     records::{history::PartitionVerdict, workload::Load},
     report::{RecordsReport, Report, Timing, Verdict},
-    scripts::{brokers, controller, leaders, partitions, quorum, random, rolling},
+    scripts::{brokers, controller, leaders, partitions, quorum, random, rolling, storm},
     stage::{Seen, Stage},
     target::{Cut, Target},
 };
@@ -48,12 +48,29 @@ pub(crate) enum Drill {
     KillRandomBrokers,
     /// The same while partitions move from broker to broker (at least four brokers)
     KillWhileMoving,
+    /// Members of consumer groups come, go and vanish (`--churns`) while brokers are killed (`--kills`) (throw-away clusters only)
+    RebalanceStorm,
     /// SIGKILL a majority, the leader stays: writes fail clearly, reads go on
     QuorumLoss,
     /// SIGKILL a majority with the leader, and start them again
     QuorumRestore,
     /// Stop and start every process in turn
     RollingRestart,
+}
+
+/// How much of a drill is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// How often it is run; or how many faults it has, if it is one long run.
+    pub(crate) times: usize,
+    /// How much happens in a rebalance storm.
+    pub(crate) storm: storm::Amount,
+}
+
+impl From<usize> for Extent {
+    fn from(times: usize) -> Self {
+        Self { times, storm: storm::Amount::default() }
+    }
 }
 
 impl Drill {
@@ -70,6 +87,11 @@ impl Drill {
 
     /// Whether it can only be run on a throw-away cluster.
     pub(crate) fn needs_throw_away(self) -> bool {
+        self.needs_fault_proxies() || self == Self::RebalanceStorm
+    }
+
+    /// Whether it breaks the network.
+    pub(crate) fn needs_fault_proxies(self) -> bool {
         matches!(
             self,
             Self::PartitionController
@@ -79,6 +101,16 @@ impl Drill {
                 | Self::DeafenBroker
                 | Self::IsolateBroker
         )
+    }
+
+    /// Settings of the brokers that it needs.
+    pub(crate) fn settings(self) -> Vec<String> {
+        match self {
+            Self::RebalanceStorm => storm::settings(),
+            // A drill that cuts brokers off waits until they have left the ISRs.
+            _ if self.needs_fault_proxies() => vec!["replica.lag.time.max.ms=3000".to_owned()],
+            _ => Vec::new(),
+        }
     }
 
     /// How many records are written and read meanwhile, if any.
@@ -92,6 +124,7 @@ impl Drill {
             | Self::DeafenBroker
             | Self::IsolateBroker
             | Self::KillAllBrokers
+            | Self::RebalanceStorm
             | Self::RollingRestart => Some(Load::LIGHT),
             Self::KillRandomBrokers | Self::KillWhileMoving => Some(Load::HEAVY),
             Self::KillController
@@ -110,7 +143,7 @@ impl Drill {
         matches!(self, Self::KillRandomBrokers | Self::KillWhileMoving)
     }
 
-    async fn play(self, faults: usize, stage: &mut Stage<'_>) -> Result<(), Failure> {
+    async fn play(self, extent: Extent, stage: &mut Stage<'_>) -> Result<(), Failure> {
         match self {
             Self::KillController => controller::kill(stage).await,
             Self::PauseController => controller::pause(stage).await,
@@ -126,8 +159,9 @@ impl Drill {
             Self::DeafenBroker => partitions::from_peers(stage, Cut::Incoming).await,
             Self::IsolateBroker => partitions::from_everybody(stage).await,
             Self::KillAllBrokers => leaders::kill_all(stage).await,
-            Self::KillRandomBrokers => random::kill(stage, faults, random::Moves::No).await,
-            Self::KillWhileMoving => random::kill(stage, faults, random::Moves::Yes).await,
+            Self::KillRandomBrokers => random::kill(stage, extent.times, random::Moves::No).await,
+            Self::KillWhileMoving => random::kill(stage, extent.times, random::Moves::Yes).await,
+            Self::RebalanceStorm => storm::storm(stage, extent.storm).await,
             Self::QuorumLoss => quorum::loss(stage).await,
             Self::QuorumRestore => quorum::restore(stage).await,
             Self::RollingRestart => rolling::restart(stage).await,
@@ -136,17 +170,22 @@ impl Drill {
 }
 
 /// Runs a drill `times` times on one cluster, or once with so many faults if it is such a drill. An error of the cluster makes a FAIL, not an error.
-pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Result<Report, Failure> {
+pub(crate) async fn run(
+    drill: Drill,
+    extent: impl Into<Extent>,
+    target: &mut Target,
+) -> Result<Report, Failure> {
+    let extent = extent.into();
     let mut seen = Seen::default();
     let mut error = None;
     let mut done = 0;
-    let (runs, faults) = if drill.is_one_run() { (1, times) } else { (times, 1) };
+    let (runs, faults) = if drill.is_one_run() { (1, extent.times) } else { (extent.times, 1) };
     for run in 1..=runs {
         if runs > 1 {
             say!("{} {run}/{runs}", drill.name());
         }
         done = run * faults;
-        if let Err(failure) = once(drill, faults, target, &mut seen).await {
+        if let Err(failure) = once(drill, extent, target, &mut seen).await {
             error = Some(failure.message);
             break;
         }
@@ -169,9 +208,9 @@ pub(crate) async fn run(drill: Drill, times: usize, target: &mut Target) -> Resu
     })
 }
 
-async fn once(drill: Drill, faults: usize, target: &mut Target, seen: &mut Seen) -> Result<(), Failure> {
+async fn once(drill: Drill, extent: Extent, target: &mut Target, seen: &mut Seen) -> Result<(), Failure> {
     let mut stage = Stage::open(target, seen, drill.load()).await?;
-    let played = drill.play(faults, &mut stage).await;
+    let played = drill.play(extent, &mut stage).await;
     // What was acknowledged is checked even if the drill was cut short.
     let closed = stage.close().await;
     played.and(closed)

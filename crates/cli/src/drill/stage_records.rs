@@ -36,14 +36,7 @@ pub(super) async fn start(
         return Ok(None);
     }
     let client = patient(observer);
-    let infos = client.call(&api::brokers()).await?;
-    let bootstrap: Vec<Address> = infos
-        .into_iter()
-        .filter_map(|info| Some(Address::new(info.host.clone(), info.kafka_port?)))
-        .collect();
-    if bootstrap.is_empty() {
-        return Err(Failure::usage("no broker has a Kafka port, and this drill writes records"));
-    }
+    let bootstrap = kafka_addresses(observer).await?;
     let name = format!("drill-records-{}", uuid::Uuid::new_v4().simple());
     let replicas = brokers.len().min(REPLICAS);
     let mut create = CreateTopicRequest {
@@ -60,6 +53,17 @@ pub(super) async fn start(
         return Err(Failure::failed("no records are acknowledged and read, before anything was broken"));
     }
     Ok(Some(records))
+}
+
+/// Where the brokers listen for Kafka's protocol.
+async fn kafka_addresses(observer: &Observer) -> Result<Vec<Address>, Failure> {
+    let infos = patient(observer).call(&api::brokers()).await?.into_iter();
+    let bootstrap: Vec<Address> =
+        infos.filter_map(|info| Some(Address::new(info.host.clone(), info.kafka_port?))).collect();
+    if bootstrap.is_empty() {
+        return Err(Failure::usage("no broker has a Kafka port, and this drill writes records"));
+    }
+    Ok(bootstrap)
 }
 
 /// Records must still be written and read; then every one of them is accounted for.
@@ -95,6 +99,11 @@ impl Stage<'_> {
         let records = self.records.as_ref();
         let records = records.ok_or_else(no_brokers)?;
         Ok(patient(&self.observer).call(&api::topic(records.topic())).await?)
+    }
+
+    /// Where the brokers listen for Kafka's protocol.
+    pub(crate) async fn kafka_addresses(&self) -> Result<Vec<Address>, Failure> {
+        kafka_addresses(&self.observer).await
     }
 
     /// All partitions of the records' topic.

@@ -120,6 +120,12 @@ async fn kill_while_moving(storage: Storage) {
     passes_with("kill-while-moving", 3, &["--brokers", "5"], storage).await;
 }
 
+// Groups are kept by brokers, whatever the database of the controllers. The long form is `--kills 50 --churns 200`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebalance_storm() {
+    passes("rebalance-storm", 1, Storage::Sqlite).await;
+}
+
 // Scenario 9: quorum loss and restoration.
 on_both_databases!(quorum_loss);
 async fn quorum_loss(storage: Storage) {

@@ -13,6 +13,7 @@ use kafka_wire::{
 };
 use tokio::{
     sync::Mutex as AsyncMutex,
+    task::JoinSet,
     time::{Instant, timeout},
 };
 
@@ -183,7 +184,12 @@ impl Cluster {
         topics: impl IntoIterator<Item = &'a str>,
         seen: u64,
     ) -> Result<(), ClusterError> {
-        let mut wanted: BTreeSet<String> = topics.into_iter().map(str::to_owned).collect();
+        let wanted: BTreeSet<String> = topics.into_iter().map(str::to_owned).collect();
+        let cluster = self.clone();
+        apart(async move { cluster.ask_for_topics(wanted, seen).await }).await
+    }
+
+    async fn ask_for_topics(&self, mut wanted: BTreeSet<String>, seen: u64) -> Result<(), ClusterError> {
         let mut anyone = self.inner.anyone.lock().await;
         {
             let known = self.lock();
@@ -213,11 +219,15 @@ impl Cluster {
     pub async fn refresh_all(&self) -> Result<Metadata, ClusterError> {
         let request =
             MetadataRequest { topics: None, allow_auto_topic_creation: false, ..MetadataRequest::default() };
-        let mut anyone = self.inner.anyone.lock().await;
-        let response = self.ask_anyone(&mut anyone, &request).await?;
-        let mut metadata = self.lock();
-        metadata.apply(&response);
-        Ok(metadata.clone())
+        let cluster = self.clone();
+        apart(async move {
+            let mut anyone = cluster.inner.anyone.lock().await;
+            let response = cluster.ask_anyone(&mut anyone, &request).await?;
+            let mut metadata = cluster.lock();
+            metadata.apply(&response);
+            Ok(metadata.clone())
+        })
+        .await
     }
 
     /// A connection to any broker, for what each of them answers.
@@ -225,15 +235,19 @@ impl Cluster {
     /// # Errors
     /// If none can be reached.
     pub async fn any(&self) -> Result<Arc<Connection>, ClusterError> {
-        let mut anyone = self.inner.anyone.lock().await;
-        let mut tried = Vec::new();
-        for address in self.candidates(&mut anyone) {
-            match self.reach(&mut anyone, address).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => tried.push(error),
+        let cluster = self.clone();
+        apart(async move {
+            let mut anyone = cluster.inner.anyone.lock().await;
+            let mut tried = Vec::new();
+            for address in cluster.candidates(&mut anyone) {
+                match cluster.reach(&mut anyone, address).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => tried.push(error),
+                }
             }
-        }
-        Err(ClusterError::NoBroker { tried })
+            Err(ClusterError::NoBroker { tried })
+        })
+        .await
     }
 
     /// The shared connection to a broker; made if there is none or it has ended.
@@ -245,14 +259,18 @@ impl Cluster {
             let mut connections = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
             connections.entry(broker).or_default().clone()
         };
-        let mut slot = slot.lock().await;
-        let address = self.address(broker)?;
-        if let Some(open) = slot.as_ref().filter(|open| !open.is_closed() && *open.address() == address) {
-            return Ok(open.clone());
-        }
-        let connection = Arc::new(self.open(broker).await?);
-        *slot = Some(connection.clone());
-        Ok(connection)
+        let cluster = self.clone();
+        apart(async move {
+            let mut slot = slot.lock().await;
+            let address = cluster.address(broker)?;
+            if let Some(open) = slot.as_ref().filter(|open| !open.is_closed() && *open.address() == address) {
+                return Ok(open.clone());
+            }
+            let connection = Arc::new(cluster.open(broker).await?);
+            *slot = Some(connection.clone());
+            Ok(connection)
+        })
+        .await
     }
 
     /// A connection of one's own to a broker, for example for fetches, behind which other requests would wait.
@@ -338,5 +356,20 @@ impl Cluster {
             }
         }
         Err(ClusterError::NoBroker { tried })
+    }
+}
+
+/// Does in a task of its own what holds something that others wait for: whoever asked may not come round to polling for a while,
+/// or be one of those who wait. Dropped, it ends.
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
+) -> Result<T, ClusterError> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    match task.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is ending, and everybody with it.
+        Some(Err(_)) | None => std::future::pending().await,
     }
 }

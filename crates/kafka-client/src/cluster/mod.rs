@@ -9,3 +9,6 @@ pub use error::ClusterError;
 pub use handle::Cluster;
 pub use metadata::{Leader, LeaderHint, Metadata, PartitionMetadata, TopicMetadata};
 pub use options::ClusterOptions;
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,10 @@ use crate::{
 pub struct Consumer {
     cluster: Cluster,
     options: ConsumerOptions,
-    partitions: Vec<Assigned>,
+    /// By a number of their own, so that what is under way for one that was released finds nothing.
+    partitions: BTreeMap<usize, Assigned>,
+    /// Of the next partition.
+    number: usize,
     links: BTreeMap<BrokerId, Link>,
     ready: VecDeque<Fetched>,
     ready_bytes: usize,
@@ -77,7 +80,8 @@ impl Consumer {
         Self {
             cluster,
             options,
-            partitions: Vec::new(),
+            partitions: BTreeMap::new(),
+            number: 0,
             links: BTreeMap::new(),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -100,7 +104,7 @@ impl Consumer {
         starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
     ) -> Result<(), ConsumeError> {
         for (place, position) in positions(&self.cluster, starts).await? {
-            self.partitions.push(Assigned {
+            let assigned = Assigned {
                 topic: place.topic.into(),
                 partition: place.partition,
                 position,
@@ -108,26 +112,39 @@ impl Consumer {
                 stopped: false,
                 not_before: None,
                 failing_since: None,
-            });
+            };
+            self.partitions.insert(self.number, assigned);
+            self.number += 1;
         }
         Ok(())
     }
 
+    /// Reads a partition no longer. What was fetched already and not yet handed out is dropped.
+    pub fn release(&mut self, topic: &str, partition: PartitionId) {
+        self.drop_ready(topic, partition);
+        self.partitions.retain(|_, one| !(&*one.topic == topic && one.partition == partition));
+    }
+
     /// Reads a partition from another offset on. What was fetched already and not yet handed out is dropped.
     pub fn seek(&mut self, topic: &str, partition: PartitionId, position: Offset) {
-        let same = |other: &str, id: PartitionId| other == topic && id == partition;
-        self.ready.retain(|fetched| !same(&fetched.topic, fetched.partition));
-        self.ready_bytes = self.ready.iter().map(Fetched::bytes).sum();
-        for assigned in self.partitions.iter_mut().filter(|one| same(&one.topic, one.partition)) {
+        self.drop_ready(topic, partition);
+        let same = |one: &&mut Assigned| &*one.topic == topic && one.partition == partition;
+        for assigned in self.partitions.values_mut().filter(same) {
             (assigned.position, assigned.stopped, assigned.failing_since) = (position, false, None);
         }
+    }
+
+    fn drop_ready(&mut self, topic: &str, partition: PartitionId) {
+        self.ready.retain(|one| !(&*one.topic == topic && one.partition == partition));
+        self.ready_bytes = self.ready.iter().map(Fetched::bytes).sum();
     }
 
     /// Where reading of each partition goes on.
     pub fn position(&self, topic: &str, partition: PartitionId) -> Option<Offset> {
         // What lies ready has moved the position, but has not been handed out.
         let ready = self.ready.iter().find(|one| &*one.topic == topic && one.partition == partition);
-        let assigned = self.partitions.iter().find(|one| &*one.topic == topic && one.partition == partition);
+        let assigned =
+            self.partitions.values().find(|one| &*one.topic == topic && one.partition == partition);
         ready.map(|ready| ready.from).or_else(|| assigned.map(|assigned| assigned.position))
     }
 
@@ -168,7 +185,7 @@ impl Consumer {
         let mut by_leader: BTreeMap<BrokerId, Vec<Wanted>> = BTreeMap::new();
         let mut leaderless = false;
         if self.ready_bytes < self.options.fetch_max_bytes {
-            for (index, assigned) in self.partitions.iter().enumerate() {
+            for (index, assigned) in &self.partitions {
                 if assigned.under_way || assigned.stopped {
                     continue;
                 }
@@ -176,7 +193,7 @@ impl Consumer {
                     wake_at(at);
                     continue;
                 }
-                match wanted(&self.cluster, index, assigned) {
+                match wanted(&self.cluster, *index, assigned) {
                     Some((broker, want)) => by_leader.entry(broker).or_default().push(want),
                     None => leaderless = true,
                 }
@@ -207,7 +224,7 @@ impl Consumer {
                 let turn = self.turn % wanted.len().max(1);
                 wanted.rotate_left(turn);
                 for want in &wanted {
-                    if let Some(assigned) = self.partitions.get_mut(want.index) {
+                    if let Some(assigned) = self.partitions.get_mut(&want.index) {
                         assigned.under_way = true;
                     }
                 }
@@ -235,7 +252,7 @@ impl Consumer {
         (self.refreshing, self.stale) = (true, false);
         self.refresh_not_before = now + self.cluster.options().retry_backoff;
         let cluster = self.cluster.clone();
-        let mut names: Vec<Arc<str>> = self.partitions.iter().map(|one| one.topic.clone()).collect();
+        let mut names: Vec<Arc<str>> = self.partitions.values().map(|one| one.topic.clone()).collect();
         names.dedup();
         let seen = cluster.generation();
         let refresh = async move { cluster.refresh(names.iter().map(|name| &**name), seen).await };
@@ -298,7 +315,7 @@ impl Consumer {
                 return self.rest(want, code);
             }
         }
-        let Some(assigned) = self.partitions.get_mut(want.index) else { return };
+        let Some(assigned) = self.partitions.get_mut(&want.index) else { return };
         (assigned.under_way, assigned.failing_since) = (false, None);
         if assigned.position != want.offset {
             // It was sought meanwhile.
@@ -333,7 +350,7 @@ impl Consumer {
 
     /// A partition can be fetched again.
     fn free(&mut self, want: &Wanted) {
-        if let Some(assigned) = self.partitions.get_mut(want.index) {
+        if let Some(assigned) = self.partitions.get_mut(&want.index) {
             assigned.under_way = false;
         }
     }
@@ -345,7 +362,7 @@ impl Consumer {
         let (backoff, max_block) = (options.retry_backoff, options.max_block);
         self.free(want);
         self.stale = true;
-        let Some(assigned) = self.partitions.get_mut(want.index) else { return };
+        let Some(assigned) = self.partitions.get_mut(&want.index) else { return };
         assigned.not_before = Some(now + backoff);
         let since = *assigned.failing_since.get_or_insert(now);
         if !fetch::passes(code) || now.duration_since(since) > max_block {
@@ -355,7 +372,7 @@ impl Consumer {
     }
 
     fn stop(&mut self, want: &Wanted, error: ConsumeError) {
-        let Some(assigned) = self.partitions.get_mut(want.index) else { return };
+        let Some(assigned) = self.partitions.get_mut(&want.index) else { return };
         assigned.under_way = false;
         // If it was sought meanwhile, what happened before is of no interest.
         if assigned.position == want.offset {

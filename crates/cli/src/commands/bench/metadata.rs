@@ -82,7 +82,7 @@ impl MetadataBench {
         let mut connection = connection.clone();
         let mut target = None;
         if self.throw_away.ephemeral {
-            let started = self.throw_away.start(false).await?;
+            let started = self.throw_away.start(false, Vec::new()).await?;
             connection.metadata = started.observer()?.urls();
             target = Some(started);
         }

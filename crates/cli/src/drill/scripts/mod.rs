@@ -7,3 +7,4 @@ pub(crate) mod partitions;
 pub(crate) mod quorum;
 pub(crate) mod random;
 pub(crate) mod rolling;
+pub(crate) mod storm;

@@ -120,6 +120,6 @@ pub(crate) async fn kill(stage: &mut Stage<'_>, kills: usize, moves: Moves) -> R
 }
 
 /// The random part of when things happen.
-async fn pause(random: &mut fastrand::Rng, ms_max: u64) {
+pub(super) async fn pause(random: &mut fastrand::Rng, ms_max: u64) {
     tokio::time::sleep(Duration::from_millis(random.u64(0..=ms_max))).await;
 }

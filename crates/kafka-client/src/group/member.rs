@@ -1,0 +1,177 @@
+//! The handle of a member.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use common::Offset;
+use kafka_wire::messages::{ConsumerGroupHeartbeatRequest, LeaveGroupRequest, leave_group::MemberIdentity};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{
+    GroupError, GroupOptions, GroupProtocol, Partitions, classic,
+    link::Link,
+    next_generation, offsets,
+    session::{Session, SharedIdentity},
+};
+use crate::{cluster::Cluster, offsets::TopicPartition};
+
+/// Changes that the user has not asked for yet.
+const CHANGES: usize = 16;
+
+/// Epochs by which a member of KIP-848 says that it goes, and that a static one comes back.
+const LEAVES: i32 = -1;
+const LEAVES_FOR_A_WHILE: i32 = -2;
+
+/// A member of a group. A task of its own keeps it in the group; dropped, it vanishes without a word, as if its process had
+/// died.
+#[derive(Debug)]
+pub struct GroupMember {
+    options: GroupOptions,
+    identity: SharedIdentity,
+    /// For commits: behind a join that is parked nothing is answered.
+    link: Arc<Link>,
+    changes: mpsc::Receiver<Change>,
+    task: JoinSet<GroupError>,
+}
+
+/// What a member owns changes. Dropped, it is carried out.
+#[derive(Debug)]
+pub struct Change {
+    /// How.
+    pub kind: ChangeKind,
+    /// Which partitions.
+    pub partitions: Partitions,
+    /// In which generation or member epoch; -1: in none any more.
+    pub epoch: i32,
+    pub(super) _done: oneshot::Sender<()>,
+}
+
+/// How it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// These are the member's from now on.
+    Assigned,
+    /// These are to be given up: nothing of them may be worked on when the [`Change`] is dropped, and until then offsets can be
+    /// committed.
+    Revoked,
+    /// These are gone already: nothing may be worked on, and commits are refused.
+    Lost,
+}
+
+impl GroupMember {
+    /// Joins a group, and stays in it through whatever happens to its coordinators.
+    pub fn join(cluster: Cluster, options: GroupOptions) -> Self {
+        let (sender, changes) = mpsc::channel(CHANGES);
+        let identity = SharedIdentity::default();
+        identity.lock().epoch = -1;
+        let link = || Link::new(cluster.clone(), options.group_id.clone());
+        let mut session = Session {
+            link: link(),
+            cluster: cluster.clone(),
+            options: options.clone(),
+            identity: identity.clone(),
+            owned: Partitions::new(),
+            changes: sender,
+            lease_until: Instant::now(),
+        };
+        let link = Arc::new(link());
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            match session.options.protocol {
+                GroupProtocol::Classic(assignor) => classic::run(&mut session, assignor).await,
+                GroupProtocol::Consumer => next_generation::run(&mut session).await,
+            }
+        });
+        Self { options, identity, link, changes, task }
+    }
+
+    /// Its id, as the coordinator knows it; empty before that.
+    pub fn id(&self) -> String {
+        self.identity.get().member_id
+    }
+
+    /// Its generation or member epoch; -1 while it is in none.
+    pub fn epoch(&self) -> i32 {
+        self.identity.get().epoch
+    }
+
+    /// What it was told.
+    pub fn options(&self) -> &GroupOptions {
+        &self.options
+    }
+
+    /// The next change of what it owns. Cancel safe.
+    ///
+    /// # Errors
+    /// Why it is no member any more, for good.
+    pub async fn next(&mut self) -> Result<Change, GroupError> {
+        if let Some(change) = self.changes.recv().await {
+            return Ok(change);
+        }
+        match self.task.join_next().await {
+            Some(Ok(error)) => Err(error),
+            _ => Err(GroupError::Ended { group_id: self.options.group_id.clone() }),
+        }
+    }
+
+    /// Commits the next offsets to be read, once. The future has nothing of the member's, so that this can be watched meanwhile.
+    ///
+    /// # Errors
+    /// If the coordinator refuses or does not answer; [`GroupError::is_retriable`] tells whether to try again. Without an
+    /// answer they may be committed nonetheless.
+    pub fn commit(
+        &self,
+        offsets: BTreeMap<TopicPartition, Offset>,
+    ) -> impl Future<Output = Result<(), GroupError>> + Send + use<> {
+        let (link, identity) = (self.link.clone(), self.identity.get());
+        let (group_id, instance_id) = (self.options.group_id.clone(), self.options.instance_id.clone());
+        async move { offsets::commit(&link, &group_id, &identity, instance_id.as_deref(), &offsets).await }
+    }
+
+    /// Reads the group's offsets of these partitions, once; those that it never committed are left out.
+    ///
+    /// # Errors
+    /// As [`GroupMember::commit`].
+    pub fn committed(
+        &self,
+        partitions: Partitions,
+    ) -> impl Future<Output = Result<BTreeMap<TopicPartition, Offset>, GroupError>> + Send + use<> {
+        let (link, group_id) = (self.link.clone(), self.options.group_id.clone());
+        async move { offsets::fetch(&link, &group_id, &partitions).await }
+    }
+
+    /// Leaves, as a client does that ends in good order: a static member of a classic group says nothing, one of the other
+    /// protocol that it will be back. Asks once.
+    ///
+    /// # Errors
+    /// If the coordinator was not reached: then it finds out when the session ends.
+    pub async fn leave(mut self) -> Result<(), GroupError> {
+        self.task.shutdown().await;
+        let (identity, group_id) = (self.identity.get(), self.options.group_id.clone());
+        let instance_id = self.options.instance_id.clone();
+        match (self.options.protocol, &instance_id) {
+            (GroupProtocol::Classic(_), Some(_)) => Ok(()),
+            (GroupProtocol::Classic(_), None) => {
+                let member_id = identity.member_id;
+                let leaving = MemberIdentity { member_id: member_id.clone(), ..MemberIdentity::default() };
+                let mut request = LeaveGroupRequest { group_id, ..LeaveGroupRequest::default() };
+                request.members = vec![leaving];
+                self.link.call(&request, i16::MAX, Duration::ZERO, |told| told.error_code).await.map(drop)
+            }
+            (GroupProtocol::Consumer, _) => {
+                let member_epoch = if instance_id.is_some() { LEAVES_FOR_A_WHILE } else { LEAVES };
+                let request = ConsumerGroupHeartbeatRequest {
+                    group_id,
+                    member_id: identity.member_id,
+                    member_epoch,
+                    instance_id,
+                    ..ConsumerGroupHeartbeatRequest::default()
+                };
+                self.link.call(&request, i16::MAX, Duration::ZERO, |told| told.error_code).await.map(drop)
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! A member of a consumer group, of either protocol: the classic one (JoinGroup, SyncGroup, Heartbeat), where the members
+//! assign, and KIP-848 (ConsumerGroupHeartbeat), where the coordinator does.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`GroupMember`] | the handle: what changes, commits, leaving |
+//! | [`GroupView`] | a group from outside: its members, its offsets |
+//! | `session` | what both protocols share: what the member owns, and for how long it may believe so |
+//! | `classic`, `next_generation` | the two protocols, each told as a story |
+//! | `link` | the way to the coordinator, wherever it is |
+//! | `assignor`, `embedded` | what members of classic groups decide and tell each other; pure |
+//!
+//! **Ownership is a lease.** A member that hears nothing from its coordinator for a session timeout, counted from when it sent
+//! what was answered last, gives everything up by itself: by then the coordinator may have given it to others. So no partition
+//! is with two members at any moment, as long as clocks pass equally fast.
+
+mod assignor;
+mod classic;
+mod embedded;
+mod error;
+mod link;
+mod member;
+mod next_generation;
+mod offsets;
+mod options;
+mod session;
+mod view;
+
+pub use error::GroupError;
+pub use member::{Change, ChangeKind, GroupMember};
+pub use options::{Assignor, GroupOptions, GroupProtocol};
+pub use view::{GroupDescription, GroupView};
+
+use std::collections::BTreeSet;
+
+use crate::offsets::TopicPartition;
+
+/// Partitions of any topics, in order.
+pub type Partitions = BTreeSet<TopicPartition>;
