@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use common::{BrokerEpoch, BrokerId, Partition};
 
+use crate::{IsrMember, IsrProposal};
+
 /// A partition as the controllers have it, with the brokers that may be in its ISR.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
@@ -12,6 +14,28 @@ pub struct Assignment {
     /// Those of its replicas, this broker among them, that are ONLINE, under the epochs of their registrations. Only
     /// they can join the ISR (KIP-841, KIP-903). A change here counts even where the partition itself is the same.
     pub online: BTreeMap<BrokerId, BrokerEpoch>,
+}
+
+impl Assignment {
+    /// The ISR without `me`, whose disk is given up: producers are to wait for it no longer, and somebody else leads. Not if
+    /// it is the last one, since what is committed is read from it; nor while another member is not ONLINE, as the
+    /// controllers would refuse that. Whoever leads counts on the larger ISR until it hears of the change, so nothing
+    /// depends on when that is.
+    pub fn without(&self, me: BrokerId) -> Option<IsrProposal> {
+        let partition = &self.partition;
+        if !partition.isr.contains(&me) || partition.isr.len() < 2 {
+            return None;
+        }
+        let member = |id: &BrokerId| {
+            let broker_epoch = *self.online.get(id)?;
+            Some(IsrMember { broker_id: *id, broker_epoch })
+        };
+        Some(IsrProposal {
+            leader_epoch: partition.leader_epoch,
+            partition_epoch: partition.partition_epoch,
+            new_isr: partition.isr.iter().filter(|id| **id != me).map(member).collect::<Option<_>>()?,
+        })
+    }
 }
 
 /// Settings of a replica.

@@ -122,9 +122,10 @@ impl Follower {
         self.settings = settings;
     }
 
-    /// What to fetch now. `None` while nobody leads, and while the log's end is not safe yet: a fetch would claim it.
+    /// What to fetch now. `None` while nobody leads; while the log's end is not safe yet, as a fetch would claim it; and while
+    /// the log takes no records: whoever fetches looks as if it kept up, and the leader would wait for it.
     pub fn next_fetch(&self, log: &impl ReplicaLog) -> Option<FetchPosition> {
-        if log.confirmed() < log.log_end() {
+        if !log.takes_records() || log.confirmed() < log.log_end() {
             return None;
         }
         self.position(log)

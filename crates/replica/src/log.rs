@@ -13,6 +13,9 @@ pub trait ReplicaLog {
     /// Up to where this replica vouches for its records: what its flush policy calls safe. Never above the log end.
     fn confirmed(&self) -> Offset;
 
+    /// Whether records can be added: not once its disk failed. What it has is still read.
+    fn takes_records(&self) -> bool;
+
     /// Up to where every transaction is decided, given the high watermark. Never above it, never below the start.
     fn last_stable(&self, high_watermark: Offset) -> Offset;
 

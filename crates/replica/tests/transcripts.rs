@@ -126,6 +126,9 @@ impl Story {
             "produce" => self.produce(id(), number(2)),
             "flush" => each().for_each(|id| self.flush(id)),
             "fetch" => self.fetch(id(), words.get(2).copied()),
+            "break" => self.nodes.get_mut(&id()).unwrap().log.broken = true,
+            "mend" => self.mend(id()),
+            "leave" => self.leave(id()),
             "commit" => self.commit(id()),
             "refuse" => self.answer_isr(id(), IsrAnswer::Refused),
             "outdated" => self.answer_isr(id(), IsrAnswer::OutOfDate),
@@ -350,6 +353,27 @@ impl Story {
             Step::CommittedLost { .. } | Step::Nothing => {}
         }
         self.tell(format_args!("{id}: {step:?}"));
+    }
+
+    /// The disk works again; all of the log is there.
+    fn mend(&mut self, id: i32) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.log.mend();
+        if let Some(follower) = node.replica.as_mut().and_then(Replica::as_follower) {
+            follower.truncated(&node.log);
+        }
+    }
+
+    /// A broker whose disk is given up takes itself out of the ISR, and the controllers do that.
+    fn leave(&mut self, id: i32) {
+        let Some(proposal) = self.assignment.without(BrokerId(id)) else {
+            return self.tell(format_args!("{id} stays: it is not in the ISR, or the last one"));
+        };
+        let partition = &mut self.assignment.partition;
+        partition.isr = proposal.new_isr.iter().map(|member| member.broker_id).collect();
+        partition.partition_epoch = partition.partition_epoch.next();
+        let isr = partition.isr.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        self.tell(format_args!("{id} leaves the ISR: {isr}"));
     }
 
     /// The controllers do what a leader wants.

@@ -63,11 +63,8 @@ impl Partition {
             return NextFetch::Nothing;
         };
         match follower.next_fetch(&View(log)) {
-            // A replica that cannot take records must not look as if it had caught up: the leader would take it into the ISR
-            // again, and wait for it.
-            _ if log.fence().is_some() => NextFetch::Nothing,
             Some(position) => NextFetch::Ask { position, in_isr, throttled },
-            None if follower.leader().is_some() => NextFetch::NotSafeYet,
+            None if follower.leader().is_some() && log.fence().is_none() => NextFetch::NotSafeYet,
             None => NextFetch::Nothing,
         }
     }

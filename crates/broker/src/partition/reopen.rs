@@ -9,7 +9,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use commit_log::Log;
-use replica::{IsrMember, IsrProposal, Replica};
+use replica::{IsrProposal, Replica};
 
 use super::{
     Partition,
@@ -122,25 +122,10 @@ impl State {
         }
     }
 
-    /// The ISR without `me`, if its disk is given up and others are in sync, as far as the metadata here tell. Whoever leads
-    /// counts on the larger ISR until it hears of this, so nothing depends on when that is.
+    /// The ISR without `me`, if its disk is given up and others are in sync, as far as the metadata here tell.
     pub(super) fn leaving(&self, me: common::BrokerId) -> Option<IsrProposal> {
         self.storage_trouble()?;
-        let assignment = &self.wanted.assignment;
-        let partition = &assignment.partition;
-        let others = partition.isr.iter().filter(|id| **id != me);
-        if !partition.isr.contains(&me) || partition.isr.len() < 2 {
-            return None;
-        }
-        let member = |id: &common::BrokerId| {
-            let broker_epoch = *assignment.online.get(id)?;
-            Some(IsrMember { broker_id: *id, broker_epoch })
-        };
-        Some(IsrProposal {
-            leader_epoch: partition.leader_epoch,
-            partition_epoch: partition.partition_epoch,
-            new_isr: others.map(member).collect::<Option<_>>()?,
-        })
+        self.wanted.assignment.without(me)
     }
 }
 
@@ -150,13 +135,13 @@ mod tests {
         batch::BatchBuilder,
         disk::sim::{Fault, SimDisk},
     };
-    use common::Offset;
-    use replica::Acks;
+    use common::{BrokerId, Offset};
+    use replica::{Acks, FetchAnswer};
 
     use super::*;
     use crate::partition::{
-        PartitionError,
-        testing::{leader, leader_with},
+        NextFetch, PartitionError, Taken,
+        testing::{ME, leader, leader_with, partition},
     };
 
     fn produce(partition: &Arc<Partition>) -> Result<i64, PartitionError> {
@@ -222,6 +207,27 @@ mod tests {
         partition.reopen_if_fenced();
         assert!(partition.storage_trouble().is_some());
         assert_eq!(partition.isr_proposal(), None);
+    }
+
+    #[test]
+    fn a_follower_whose_disk_failed_asks_for_nothing_and_leaves() {
+        let disk = SimDisk::new();
+        let leader = BrokerId(2);
+        let follower = partition(&disk, &Default::default(), &[], &[leader, ME], &[leader, ME]);
+        let NextFetch::Ask { position: asked, .. } = follower.next_fetch() else { panic!("it follows") };
+        let batch = BatchBuilder::default().record(0, None, None).build(Offset(0)).unwrap().into();
+        let answer = FetchAnswer::Records { high_watermark: Offset(0), log_start: Offset(0) };
+        assert_eq!(follower.fetched(&asked, &answer, &batch), Ok(Taken::Progress));
+        assert_eq!(follower.next_fetch(), NextFetch::NotSafeYet);
+        disk.fail_after(0, Fault::Broken);
+        follower.flush();
+        assert_eq!(follower.next_fetch(), NextFetch::Nothing, "its leader must not take it for caught up");
+        assert_eq!(follower.isr_proposal(), None, "it may work again");
+        disk.fail_after(0, Fault::Full);
+        follower.reopen_if_fenced();
+        let proposal = follower.isr_proposal().expect("it leaves");
+        assert_eq!(proposal.new_isr.iter().map(|member| member.broker_id).collect::<Vec<_>>(), [leader]);
+        assert_eq!(follower.next_fetch(), NextFetch::Nothing);
     }
 
     #[test]

@@ -111,6 +111,10 @@ impl ReplicaLog for View<'_> {
         self.0.acknowledged()
     }
 
+    fn takes_records(&self) -> bool {
+        self.0.fence().is_none()
+    }
+
     fn last_stable(&self, high_watermark: Offset) -> Offset {
         self.0.last_stable(high_watermark)
     }

@@ -13,7 +13,7 @@ use std::{
 
 use client::api;
 use commit_log::batch::Batch;
-use common::{BrokerId, Offset, PartitionId};
+use common::{BrokerId, Offset, PartitionEpoch, PartitionId};
 use kafka_client::{
     Address, Connection, ConnectionOptions, Consumer, ConsumerOptions, Delivery, NewRecord, OffsetSpec,
     Producer, ProducerOptions, Record, StartAt, TopicPartition,
@@ -182,7 +182,10 @@ async fn a_disk_that_fails_takes_nobody_else_along() {
         Ok(())
     })
     .await;
-    load.acknowledges(RECORDS_BETWEEN).await;
+    // They stay out, as they fetch nothing; and nobody waits for them.
+    let out = epoch_of_partition_0(&cluster).await;
+    load.acknowledges(5 * RECORDS_BETWEEN).await;
+    assert_eq!(epoch_of_partition_0(&cluster).await, out, "who is in sync changes without a cause");
     for failed in [leader, follower] {
         let dir = dir_of_partition_0(&cluster, failed);
         std::fs::remove_file(&dir).unwrap();
@@ -203,6 +206,11 @@ async fn a_disk_that_fails_takes_nobody_else_along() {
 async fn isr_of_partition_0(cluster: &Cluster) -> Result<Vec<BrokerId>, String> {
     let topic = cluster.client().call(&api::topic(TOPIC)).await.map_err(|error| error.to_string())?;
     Ok(topic.partitions[0].isr.clone())
+}
+
+async fn epoch_of_partition_0(cluster: &Cluster) -> PartitionEpoch {
+    let topic = cluster.client().call(&api::topic(TOPIC)).await.unwrap();
+    topic.partitions[0].partition_epoch
 }
 
 /// What a broker says of the disk of partition 0.

@@ -112,8 +112,13 @@ impl Leader {
             return;
         }
         self.partition_epoch = partition.partition_epoch;
-        self.isr = partition.isr;
+        let before = std::mem::replace(&mut self.isr, partition.isr);
         self.replicas = partition.replicas;
+        // Whoever left, by its own wish perhaps, comes back by what it fetches from now on: what it said before would have it
+        // join again at once.
+        for id in before.iter().filter(|id| !self.isr.contains(id)) {
+            self.followers.entry(*id).and_modify(FollowerState::forget_claims);
+        }
         self.change = IsrChange::None { not_before_ms: None };
         self.know_followers(now_ms);
     }

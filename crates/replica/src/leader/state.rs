@@ -26,7 +26,8 @@ pub struct Effects {
 pub struct FollowerState {
     /// Of the registration that fetched last. `None`: it never did.
     pub broker_epoch: Option<BrokerEpoch>,
-    /// It has, and vouches for, everything below. `None`: it never fetched. Goes back only if it registers again.
+    /// It has, and vouches for, everything below. `None`: it has not fetched since it left the ISR, or at all. Goes back only
+    /// if it registers again.
     pub log_end: Option<Offset>,
     /// Where its log starts.
     pub log_start: Offset,
@@ -48,6 +49,12 @@ impl FollowerState {
             fetched_ms: None,
             end_at_fetch: Offset(0),
         }
+    }
+
+    /// Only who it is, and where its log starts, counts on.
+    pub(super) fn forget_claims(&mut self) {
+        let (broker_epoch, log_start) = (self.broker_epoch, self.log_start);
+        *self = Self { broker_epoch, log_start, ..Self::unknown() };
     }
 }
 

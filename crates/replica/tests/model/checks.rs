@@ -46,6 +46,13 @@ impl Truth {
     }
 }
 
+impl Truth {
+    /// Broker `at` begins anew, without a restart.
+    pub(crate) fn forget_seen(&mut self, at: usize) {
+        self.seen[at].1 = Offset(0);
+    }
+}
+
 impl Cluster {
     pub(crate) fn check(&mut self) {
         for at in 0..3 {

@@ -4,8 +4,8 @@
 
 use common::{BrokerEpoch, Offset};
 use replica::{
-    Ack, Acks, Effects, FetchAnswer, FetchPosition, FetchRefused, Fetched, FollowerFetch, IsrAnswer,
-    IsrProposal, Replica, ReplicaLog, RoleChange, Settings,
+    Ack, Acks, Assignment, Effects, FetchAnswer, FetchPosition, FetchRefused, Fetched, FollowerFetch,
+    IsrAnswer, IsrProposal, Replica, ReplicaLog, RoleChange, Settings,
 };
 
 use crate::{
@@ -65,6 +65,19 @@ pub(crate) enum Step {
     Start {
         node: u8,
     },
+    /// A disk fails: the log takes no records.
+    Break {
+        node: u8,
+    },
+    /// A broker whose disk failed takes itself out of the ISR, as far as it knows the metadata.
+    Leave {
+        node: u8,
+    },
+    /// The log was opened anew; of what was not flushed, some is lost.
+    Mend {
+        node: u8,
+        kept: u8,
+    },
     /// The controllers do not hear a broker any more; it does not know that.
     Fence {
         node: u8,
@@ -90,6 +103,8 @@ pub(crate) struct Node {
     pub(crate) broker_epoch: BrokerEpoch,
     /// Noted before the last crash.
     noted: Offset,
+    /// The metadata as it knows them.
+    known: Assignment,
     /// Key of the last proposal.
     key: u128,
     /// Records that a producer waits for, by their offset.
@@ -122,6 +137,7 @@ impl Cluster {
             replica: None,
             broker_epoch: controller.assignment().online[id],
             noted: Offset(0),
+            known: controller.assignment(),
             key: 0,
             waiting: Vec::new(),
         };
@@ -176,6 +192,12 @@ impl Cluster {
             Step::Propose { node } => self.propose(node.into()),
             Step::Crash { node, kept } => self.crash(node.into(), kept),
             Step::Start { node } => self.start(node.into()),
+            Step::Break { node } => {
+                let node = &mut self.nodes[usize::from(node)];
+                node.log.broken = node.replica.is_some();
+            }
+            Step::Leave { node } => self.leave(node.into()),
+            Step::Mend { node, kept } => self.mend(node.into(), kept.into()),
             Step::Fence { node } => self.controller.fence(BROKERS[usize::from(node)]),
             Step::Unfence { node } => {
                 if self.nodes[usize::from(node)].replica.is_some() {
@@ -192,6 +214,7 @@ impl Cluster {
     pub(crate) fn heal(&mut self) {
         self.messages.clear();
         for (at, id) in BROKERS.iter().enumerate() {
+            self.mend(at, 0);
             self.start(at);
             self.controller.unfence(*id);
             if !self.controller.assignment().online.contains_key(id) {
@@ -243,14 +266,9 @@ impl Cluster {
 
     fn begin(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let (replica, effects) = Replica::new(
-            BROKERS[at],
-            self.settings,
-            self.controller.assignment(),
-            &node.log,
-            node.noted,
-            self.now_ms,
-        );
+        node.known = self.controller.assignment();
+        let (replica, effects) =
+            Replica::new(BROKERS[at], self.settings, node.known.clone(), &node.log, node.noted, self.now_ms);
         node.replica = Some(replica);
         self.carry_out(at, effects);
     }
@@ -259,6 +277,7 @@ impl Cluster {
         let node = &mut self.nodes[at];
         let Some(replica) = &mut node.replica else { return };
         let assignment = self.controller.assignment();
+        node.known = assignment.clone();
         let (change, effects) =
             replica.update(BROKERS[at], self.settings, assignment, &node.log, self.now_ms);
         if matches!(change, RoleChange::Deposed | RoleChange::Elected) {
@@ -291,9 +310,44 @@ impl Cluster {
         self.messages.push(Message::Isr { from: at, broker_epoch, key, proposal });
     }
 
+    fn leave(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if node.replica.is_none() || !node.log.broken {
+            return;
+        }
+        let Some(proposal) = node.known.without(BROKERS[at]) else { return };
+        self.keys += 1;
+        let (broker_epoch, key) = (node.broker_epoch, self.keys);
+        self.messages.push(Message::Isr { from: at, broker_epoch, key, proposal });
+    }
+
+    /// A leader that lost records goes on as it is, until somebody else leads.
+    fn mend(&mut self, at: usize, kept: usize) {
+        let node = &mut self.nodes[at];
+        if !node.log.broken {
+            return;
+        }
+        match &mut node.replica {
+            Some(Replica::Leader(_)) if kept.is_multiple_of(2) => {
+                node.log.mend();
+                self.log_changed(at);
+            }
+            Some(Replica::Follower(follower)) => {
+                node.log.crash(kept);
+                follower.truncated(&node.log);
+                // What the disk lost goes for its readers, as after a restart.
+                self.truth.forget_seen(at);
+            }
+            Some(Replica::Leader(_)) | None => {}
+        }
+    }
+
     /// To the first broker from `at` on that holds itself for the leader.
     fn produce(&mut self, at: usize, records: u8) {
-        let leads = |at: &usize| matches!(self.nodes[*at].replica, Some(Replica::Leader(_)));
+        let leads = |at: &usize| {
+            let node = &self.nodes[*at];
+            matches!(node.replica, Some(Replica::Leader(_))) && node.log.takes_records()
+        };
         let Some(at) = (at..at + 3).map(|at| at % 3).find(leads) else { return };
         let node = &mut self.nodes[at];
         let Some(Replica::Leader(leader)) = &node.replica else { return };
@@ -429,6 +483,9 @@ impl Cluster {
         let Some(Replica::Follower(follower)) = &mut node.replica else { return };
         match follower.fetched(asked, answer, &node.log) {
             replica::Step::Append => {
+                if !node.log.takes_records() {
+                    return;
+                }
                 records.iter().for_each(|record| node.log.append(*record));
                 let FetchAnswer::Records { high_watermark, log_start } = *answer else { unreachable!() };
                 if let Some(start) = follower.appended(high_watermark, log_start, &node.log).log_start {

@@ -15,6 +15,8 @@ pub(crate) struct MemoryLog {
     /// All from offset 0 on, those before the start too: a test compares them.
     records: Vec<Record>,
     confirmed: i64,
+    /// Its disk failed: it takes no records, and nothing becomes safe.
+    pub(crate) broken: bool,
     /// First offset of an undecided transaction.
     pub(crate) undecided: Option<Offset>,
     epochs: Vec<(LeaderEpoch, Offset)>,
@@ -31,6 +33,10 @@ impl ReplicaLog for MemoryLog {
 
     fn confirmed(&self) -> Offset {
         Offset(self.confirmed)
+    }
+
+    fn takes_records(&self) -> bool {
+        !self.broken
     }
 
     fn last_stable(&self, high_watermark: Offset) -> Offset {
@@ -58,6 +64,9 @@ impl MemoryLog {
 
     /// What was appended is safe now.
     pub(crate) fn confirm(&mut self) {
+        if self.broken {
+            return;
+        }
         self.confirmed = self.log_end().0;
     }
 
@@ -83,8 +92,15 @@ impl MemoryLog {
         self.index();
     }
 
-    /// A crash: of what was not confirmed, some is lost.
+    /// The disk works again, and has all that was appended.
+    pub(crate) fn mend(&mut self) {
+        self.broken = false;
+        self.confirm();
+    }
+
+    /// The log is opened anew, with a disk that works: of what was not confirmed, some is lost.
     pub(crate) fn crash(&mut self, kept: usize) {
+        self.broken = false;
         let unsafe_records = self.records.len() - self.confirmed as usize;
         self.records.truncate(self.confirmed as usize + kept % (unsafe_records + 1));
         // Recovery makes what it found safe.
