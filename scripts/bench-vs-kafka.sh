@@ -42,12 +42,15 @@ field() {
     tail -1 "$out/results.jsonl" | "$python" -c 'import json, sys; print(json.loads(input())[sys.argv[1]])' "$1"
 }
 
-# own FIGURE ACTION TOPIC: records per second with our own load tool, which takes less processor time than Python.
+# own FIGURE ACTION TOPIC RECORDS [ARGUMENT...]: the same with our own load tool, which takes less processor time than Python.
 own() {
-    "${DMQ:-target/release/dmq}" bench "$2" --bootstrap "$bootstrap" --topic "$3" --records "$records" -o json 2>>"$out/client.log" |
+    local figure=$1 action=$2 topic=$3 count=$4
+    shift 4
+    "${DMQ:-target/release/dmq}" bench "$action" --bootstrap "$bootstrap" --topic "$topic" --records "$count" "$@" -o json 2>>"$out/client.log" |
         "$python" -c "import json, sys
 seen = json.load(sys.stdin)
-print(json.dumps({'system': '$system', 'way': '$way', 'run': $run, 'figure': '$1', 'recordsPerSecond': round(seen['recordsPerSecond'])}))" |
+print(json.dumps({'system': '$system', 'way': '$way', 'run': $run, 'figure': '$figure',
+                  'recordsPerSecond': round(seen['recordsPerSecond']), **seen.get('latency', {})}))" |
         tee -a "$out/results.jsonl"
 }
 
@@ -66,11 +69,12 @@ measure() {
     [ -e "$out/rate-$way" ] || echo $(($(field recordsPerSecond) / 2)) >"$out/rate-$way"
     load produce-rf1 "$bootstrap" produce single "$records" --size "$size" --pids "$pids"
     load latency-rf3 "$bootstrap" produce replicated "$((records / 4))" --size "$size" --rate "$(cat "$out/rate-$way")" --linger 0
-    own own-rf3 produce replicated
-    own own-rf1 produce single
+    own own-latency-rf3 produce replicated "$((records / 4))" --rate "$(cat "$out/rate-$way")"
+    own own-rf3 produce replicated "$records"
+    own own-rf1 produce single "$records"
     load end-to-end "$bootstrap" end-to-end replicated 5000 --size "$size" --rate 1000
     load history "$bootstrap" consume replicated "$records" --pids "$pids"
-    own own-history consume replicated
+    own own-history consume replicated "$records"
     load tail "$bootstrap" tail replicated "$records" --size "$size" --pids "$pids"
     # Once is enough for what no durability changes.
     [ "$way" = "${ways##* }" ] || return 0

@@ -1,6 +1,7 @@
-"""Medians of both systems and their ratios, from the lines that bench-vs-kafka.sh wrote.
+"""Medians of both systems with their least and largest values, and the ratios of the medians, from the lines that
+bench-vs-kafka.sh wrote.
 
-usage: compare.py RESULTS.jsonl
+usage: compare.py RESULTS.jsonl...
 """
 
 import json
@@ -15,6 +16,8 @@ GOALS = [
     ("own-rf1", "recordsPerSecond", ">=", 2.0),
     ("latency-rf3", "p50Ms", "<=", 0.5),
     ("latency-rf3", "p99Ms", "<=", 0.33),
+    ("own-latency-rf3", "p50Ms", "<=", 0.5),
+    ("own-latency-rf3", "p99Ms", "<=", 0.33),
     ("history", "recordsPerSecond", ">=", 1.5),
     ("own-history", "recordsPerSecond", ">=", 1.5),
     ("tail", "recordsPerSecond", ">=", 1.5),
@@ -26,27 +29,34 @@ GOALS = [
 ]
 
 
+def shown(values):
+    """Median, least and largest; large ones without what nobody reads."""
+    number = lambda value: f"{value:,.0f}" if value >= 1000 else f"{value:g}"
+    return f"{number(statistics.median(values))} ({number(min(values))}-{number(max(values))})"
+
+
 def main():
-    with open(sys.argv[1]) as lines:
-        results = [json.loads(line) for line in lines]
-    print(f"{'way':<11} {'figure':<12} {'field':<18} {'kafka':>10} {'dmq':>10} {'ratio':>7}  goal")
+    results = []
+    for path in sys.argv[1:]:
+        with open(path) as lines:
+            results += [json.loads(line) for line in lines]
+    print(f"{'way':<11} {'figure':<16} {'field':<18} {'kafka':>34} {'dmq':>34} {'ratio':>7}  goal")
     for way in sorted({result["way"] for result in results}):
         for figure, field, sign, goal in GOALS:
-            both = {}
-            for system in ("kafka", "dmq"):
-                values = [
+            kafka, dmq = (
+                [
                     result[field]
                     for result in results
                     if (result["system"], result["way"], result["figure"]) == (system, way, figure)
                 ]
-                if values:
-                    both[system] = statistics.median(values)
-            if len(both) < 2:
+                for system in ("kafka", "dmq")
+            )
+            if not kafka or not dmq or not statistics.median(kafka):
                 continue
-            ratio = both["dmq"] / both["kafka"] if both["kafka"] else float("nan")
+            ratio = statistics.median(dmq) / statistics.median(kafka)
             reached = ratio >= goal if sign == ">=" else ratio <= goal
             print(
-                f"{way:<11} {figure:<12} {field:<18} {both['kafka']:>10} {both['dmq']:>10} {ratio:>6.2f}x  "
+                f"{way:<11} {figure:<16} {field:<18} {shown(kafka):>34} {shown(dmq):>34} {ratio:>6.2f}x  "
                 f"{sign} {goal}x {'reached' if reached else 'MISSED'}"
             )
 
