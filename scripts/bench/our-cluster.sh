@@ -6,7 +6,8 @@
 #        scripts/bench/our-cluster.sh stop DIR
 #        scripts/bench/our-cluster.sh pids DIR      of brokers and metadata nodes
 #
-# KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen for Kafka clients there. DIR/started holds the time of the launch, in
+# KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen for Kafka clients there; BROKER_IDS=0 or another list makes a new cluster
+# have these brokers. DIR/started holds the time of the launch, in
 # ms since 1970.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,21 +22,21 @@ configure() {
     python3 - "$dir/services.json" <<'PY'
 import json, os, socket, sys
 
-held = [socket.socket() for _ in range(9)]
+ids = [int(id) for id in os.environ.get("BROKER_IDS", "101,102,103").split(",")]
+held = [socket.socket() for _ in range(3 + 2 * len(ids))]
 for one in held:
     one.bind(("127.0.0.1", 0))
 ports = [one.getsockname()[1] for one in held]
 if wanted := os.environ.get("KAFKA_PORTS"):
-    ports[6:] = map(int, wanted.split(","))
+    ports[3 + len(ids):] = map(int, wanted.split(","))
 url = lambda port: f"http://127.0.0.1:{port}"
 metadata = [
     {"id": n + 1, "host": "127.0.0.1", "port": ports[n], "url": url(ports[n]), "database": f"sqlite:metadata-{n + 1}/raft.db"}
     for n in range(3)
 ]
 storage = [
-    {"id": n + 101, "host": "127.0.0.1", "port": ports[n + 3], "url": url(ports[n + 3]), "kafkaPort": ports[n + 6],
-     "dataDir": f"broker-{n + 101}"}
-    for n in range(3)
+    {"id": id, "host": "127.0.0.1", "port": rest, "url": url(rest), "kafkaPort": kafka, "dataDir": f"broker-{id}"}
+    for id, rest, kafka in zip(ids, ports[3:], ports[3 + len(ids):])
 ]
 with open(sys.argv[1], "w") as file:
     json.dump({"clusterId": "bench", "services": {"metadata-services": metadata, "storage-services": storage}}, file)

@@ -187,7 +187,7 @@ impl Settings {
         KafkaSettings {
             broker_id: self.broker_id,
             cluster_id: self.cluster_id.clone(),
-            data_dir: self.data_dir.clone(),
+            data_dir: std::path::absolute(&self.data_dir).unwrap_or_else(|_| self.data_dir.clone()),
             limits: self.config.kafka_limits(),
         }
     }

@@ -21,9 +21,12 @@ use kafka_client::{Address, Connection, ConnectionOptions};
 use kafka_wire::{
     ErrorCode, Records, Request,
     messages::{
-        ApiVersionsRequest, CreatePartitionsRequest, DescribeConfigsRequest, DescribeProducersRequest,
-        FetchRequest, IncrementalAlterConfigsRequest, ProduceRequest, UpdateFeaturesRequest,
+        AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
+        DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, ListConfigResourcesRequest, ProduceRequest, UpdateFeaturesRequest,
+        alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
         create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic},
+        create_topics::{CreatableTopic, CreatableTopicConfig},
         describe_configs::{DescribeConfigsResource, DescribeConfigsResourceResult},
         describe_producers::TopicRequest,
         fetch::{FetchPartition, FetchTopic},
@@ -308,4 +311,76 @@ async fn leaders_tell_who_writes() {
     assert_eq!((producer.producer_id, producer.producer_epoch, producer.last_sequence), (77, 3, 1));
     assert_eq!((producer.current_txn_start_offset, producer.coordinator_epoch), (-1, -1));
     assert_eq!(response.topics[1].partitions[0].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_tells_what_it_is() {
+    let stage = Stage::new(&[]).await;
+    let names = ["advertised.listeners", "log.dirs", "node.id"].map(String::from);
+    let resource = DescribeConfigsResource {
+        resource_type: BROKER,
+        resource_name: "101".into(),
+        configuration_keys: Some(names.to_vec()),
+    };
+    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
+    let configs = &stage.call(&request).await.results[0].configs;
+    assert!(configs.iter().all(|config| config.read_only && config.config_source == 4), "{configs:?}");
+    let value =
+        |name: &str| configs.iter().find(|config| config.name == name).unwrap().value.clone().unwrap();
+    assert_eq!(value("node.id"), "101");
+    assert_eq!(value("advertised.listeners"), format!("PLAINTEXT://{}", stage.broker.kafka()));
+    let told = stage.call(&DescribeLogDirsRequest::default()).await.results[0].log_dir.clone();
+    assert_eq!(value("log.dirs"), told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_settings_is_listed() {
+    let stage = Stage::new(&[]).await;
+    let listed = async |types: &[i8]| {
+        let response = stage.call(&ListConfigResourcesRequest { resource_types: types.to_vec() }).await;
+        let resources = response.config_resources.into_iter();
+        (response.error_code, resources.map(|it| (it.resource_type, it.resource_name)).collect::<Vec<_>>())
+    };
+    let (orders, broker) = ((TOPIC, "orders".to_owned()), (BROKER, "101".to_owned()));
+    assert_eq!(listed(&[]).await, (ErrorCode::NONE, vec![orders.clone(), broker]));
+    assert_eq!(listed(&[TOPIC, 16]).await, (ErrorCode::NONE, vec![orders]));
+    assert_eq!(listed(&[3]).await, (ErrorCode::UNSUPPORTED_VERSION, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_moves_to_no_other_directory() {
+    let stage = Stage::new(&[]).await;
+    let own = stage.call(&DescribeLogDirsRequest::default()).await.results[0].log_dir.clone();
+    let moved = async |path: &str, name: &str, index: i32| {
+        let topic = AlterReplicaLogDirTopic { name: name.to_owned(), partitions: vec![index] };
+        let dir = AlterReplicaLogDir { path: path.to_owned(), topics: vec![topic] };
+        stage.call(&AlterReplicaLogDirsRequest { dirs: vec![dir] }).await.results[0].partitions[0].error_code
+    };
+    assert_eq!(moved(&own, "orders", 0).await, ErrorCode::NONE);
+    assert_eq!(moved("/nowhere", "orders", 0).await, ErrorCode::LOG_DIR_NOT_FOUND);
+    assert_eq!(moved(&own, "nothing", 0).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_offsets_topic_may_be_made_with_other_numbers() {
+    let stage = Stage::new(&[]).await;
+    let create = async |configs: Vec<CreatableTopicConfig>| {
+        let topic = CreatableTopic {
+            name: "__consumer_offsets".into(),
+            num_partitions: 7,
+            replication_factor: 1,
+            configs,
+            ..CreatableTopic::default()
+        };
+        let request =
+            CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
+        stage.call(&request).await.topics[0].clone()
+    };
+    let config = CreatableTopicConfig { name: "retention.ms".into(), value: Some("1".into()) };
+    assert_eq!(create(vec![config]).await.error_code, ErrorCode::INVALID_REQUEST);
+    let made = create(vec![]).await;
+    assert_eq!((made.error_code, made.num_partitions), (ErrorCode::NONE, 7), "{:?}", made.error_message);
+    let topic = stage.quorum.core().state.topic("__consumer_offsets").cloned().unwrap();
+    assert_eq!(topic.configs.get("cleanup.policy").map(String::as_str), Some("compact"));
+    assert_eq!(create(vec![]).await.error_code, ErrorCode::TOPIC_ALREADY_EXISTS);
 }

@@ -44,6 +44,7 @@ static SERVED: &[Served] = &[
     served(ApiKey::OffsetForLeaderEpoch, 2..=4),
     served(ApiKey::DescribeConfigs, 1..=4),
     served(ApiKey::AlterConfigs, 0..=2),
+    served(ApiKey::AlterReplicaLogDirs, 1..=2),
     served(ApiKey::DescribeLogDirs, 1..=4),
     served(ApiKey::CreatePartitions, 0..=3),
     served(ApiKey::DeleteGroups, 0..=2),
@@ -58,6 +59,7 @@ static SERVED: &[Served] = &[
     served(ApiKey::DescribeProducers, 0..=0),
     served(ApiKey::ConsumerGroupHeartbeat, 0..=1),
     served(ApiKey::ConsumerGroupDescribe, 0..=1),
+    served(ApiKey::ListConfigResources, 0..=1),
     served(ApiKey::DescribeTopicPartitions, 0..=0),
 ];
 

@@ -1,10 +1,11 @@
-//! `__consumer_offsets`: made when a group is first looked for, by whichever broker is asked.
+//! `__consumer_offsets`: made when a group is first looked for, by whichever broker is asked, or before that by an
+//! administrator who wants other numbers.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use client::{CallError, MetadataClient, api};
 use common::{BrokerId, PartitionId, TopicName, topic_name::CONSUMER_OFFSETS_TOPIC};
-use http_api::{ErrorCode, internal_topics::CreateInternalTopicRequest};
+use http_api::{ErrorCode, TopicInfo, internal_topics::CreateInternalTopicRequest};
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
 
@@ -100,7 +101,13 @@ impl OffsetsTopic {
         let shared = &self.shared;
         let _making = shared.making.lock().await;
         if self.partitions().is_none() {
-            self.create().await?;
+            let GroupOptions { topic_partitions, topic_replication_factor, .. } = shared.options;
+            match self.create(topic_partitions, topic_replication_factor).await {
+                // Another broker was faster.
+                Err(NoTopic::Refused(CallError::Problem(problem)))
+                    if problem.code == ErrorCode::TopicAlreadyExists => {}
+                made => drop(made?),
+            }
         }
         let is_led = |partition: &common::Partition| partition.leader.is_some();
         let led = shared.image.wait_for(|state| {
@@ -111,7 +118,11 @@ impl OffsetsTopic {
         Ok(())
     }
 
-    async fn create(&self) -> Result<(), NoTopic> {
+    /// Makes it, with as many partitions and replicas as somebody wants. Its settings are always the same.
+    ///
+    /// # Errors
+    /// [`NoTopic`], also if it exists.
+    pub async fn create(&self, num_partitions: i32, replication_factor: i16) -> Result<TopicInfo, NoTopic> {
         let Shared { broker_id, options, follower, metadata, .. } = &*self.shared;
         let broker_epoch = follower.status().broker_epoch.ok_or(NoTopic::NotRegistered)?;
         let configs = [
@@ -123,27 +134,20 @@ impl OffsetsTopic {
             broker_id: *broker_id,
             broker_epoch,
             topic_name: TopicName::new(CONSUMER_OFFSETS_TOPIC).expect("the name obeys the grammar"),
-            num_partitions: options.topic_partitions,
-            replication_factor: options.topic_replication_factor,
+            num_partitions,
+            replication_factor,
             configs: configs
                 .map(|(name, value)| (name.to_owned(), value))
                 .into_iter()
                 .collect::<BTreeMap<_, _>>(),
         };
-        match metadata.call(&api::create_internal_topic(&request)).await {
-            Ok(_) => {
-                let (partitions, replicas) = (request.num_partitions, request.replication_factor);
-                tracing::info!(
-                    event = "coordinator.topic",
-                    partitions,
-                    replicas,
-                    "made {CONSUMER_OFFSETS_TOPIC}"
-                );
-                Ok(())
-            }
-            // Another broker was faster.
-            Err(CallError::Problem(problem)) if problem.code == ErrorCode::TopicAlreadyExists => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        let info = metadata.call(&api::create_internal_topic(&request)).await?;
+        tracing::info!(
+            event = "coordinator.topic",
+            partitions = num_partitions,
+            replicas = replication_factor,
+            "made {CONSUMER_OFFSETS_TOPIC}"
+        );
+        Ok(info)
     }
 }

@@ -24,7 +24,7 @@ pub struct KafkaSettings {
     pub broker_id: BrokerId,
     /// Where it belongs.
     pub cluster_id: ClusterId,
-    /// Where its replicas are.
+    /// Where its replicas are; absolute, as administrators are told.
     pub data_dir: PathBuf,
     /// Bounds of what clients may use, as it was started with them.
     pub limits: KafkaLimits,

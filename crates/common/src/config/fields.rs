@@ -163,7 +163,12 @@ pub static BROKER: Section = Section {
     title: "services.storage-services[]",
     about: "One broker.",
     fields: &[
-        field("id", Kind::Integer(ID, ""), Presence::Required, "Its id, unique among brokers."),
+        field(
+            "id",
+            Kind::Integer(0..=ID_MAX, ""),
+            Presence::Required,
+            "Its id, unique among brokers. Kafka counts from 0, too.",
+        ),
         field("host", Kind::Host, Presence::Default("\"localhost\""), "Where it listens."),
         field("port", Kind::Integer(PORT, ""), Presence::Required, "The port of its REST API."),
         field(

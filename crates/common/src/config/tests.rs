@@ -65,7 +65,7 @@ fn each_wrong_field_is_named_with_its_value_and_what_would_be_right() {
         ),
         (
             changed(r#""id": 102"#, r#""id": "102""#),
-            r#"services.storage-services[1].id: "102" will not do; it must be a whole number from 1 to 2147483647"#,
+            r#"services.storage-services[1].id: "102" will not do; it must be a whole number from 0 to 2147483647"#,
         ),
         (
             changed(r#""id": 1,"#, r#""id": 0,"#),

@@ -52,6 +52,8 @@ pub enum ApiKey {
     DescribeConfigs = 32,
     /// AlterConfigs, v0 to v2.
     AlterConfigs = 33,
+    /// AlterReplicaLogDirs, v1 to v2.
+    AlterReplicaLogDirs = 34,
     /// DescribeLogDirs, v1 to v5.
     DescribeLogDirs = 35,
     /// CreatePartitions, v0 to v3.
@@ -80,6 +82,8 @@ pub enum ApiKey {
     ConsumerGroupHeartbeat = 68,
     /// ConsumerGroupDescribe, v0 to v1.
     ConsumerGroupDescribe = 69,
+    /// ListConfigResources, v0 to v1.
+    ListConfigResources = 74,
     /// DescribeTopicPartitions, v0 to v0.
     DescribeTopicPartitions = 75,
 }
@@ -107,6 +111,7 @@ pub static SCHEMAS: &[Schema] = &[
     Schema::of::<OffsetForLeaderEpochRequest>("OffsetForLeaderEpoch"),
     Schema::of::<DescribeConfigsRequest>("DescribeConfigs"),
     Schema::of::<AlterConfigsRequest>("AlterConfigs"),
+    Schema::of::<AlterReplicaLogDirsRequest>("AlterReplicaLogDirs"),
     Schema::of::<DescribeLogDirsRequest>("DescribeLogDirs"),
     Schema::of::<CreatePartitionsRequest>("CreatePartitions"),
     Schema::of::<DeleteGroupsRequest>("DeleteGroups"),
@@ -121,5 +126,6 @@ pub static SCHEMAS: &[Schema] = &[
     Schema::of::<DescribeProducersRequest>("DescribeProducers"),
     Schema::of::<ConsumerGroupHeartbeatRequest>("ConsumerGroupHeartbeat"),
     Schema::of::<ConsumerGroupDescribeRequest>("ConsumerGroupDescribe"),
+    Schema::of::<ListConfigResourcesRequest>("ListConfigResources"),
     Schema::of::<DescribeTopicPartitionsRequest>("DescribeTopicPartitions"),
 ];

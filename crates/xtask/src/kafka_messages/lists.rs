@@ -26,6 +26,7 @@ pub(super) const APIS: &[&str] = &[
     "OffsetForLeaderEpoch",
     "DescribeConfigs",
     "AlterConfigs",
+    "AlterReplicaLogDirs",
     "DescribeLogDirs",
     "CreatePartitions",
     "DeleteGroups",
@@ -40,6 +41,7 @@ pub(super) const APIS: &[&str] = &[
     "DescribeProducers",
     "ConsumerGroupHeartbeat",
     "ConsumerGroupDescribe",
+    "ListConfigResources",
     "DescribeTopicPartitions",
 ];
 

@@ -19,10 +19,19 @@ use crate::{
 };
 
 /// `ConfigResource.Type` of a topic.
-const TOPIC: i8 = 2;
+pub(super) const TOPIC: i8 = 2;
 
 /// `ConfigResource.Type` of a broker, or with an empty name of all brokers.
-const BROKER: i8 = 4;
+pub(super) const BROKER: i8 = 4;
+
+/// `ConfigType` of a text.
+pub(super) const STRING: i8 = 2;
+
+/// `ConfigType` of a 32-bit number.
+pub(super) const INT: i8 = 3;
+
+/// `ConfigType` of texts separated by commas.
+pub(super) const LIST: i8 = 7;
 
 /// What has settings.
 #[derive(Debug, Clone)]
@@ -64,11 +73,11 @@ pub(super) fn type_code(kind: Kind) -> i8 {
         Kind::Boolean => 1,
         Kind::Fixed { value: "true" | "false", .. } => 1,
         Kind::Fixed { .. } => 5,
-        Kind::OneOf(_) => 2,
-        Kind::Int { .. } => 3,
+        Kind::OneOf(_) => STRING,
+        Kind::Int { .. } => INT,
         Kind::Long { .. } => 5,
         Kind::Double { .. } => 6,
-        Kind::ListOf(_) | Kind::ThrottledReplicas => 7,
+        Kind::ListOf(_) | Kind::ThrottledReplicas => LIST,
     }
 }
 

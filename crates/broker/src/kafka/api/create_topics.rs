@@ -2,6 +2,8 @@
 //!
 //! `validate_only` makes all checks that need no controller: name, settings, whether the topic is there, whether there
 //! are enough brokers. Numbers of -1 are the broker's defaults.
+//!
+//! `__consumer_offsets` may be made by whoever wants other numbers for it than it would get; its settings are its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +12,7 @@ use std::{
 };
 
 use client::api;
-use common::{BrokerId, BrokerStatus, TopicName, topic_config};
+use common::{BrokerId, BrokerStatus, TopicName, topic_config, topic_name::CONSUMER_OFFSETS_TOPIC};
 use http_api::{CreateTopicRequest, TopicInfo};
 use kafka_wire::{
     ErrorCode,
@@ -22,7 +24,10 @@ use kafka_wire::{
 use tokio::time::timeout_at;
 
 use super::Call;
-use crate::kafka::{Server, errors};
+use crate::{
+    coordinator::NoTopic,
+    kafka::{Server, errors},
+};
 
 /// A topic that somebody wants.
 #[derive(Debug, Clone, Default)]
@@ -219,6 +224,21 @@ fn numbers(server: &Server, wish: &Wish) -> (i32, i16) {
 /// Makes a topic, and waits until this broker knows it.
 pub(super) async fn create(server: &Server, wish: &Wish) -> Result<TopicInfo, Refusal> {
     let (partitions, replicas) = numbers(server, wish);
+    let info = if wish.name == CONSUMER_OFFSETS_TOPIC {
+        create_offsets_topic(server, wish, partitions, replicas).await?
+    } else {
+        create_plain(server, wish, partitions, replicas).await?
+    };
+    server.image.wait_for(|state| state.topic_by_id(info.topic_id).map(drop)).await;
+    Ok(info)
+}
+
+async fn create_plain(
+    server: &Server,
+    wish: &Wish,
+    partitions: i32,
+    replicas: i16,
+) -> Result<TopicInfo, Refusal> {
     let by_numbers = wish.assignments.is_none();
     let request = CreateTopicRequest {
         topic_name: wish.name.clone(),
@@ -228,9 +248,27 @@ pub(super) async fn create(server: &Server, wish: &Wish) -> Result<TopicInfo, Re
         assignments: wish.assignments.clone(),
     };
     let made = server.metadata.call(&api::create_topic(&request)).await;
-    let info = made.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
-    server.image.wait_for(|state| state.topic_by_id(info.topic_id).map(drop)).await;
-    Ok(info)
+    made.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))
+}
+
+async fn create_offsets_topic(
+    server: &Server,
+    wish: &Wish,
+    partitions: i32,
+    replicas: i16,
+) -> Result<TopicInfo, Refusal> {
+    if wish.assignments.is_some() || !wish.configs.is_empty() {
+        let message =
+            format!("`{CONSUMER_OFFSETS_TOPIC}` takes numbers, and neither settings nor assignments");
+        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+    }
+    server.groups.topic().create(partitions, replicas).await.map_err(|error| {
+        let code = match &error {
+            NoTopic::Refused(error) => errors::of_call(error),
+            NoTopic::NotRegistered | NoTopic::TakesLong => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        };
+        Refusal::new(code, error.to_string())
+    })
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //!
 //! A broker describes itself alone, and what is kept for all brokers; clients ask each broker for its own. Synonyms are the
 //! values that a setting has elsewhere: a topic's, then what the controllers keep for this broker and for all, what it was
-//! started with, the default. No setting is secret.
+//! started with, the default. No setting is secret. Of itself a broker also tells what it is, by the names that Kafka has for
+//! it: facts that no request changes.
 
 use std::sync::Arc;
 
 use common::{
+    Broker,
     broker_config::{self, Change},
     topic_config::{self, Setting},
 };
@@ -24,10 +26,13 @@ use kafka_wire::{
 
 use super::{
     Call,
-    configs::{Resource, Source, Value, type_code},
+    configs::{INT, LIST, Resource, STRING, Source, Value, type_code},
     create_topics::Refusal,
 };
-use crate::broker_config::Layer;
+use crate::{
+    broker_config::Layer,
+    kafka::{KafkaSettings, Server},
+};
 
 pub(super) async fn handle(call: Arc<Call>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let describe = |resource: &DescribeConfigsResource| {
@@ -83,7 +88,7 @@ fn describe(
             let settings = broker_config::settings().iter().filter(|it| is_wanted(it.setting.name));
             let all = settings
                 .map(|it| described(&it.setting, server.broker_values(it), it.change == Change::AtStart));
-            Ok(all.collect())
+            Ok(all.chain(facts(server).into_iter().filter(|fact| is_wanted(&fact.name))).collect())
         }
         Resource::Brokers(Some(id)) => {
             let own = server.settings.broker_id;
@@ -102,6 +107,45 @@ fn of_all_brokers(setting: &'static Setting, value: &str) -> DescribeConfigsReso
         source: Source::Broker(layer),
     });
     described(setting, values.into(), false)
+}
+
+/// What this broker is.
+fn facts(server: &Server) -> Vec<DescribeConfigsResourceResult> {
+    let KafkaSettings { broker_id, data_dir, .. } = &server.settings;
+    let (rack, listener) = server.image.read(|state| {
+        let registered = state.broker(*broker_id);
+        let listener = |broker: &Broker| Some(format!("PLAINTEXT://{}:{}", broker.host, broker.kafka_port?));
+        (registered.and_then(|broker| broker.rack.clone()), registered.and_then(listener))
+    });
+    let id = Some(broker_id.to_string());
+    let facts = [
+        ("advertised.listeners", LIST, "Where clients reach this broker.", listener),
+        ("broker.id", INT, "The id of this broker.", id.clone()),
+        ("broker.rack", STRING, "The failure domain that this broker is in.", rack),
+        ("log.dirs", LIST, "Where the replicas of this broker are.", Some(data_dir.display().to_string())),
+        ("node.id", INT, "The id of this broker.", id),
+    ];
+    let known = facts.into_iter().filter_map(|(name, kind, doc, value)| Some((name, kind, doc, value?)));
+    known.map(|(name, kind, doc, value)| fact(name, kind, doc, value)).collect()
+}
+
+fn fact(
+    name: &'static str,
+    config_type: i8,
+    doc: &'static str,
+    value: String,
+) -> DescribeConfigsResourceResult {
+    let value = Value { name, value, source: Source::Broker(Layer::Static) };
+    DescribeConfigsResourceResult {
+        name: name.to_owned(),
+        value: Some(value.value.clone()),
+        read_only: true,
+        config_source: value.source.code(),
+        is_sensitive: false,
+        config_type,
+        documentation: Some(doc.to_owned()),
+        synonyms: vec![synonym(value)],
+    }
 }
 
 /// A setting with all its values, of which the first is in force.

@@ -13,13 +13,13 @@ use runtime::Stop;
 use tokio::time::Instant;
 
 use super::{
-    alter_configs, alter_partition_reassignments, api_versions, consumer_group_describe,
-    consumer_group_heartbeat, create_partitions, create_topics, delete_groups, delete_records, delete_topics,
-    describe_cluster, describe_configs, describe_groups, describe_log_dirs, describe_producers,
-    describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat,
-    incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups, list_offsets,
-    list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
-    offset_for_leader_epoch, produce, sync_group, update_features,
+    alter_configs, alter_partition_reassignments, alter_replica_log_dirs, api_versions,
+    consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics, delete_groups,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
+    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator,
+    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
+    list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, produce, sync_group, update_features,
 };
 use crate::kafka::{
     Server,
@@ -89,6 +89,7 @@ pub(in crate::kafka) async fn start(
         ApiKey::DescribeConfigs => later(call, &body, describe_configs::handle),
         ApiKey::AlterConfigs => later(call, &body, alter_configs::handle),
         ApiKey::DescribeLogDirs => later(call, &body, describe_log_dirs::handle),
+        ApiKey::AlterReplicaLogDirs => later(call, &body, alter_replica_log_dirs::handle),
         ApiKey::CreatePartitions => later(call, &body, create_partitions::handle),
         ApiKey::DeleteGroups => later(call, &body, delete_groups::handle),
         ApiKey::ElectLeaders => later(call, &body, elect_leaders::handle),
@@ -100,6 +101,7 @@ pub(in crate::kafka) async fn start(
         ApiKey::UpdateFeatures => later(call, &body, update_features::handle),
         ApiKey::DescribeProducers => later(call, &body, describe_producers::handle),
         ApiKey::DescribeCluster => later(call, &body, describe_cluster::handle),
+        ApiKey::ListConfigResources => later(call, &body, list_config_resources::handle),
         ApiKey::DescribeTopicPartitions => later(call, &body, describe_topic_partitions::handle),
         ApiKey::ConsumerGroupHeartbeat => later(call, &body, consumer_group_heartbeat::handle),
         ApiKey::ConsumerGroupDescribe => later(call, &body, consumer_group_describe::handle),

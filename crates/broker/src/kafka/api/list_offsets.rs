@@ -7,6 +7,8 @@
 //! | -3 | the record with the largest timestamp (KIP-734) |
 //! | -5, -6 | nothing: there is no tiered storage |
 //! | >= 0 | the first record of that time or later |
+//!
+//! What a version does not know yet is UNSUPPORTED_VERSION.
 
 use std::sync::Arc;
 
@@ -63,6 +65,9 @@ async fn find(
     isolation: Isolation,
 ) -> Result<Option<FoundOffset>, ErrorCode> {
     let partition = call.server.led_partition(TopicRef::Name(topic), wanted.partition_index).await?;
+    if call.version() < known_since(wanted.timestamp) {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
     let spec = match wanted.timestamp {
         -1 => OffsetSpec::Latest,
         -2 | -4 => OffsetSpec::Earliest,
@@ -83,6 +88,17 @@ async fn find(
             let found = blocking(move || search.find()).await;
             found.unwrap_or(Err(PartitionError::NotLeader)).map_err(code)
         }
+    }
+}
+
+/// The first version that knows what this stands for.
+fn known_since(timestamp: i64) -> i16 {
+    match timestamp {
+        -3 => 7,
+        -4 => 8,
+        -5 => 9,
+        -6 => 11,
+        _ => 1,
     }
 }
 

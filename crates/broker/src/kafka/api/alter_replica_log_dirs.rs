@@ -1,0 +1,42 @@
+//! AlterReplicaLogDirs (34), versions 1 and 2: moves replicas between the directories of a broker (KIP-113).
+//!
+//! A broker has one directory, so a replica can only be told to stay where it is, which changes nothing. Any other directory is
+//! LOG_DIR_NOT_FOUND, as in Kafka.
+
+use std::{path::Path, sync::Arc};
+
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse,
+        alter_replica_log_dirs::{AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult},
+    },
+};
+
+use super::{Call, topics::TopicRef};
+
+pub(super) async fn handle(
+    call: Arc<Call>,
+    request: AlterReplicaLogDirsRequest,
+) -> AlterReplicaLogDirsResponse {
+    let mut response = AlterReplicaLogDirsResponse::default();
+    for dir in request.dirs {
+        for topic in dir.topics {
+            let results = topic.partitions.iter().map(|index| AlterReplicaLogDirPartitionResult {
+                partition_index: *index,
+                error_code: moved(&call, &dir.path, &topic.name, *index),
+            });
+            let partitions = results.collect();
+            response.results.push(AlterReplicaLogDirTopicResult { topic_name: topic.name, partitions });
+        }
+    }
+    response
+}
+
+fn moved(call: &Call, path: &str, topic: &str, index: i32) -> ErrorCode {
+    let server = &call.server;
+    if Path::new(path) != server.settings.data_dir {
+        return ErrorCode::LOG_DIR_NOT_FOUND;
+    }
+    server.partition(TopicRef::Name(topic), index).err().unwrap_or(ErrorCode::NONE)
+}
