@@ -135,9 +135,11 @@ impl Broker {
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
         let requests = http::RequestFigures::default();
+        let group_figures = http::GroupFigures::default();
         let metrics = Metrics::new(|registry| {
             link_metrics.register(registry);
             requests.register(registry);
+            group_figures.register(registry);
             data_plane.register_metrics(registry);
             registry.register_collector(Box::new(collector));
         });
@@ -152,6 +154,7 @@ impl Broker {
             partitions: partitions.clone(),
             metrics,
             groups: data_plane.groups.clone(),
+            group_figures,
             requests,
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };

@@ -191,8 +191,37 @@ impl Collector for StateCollector {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)?;
         }
+        encode_whole(&self.image, self.broker_id, &mut encoder)?;
         encode_led(&led_by(&self.image, self.broker_id), encoder)
     }
+}
+
+/// What one broker tells for all, in the names of kafka_exporter: each its own address, and of each topic the leader of the
+/// first partition that has one.
+fn encode_whole(image: &SharedImage, broker: BrokerId, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let address = image.read(|state| {
+        let own = state.broker(broker)?;
+        Some(format!("{}:{}", own.host, own.kafka_port.unwrap_or(own.port)))
+    });
+    let help = "Always 1: a broker and its address; told by itself";
+    let mut family = encoder.encode_descriptor("kafka_broker_info", help, None, MetricType::Gauge)?;
+    if let Some(address) = address {
+        let labels = [("id", broker.to_string()), ("address", address)];
+        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
+    }
+    let topics: Vec<(String, u64)> = image.read(|state| {
+        let tells = |topic: &&std::sync::Arc<common::Topic>| {
+            topic.partitions.iter().find_map(|partition| partition.leader) == Some(broker)
+        };
+        let told = state.topics().filter(tells).take(SERIES_MAX + 1);
+        told.map(|topic| (topic.topic_name.to_string(), topic.partitions.len() as u64)).collect()
+    });
+    let help = "Partitions of a topic; told by the leader of the first that has one";
+    let mut family = encoder.encode_descriptor("kafka_topic_partitions", help, None, MetricType::Gauge)?;
+    for (topic, partitions) in topics.iter().filter(|_| topics.len() <= SERIES_MAX) {
+        ConstGauge::new(*partitions).encode(family.encode_family(&[("topic", topic.as_str())])?)?;
+    }
+    Ok(())
 }
 
 /// Of more partitions than this, no series are told: that would be too many.

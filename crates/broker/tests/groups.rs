@@ -359,6 +359,26 @@ async fn groups_are_shown_reset_and_deleted_over_rest() {
     assert_eq!(offset["memberId"], json!(id));
     assert_eq!(shown["members"][0]["assignment"], json!([{"topic": "orders", "partitions": [0]}]));
 
+    // The same figures, for dashboards that are made for kafka_exporter.
+    let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+    let place = "consumergroup=\"g\",topic=\"orders\"";
+    for line in [
+        "kafka_consumergroup_members{consumergroup=\"g\"} 1",
+        &format!("kafka_consumergroup_current_offset{{{place},partition=\"0\"}} 4"),
+        &format!("kafka_consumergroup_lag{{{place},partition=\"0\"}} 6"),
+        &format!("kafka_consumergroup_lag_sum{{{place}}} 6"),
+        &format!("kafka_consumergroup_current_offset_sum{{{place}}} 4"),
+        "kafka_topic_partitions{topic=\"orders\"} 2",
+        "kafka_topic_partition_current_offset{topic=\"orders\",partition=\"0\"} 10",
+        "dmq_consumer_groups 1",
+    ] {
+        assert!(scraped.lines().any(|told| told == line), "{line} in\n{scraped}");
+    }
+    let seconds = format!("dmq_consumer_group_lag_seconds{{{place}}} ");
+    let seconds = scraped.lines().find_map(|line| line.strip_prefix(&seconds)?.parse::<f64>().ok());
+    assert!(seconds.unwrap() > 1_000.0);
+    assert!(scraped.contains("kafka_broker_info{id=\"101\",address=\"127.0.0.1:"));
+
     // Only a group without members is put elsewhere, or deleted.
     let earliest = json!({"to": "earliest", "dryRun": false});
     assert_eq!(broker.post("/api/v1/groups/g/offsets", &earliest).await.status, 409);

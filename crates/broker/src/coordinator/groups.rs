@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{LeaderEpoch, PartitionId};
-use coordinator::api::Call;
+use coordinator::api::{Call, Survey, SurveyedGroup};
 use runtime::TaskHandle;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -100,6 +100,22 @@ impl Groups {
             }
         }
         Ok(replies)
+    }
+
+    /// The groups of this broker, as figures tell of them. The offsets are left out of a coordinator that has so many that all
+    /// would be more than `offsets_max`; and coordinators that do not answer now.
+    pub async fn survey(&self, offsets_max: usize) -> Vec<SurveyedGroup> {
+        let partitions: Vec<PartitionId> = self.read(|owners| owners.keys().copied().collect());
+        let (mut left, mut all) = (offsets_max, Vec::new());
+        for partition in partitions {
+            let asked =
+                async { self.submit_to(partition, Survey { offsets_max: left }).await?.reply().await };
+            let groups = asked.await.unwrap_or_default();
+            let told: usize = groups.iter().flat_map(|group| &group.offsets).map(Vec::len).sum();
+            left = left.saturating_sub(told);
+            all.extend(groups);
+        }
+        all
     }
 
     async fn submit_to<C: Call>(&self, partition: PartitionId, request: C) -> Result<Asked<C>, Unavailable> {

@@ -309,6 +309,7 @@ fn is_question(request: &Request) -> bool {
         | Request::OffsetFetch(_)
         | Request::DescribeGroup(_)
         | Request::ListGroups(_)
+        | Request::Survey(_)
         | Request::ConsumerGroupDescribe(_) => true,
         Request::JoinGroup(_)
         | Request::SyncGroup(_)

@@ -22,5 +22,6 @@ mod router;
 mod status;
 
 pub use figures::RequestFigures;
+pub use groups::GroupFigures;
 pub(crate) use records::Gateway;
 pub use router::{Context, router};

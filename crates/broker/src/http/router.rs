@@ -21,7 +21,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     figures::{self, RequestFigures},
-    groups, health, push,
+    groups::{self, GroupFigures},
+    health, push,
     records::{self, Gateway},
     status,
 };
@@ -55,6 +56,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The groups that are coordinated here.
     pub groups: Groups,
+    /// What metrics tell of them.
+    pub group_figures: GroupFigures,
     /// Times of REST requests.
     pub requests: RequestFigures,
     /// What writes and reads records.

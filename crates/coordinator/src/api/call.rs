@@ -4,8 +4,8 @@ use super::{
     ConsumerGroupDescribe, ConsumerGroupDescribeReply, ConsumerGroupHeartbeat, ConsumerGroupHeartbeatReply,
     DeleteGroup, DeleteGroupReply, DescribeGroup, DescribeGroupReply, Heartbeat, HeartbeatReply, JoinGroup,
     JoinGroupReply, LeaveGroup, LeaveGroupReply, ListGroups, ListGroupsReply, OffsetCommit,
-    OffsetCommitReply, OffsetDelete, OffsetDeleteReply, OffsetFetch, OffsetFetchReply, SyncGroup,
-    SyncGroupReply, TxnOffsetCommit, TxnOffsetCommitReply,
+    OffsetCommitReply, OffsetDelete, OffsetDeleteReply, OffsetFetch, OffsetFetchReply, Survey, SurveyReply,
+    SyncGroup, SyncGroupReply, TxnOffsetCommit, TxnOffsetCommitReply,
 };
 
 /// A request with a reply of its own type: so that whoever sends one through a queue gets back what belongs to it.
@@ -66,4 +66,5 @@ calls! {
     DeleteGroup => DeleteGroupReply,
     ConsumerGroupHeartbeat => ConsumerGroupHeartbeatReply,
     ConsumerGroupDescribe => ConsumerGroupDescribeReply,
+    Survey => SurveyReply,
 }

@@ -1,4 +1,4 @@
-//! What can be asked of a coordinator: one file per Kafka API, with its request and its reply.
+//! What can be asked of a coordinator: one file per Kafka API, with its request and its reply; and what only we ask.
 //!
 //! These are not the messages of the wire: whoever answers clients maps them, and takes care of what depends on versions.
 //! [`Call`] ties each request to its reply.
@@ -15,6 +15,7 @@ mod list_groups;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod survey;
 mod sync_group;
 mod txn_offset_commit;
 
@@ -37,5 +38,6 @@ pub use offset_commit::{
 };
 pub use offset_delete::{OffsetDelete, OffsetDeleteReply};
 pub use offset_fetch::{FetchedPartition, FetchedTopic, OffsetFetch, OffsetFetchReply, OffsetFetchTopic};
+pub use survey::{Survey, SurveyReply, SurveyedGroup, SurveyedOffset};
 pub use sync_group::{SyncGroup, SyncGroupReply, Synced};
 pub use txn_offset_commit::{TxnOffsetCommit, TxnOffsetCommitReply};

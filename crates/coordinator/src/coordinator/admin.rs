@@ -5,7 +5,7 @@ use crate::{
     GroupError, Now, Outcome,
     api::{
         ConsumerGroupDescribe, ConsumerGroupDescribeReply, DeleteGroup, DeleteGroupReply, DescribeGroup,
-        DescribeGroupReply, ListGroups, ListGroupsReply,
+        DescribeGroupReply, ListGroups, ListGroupsReply, Survey, SurveyReply, SurveyedGroup,
     },
     group::Group,
 };
@@ -32,6 +32,17 @@ impl Coordinator {
                 && (request.types.is_empty() || request.types.contains(&group.group_type))
         });
         listed.collect()
+    }
+
+    pub(super) fn survey(&self, request: &Survey) -> SurveyReply {
+        let offsets: usize = self.groups.keys().map(|group_id| self.offsets.count(group_id)).sum();
+        let are_told = offsets <= request.offsets_max;
+        let groups = self.groups.iter().map(|(group_id, group)| SurveyedGroup {
+            group_id: group_id.clone(),
+            members: group.size(),
+            offsets: are_told.then(|| self.offsets.survey(group_id)),
+        });
+        groups.collect()
     }
 
     pub(super) fn delete_group(

@@ -71,6 +71,7 @@ impl Coordinator {
             Request::OffsetDelete(request) => Some(Reply::OffsetDelete(self.delete_offsets(out, request))),
             Request::DescribeGroup(request) => Some(Reply::DescribeGroup(self.describe_group(&request, now))),
             Request::ListGroups(request) => Some(Reply::ListGroups(self.list_groups(&request))),
+            Request::Survey(request) => Some(Reply::Survey(self.survey(&request))),
             Request::DeleteGroup(request) => Some(Reply::DeleteGroup(self.delete_group(out, &request, now))),
             Request::ConsumerGroupHeartbeat(request) => {
                 Some(Reply::ConsumerGroupHeartbeat(self.consumer_group_heartbeat(out, request, now)))

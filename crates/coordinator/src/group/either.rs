@@ -41,6 +41,11 @@ impl Group {
         either!(self, group => group.is_empty())
     }
 
+    /// How many members it has.
+    pub(crate) fn size(&self) -> usize {
+        either!(self, group => group.members.len())
+    }
+
     /// Whether nothing is lost if it is forgotten, offsets aside.
     pub(crate) fn is_forgettable(&self) -> bool {
         either!(self, group => group.is_forgettable())

@@ -5,7 +5,7 @@ use common::TopicName;
 use super::store::{Entry, Offsets};
 use crate::{
     GroupError, GroupId, Topics,
-    api::{FetchedPartition, FetchedTopic, OffsetFetchTopic},
+    api::{FetchedPartition, FetchedTopic, OffsetFetchTopic, SurveyedOffset},
     records::OffsetCommitValue,
 };
 
@@ -33,6 +33,19 @@ impl Offsets {
             FetchedTopic { name: topic.name, partitions }
         });
         answers.collect()
+    }
+
+    /// All of a group, in short.
+    pub(crate) fn survey(&self, group_id: &GroupId) -> Vec<SurveyedOffset> {
+        let topics = self.groups.get(group_id).into_iter().flatten();
+        let each = topics.flat_map(|(topic, partitions)| {
+            partitions.iter().map(move |(partition, entry)| SurveyedOffset {
+                topic: topic.clone(),
+                partition: *partition,
+                offset: entry.value.offset,
+            })
+        });
+        each.collect()
     }
 
     /// An offset, unless it was noted for a former topic of that name.

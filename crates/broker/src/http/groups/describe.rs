@@ -24,6 +24,9 @@ use super::{
 };
 use crate::http::{params::Segments, router::Context};
 
+/// Partitions of which the time is told; for the rest of a very large group it is left out.
+const LOOKS_MAX: usize = 1_000;
+
 /// Describe a group
 ///
 /// `stateText` says in words what the group is doing, and whom it waits for; `lag` is in records, `lagMs` in time.
@@ -101,7 +104,7 @@ async fn info(
         })
         .collect();
     let mut offsets = of_partitions(committed, &members);
-    lag::fill_in(context, &mut offsets).await;
+    lag::fill_in(context, &mut offsets, LOOKS_MAX).await;
     GroupInfo {
         summary: GroupSummary {
             group_id: group_id.to_owned(),

@@ -18,9 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Records that are looked at, at the same time.
 const LOOKS: usize = 16;
 
-/// Partitions of which the time is told; for the rest of a very large group it is left out.
-const LOOKS_MAX: usize = 1_000;
-
 /// Where logs begin and end.
 pub(super) type Bounds = BTreeMap<TopicPartition, (i64, i64)>;
 
@@ -45,8 +42,8 @@ pub(super) async fn bounds(context: &Context, places: &[TopicPartition]) -> Boun
     both.collect()
 }
 
-/// Fills in what is known of the log.
-pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset]) {
+/// Fills in what is known of the log, and the time of the first partitions that are behind.
+pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset], looks_max: usize) {
     let place =
         |offset: &GroupOffset| TopicPartition::new(offset.topic.clone(), PartitionId(offset.partition));
     let places: Vec<TopicPartition> = offsets.iter().map(place).collect();
@@ -57,12 +54,12 @@ pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset]) {
         // What retention has removed cannot be read any more, and is not behind.
         offset.lag = offset.offset.map(|committed| (end - committed.max(*start)).max(0));
     }
-    let behind = offsets.iter_mut().take(LOOKS_MAX).filter(|offset| offset.lag.is_some());
-    let looks = stream::iter(behind).for_each_concurrent(LOOKS, |offset| async {
-        offset.lag_ms = match offset.lag {
-            Some(0) => Some(0),
-            _ => since_first_unread(context, offset).await,
-        };
+    for offset in offsets.iter_mut() {
+        offset.lag_ms = offset.lag.filter(|lag| *lag == 0);
+    }
+    let behind = offsets.iter_mut().filter(|offset| offset.lag.is_some_and(|lag| lag > 0));
+    let looks = stream::iter(behind.take(looks_max)).for_each_concurrent(LOOKS, |offset| async {
+        offset.lag_ms = since_first_unread(context, offset).await;
     });
     // What is not known by then is left out.
     let _ = tokio::time::timeout(PATIENCE, looks).await;

@@ -7,11 +7,14 @@
 //! | `POST /api/v1/groups/{group}/offsets` | [`reset`] |
 //! | `DELETE /api/v1/groups/{group}` | [`delete`] |
 //!
+//! `GET /metrics` tells of the groups that are coordinated here: [`figures`].
+//!
 //! Every broker takes every call. A group's coordinator answers; other brokers hand the call on to it, once ([`route`]).
 
 mod assignment;
 mod delete;
 mod describe;
+mod figures;
 mod lag;
 mod list;
 mod reset;
@@ -20,5 +23,6 @@ mod words;
 
 pub(super) use delete::{__path_delete, delete};
 pub(super) use describe::{__path_describe, describe};
+pub use figures::GroupFigures;
 pub(super) use list::{__path_list, list};
 pub(super) use reset::{__path_reset, reset};
