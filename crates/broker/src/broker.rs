@@ -134,12 +134,10 @@ impl Broker {
         let kafka_port = data_plane.kafka_port();
         let collector =
             StateCollector::new(settings.broker_id, follower.clone(), Arc::clone(&image), replicas.clone());
-        let requests = http::RequestFigures::default();
-        let group_figures = http::GroupFigures::default();
+        let figures = http::Figures::default();
         let metrics = Metrics::new(|registry| {
             link_metrics.register(registry);
-            requests.register(registry);
-            group_figures.register(registry);
+            figures.register(registry);
             data_plane.register_metrics(registry);
             registry.register_collector(Box::new(collector));
         });
@@ -154,8 +152,7 @@ impl Broker {
             partitions: partitions.clone(),
             metrics,
             groups: data_plane.groups.clone(),
-            group_figures,
-            requests,
+            figures,
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };
         let routes =

@@ -183,7 +183,9 @@ async fn the_description_names_every_route() {
     let routes = [
         paths::GROUPS,
         paths::GROUP,
+        paths::GROUP_ACK,
         paths::GROUP_OFFSETS,
+        paths::GROUP_POLL,
         paths::STORAGE_METADATA,
         paths::STORAGE_STATUS,
         paths::PARTITION_RECORDS,

@@ -74,6 +74,17 @@ pub enum GroupError {
         /// `max.message.bytes` of the topic.
         max: usize,
     },
+    /// Not of Kafka: the lease is not known any more, and its records come again.
+    #[error("the lease has ended, and its records are given out again")]
+    LeaseExpired,
+    /// Not of Kafka: too much is given out and not acknowledged.
+    #[error("{max} {what} are leased and not acknowledged; there may be no more")]
+    TooManyLeases {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
     /// UNSTABLE_OFFSET_COMMIT (88): a transaction may still change the offset.
     #[error("a transaction has not decided about the offset")]
     UnstableOffsetCommit,

@@ -29,6 +29,7 @@ mod embedded;
 mod error;
 mod group;
 mod ids;
+mod leases;
 mod now;
 mod offsets;
 mod outcome;

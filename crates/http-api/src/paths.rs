@@ -79,6 +79,11 @@ pub const GROUP: &str = "/api/v1/groups/{group}";
 /// Brokers: where a consumer group goes on reading.
 pub const GROUP_OFFSETS: &str = "/api/v1/groups/{group}/offsets";
 
+/// Brokers: records for a reader that is no member of the group.
+pub const GROUP_POLL: &str = "/api/v1/groups/{group}/poll";
+/// Brokers: such records are done.
+pub const GROUP_ACK: &str = "/api/v1/groups/{group}/ack";
+
 /// Is the process alive? `?watch=true` keeps the answer open for as long as it lives.
 pub const LIVEZ: &str = "/livez";
 /// Can the process do its work? `?verbose` says in words what is wrong.
@@ -131,6 +136,16 @@ pub fn group(id: &str) -> String {
 /// [`GROUP_OFFSETS`] of a group.
 pub fn group_offsets(id: &str) -> String {
     format!("{GROUPS}/{}/offsets", segment(id))
+}
+
+/// [`GROUP_POLL`] of a group.
+pub fn group_poll(id: &str) -> String {
+    format!("{GROUPS}/{}/poll", segment(id))
+}
+
+/// [`GROUP_ACK`] of a group.
+pub fn group_ack(id: &str) -> String {
+    format!("{GROUPS}/{}/ack", segment(id))
 }
 
 /// One path segment, percent-encoded but for RFC 3986's unreserved characters.

@@ -132,6 +132,8 @@ error_codes! {
     MembershipChangeInProgress = 409, "Membership change in progress", Later;
     /// The group has members; it can be changed from outside when they have gone.
     GroupNotEmpty = 409, "Group has members", Never;
+    /// The lease has ended, and its records are given out again.
+    LeaseExpired = 409, "Lease has ended", Never;
     /// The body is larger than allowed.
     PayloadTooLarge = 413, "Request body too large", Never;
     /// The record is larger than the topic allows.

@@ -318,6 +318,9 @@ fn is_question(request: &Request) -> bool {
         | Request::TxnOffsetCommit(_)
         | Request::OffsetDelete(_)
         | Request::DeleteGroup(_)
-        | Request::ConsumerGroupHeartbeat(_) => false,
+        | Request::ConsumerGroupHeartbeat(_)
+        | Request::LeasePositions(_)
+        | Request::LeaseRecords(_)
+        | Request::LeaseAck(_) => false,
     }
 }

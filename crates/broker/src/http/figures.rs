@@ -1,4 +1,4 @@
-//! Times of REST requests, by path and class of status.
+//! What `/metrics` tells of this API: times of REST requests, by path and class of status; and groups.
 
 use std::time::Instant;
 
@@ -12,6 +12,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::groups::GroupFigures;
+
 /// Upper bounds, in seconds: from a look at the metadata to a long poll.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -21,9 +23,26 @@ const NO_PATH: &str = "none";
 
 type Labels = [(&'static str, String); 3];
 
+/// All of them. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Times of requests.
+    pub(super) requests: RequestFigures,
+    /// Groups that are coordinated here.
+    pub(super) groups: GroupFigures,
+}
+
+impl Figures {
+    /// Makes them part of `/metrics`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.requests.register(registry);
+        self.groups.register(registry);
+    }
+}
+
 /// Counted as it happens. Clones count together.
 #[derive(Debug, Clone)]
-pub struct RequestFigures {
+pub(super) struct RequestFigures {
     requests: Family<Labels, Histogram>,
 }
 
@@ -34,8 +53,7 @@ impl Default for RequestFigures {
 }
 
 impl RequestFigures {
-    /// Makes these figures part of `/metrics`.
-    pub fn register(&self, registry: &mut Registry) {
+    fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "dmq_http_request_duration",
             "Time from a REST request to the head of its answer, by path and class of status",

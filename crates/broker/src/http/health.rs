@@ -62,7 +62,7 @@ pub(super) async fn readyz(State(context): State<Arc<Context>>, RawQuery(query):
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = metrics::CONTENT_TYPE)),
 )]
 pub(super) async fn metrics_text(State(context): State<Arc<Context>>) -> Response {
-    context.group_figures.refresh(&context).await;
+    context.figures.groups.refresh(&context).await;
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], context.metrics.encode()).into_response()
 }
 

@@ -21,7 +21,6 @@ mod records;
 mod router;
 mod status;
 
-pub use figures::RequestFigures;
-pub use groups::GroupFigures;
+pub use figures::Figures;
 pub(crate) use records::Gateway;
 pub use router::{Context, router};

@@ -20,9 +20,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    figures::{self, RequestFigures},
-    groups::{self, GroupFigures},
-    health, push,
+    figures::{self, Figures},
+    groups, health, push,
     records::{self, Gateway},
     status,
 };
@@ -56,10 +55,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The groups that are coordinated here.
     pub groups: Groups,
-    /// What metrics tell of them.
-    pub group_figures: GroupFigures,
-    /// Times of REST requests.
-    pub requests: RequestFigures,
+    /// What metrics tell of requests and groups.
+    pub figures: Figures,
     /// What writes and reads records.
     pub(crate) records: Gateway,
 }
@@ -86,9 +83,11 @@ pub fn router(context: Context, livez: Router) -> Router {
         .routes(routes!(groups::list))
         .routes(routes!(groups::describe, groups::delete))
         .routes(routes!(groups::reset))
+        .routes(routes!(groups::poll))
+        .routes(routes!(groups::ack))
         .split_for_parts();
     let description = Arc::new(description);
-    let requests = context.requests.clone();
+    let requests = context.figures.requests.clone();
     routes
         .route(paths::OPENAPI, get(move || async move { Json(Arc::clone(&description)).into_response() }))
         .with_state(Arc::clone(&context))

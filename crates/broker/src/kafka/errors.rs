@@ -56,6 +56,7 @@ pub(super) fn of_group(error: &GroupError) -> ErrorCode {
         GroupError::GroupSubscribedToTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
         GroupError::OffsetMetadataTooLarge { .. } => ErrorCode::OFFSET_METADATA_TOO_LARGE,
         GroupError::RecordTooLarge { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+        GroupError::LeaseExpired | GroupError::TooManyLeases { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
         GroupError::UnstableOffsetCommit => ErrorCode::UNSTABLE_OFFSET_COMMIT,
         GroupError::FencedMemberEpoch { .. } => ErrorCode::FENCED_MEMBER_EPOCH,
         GroupError::StaleMemberEpoch { .. } => ErrorCode::STALE_MEMBER_EPOCH,

@@ -3,7 +3,8 @@
 use super::{
     ConsumerGroupDescribe, ConsumerGroupDescribeReply, ConsumerGroupHeartbeat, ConsumerGroupHeartbeatReply,
     DeleteGroup, DeleteGroupReply, DescribeGroup, DescribeGroupReply, Heartbeat, HeartbeatReply, JoinGroup,
-    JoinGroupReply, LeaveGroup, LeaveGroupReply, ListGroups, ListGroupsReply, OffsetCommit,
+    JoinGroupReply, LeaseAck, LeaseAckReply, LeasePositions, LeasePositionsReply, LeaseRecords,
+    LeaseRecordsReply, LeaveGroup, LeaveGroupReply, ListGroups, ListGroupsReply, OffsetCommit,
     OffsetCommitReply, OffsetDelete, OffsetDeleteReply, OffsetFetch, OffsetFetchReply, Survey, SurveyReply,
     SyncGroup, SyncGroupReply, TxnOffsetCommit, TxnOffsetCommitReply,
 };
@@ -67,4 +68,7 @@ calls! {
     ConsumerGroupHeartbeat => ConsumerGroupHeartbeatReply,
     ConsumerGroupDescribe => ConsumerGroupDescribeReply,
     Survey => SurveyReply,
+    LeasePositions => LeasePositionsReply,
+    LeaseRecords => LeaseRecordsReply,
+    LeaseAck => LeaseAckReply,
 }

@@ -10,6 +10,7 @@ mod delete_group;
 mod describe_group;
 mod heartbeat;
 mod join_group;
+mod lease;
 mod leave_group;
 mod list_groups;
 mod offset_commit;
@@ -30,6 +31,10 @@ pub use delete_group::{DeleteGroup, DeleteGroupReply};
 pub use describe_group::{DescribeGroup, DescribeGroupReply, GroupDescription, MemberDescription};
 pub use heartbeat::{Heartbeat, HeartbeatReply};
 pub use join_group::{JoinGroup, JoinGroupReply, JoinRefused, Joined, JoinedMember, Protocol};
+pub use lease::{
+    LeaseAck, LeaseAckReply, LeaseAcked, LeaseId, LeasePlace, LeasePositions, LeasePositionsReply,
+    LeaseRecords, LeaseRecordsReply, LeaseRest, LeasedOffset, LeasedRead, Positions,
+};
 pub use leave_group::{LeaveGroup, LeaveGroupReply, LeavingMember, LeftMember};
 pub use list_groups::{ListGroups, ListGroupsReply, ListedGroup};
 pub use offset_commit::{

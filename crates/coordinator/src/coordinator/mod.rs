@@ -2,6 +2,7 @@
 
 mod admin;
 mod consumer;
+mod leases;
 mod load;
 mod membership;
 mod offsets;

@@ -102,7 +102,7 @@ impl Coordinator {
         Ok(answer)
     }
 
-    fn offsets<'a>(
+    pub(super) fn offsets<'a>(
         &'a mut self,
         outcome: &'a mut Outcome,
         now: Now,

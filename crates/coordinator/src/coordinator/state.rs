@@ -6,6 +6,7 @@ use crate::{
     GroupId, Now, Outcome, Record, Reply, Request, Settings, Token, Topics,
     context::Context,
     group::{ClassicGroup, Group},
+    leases::Leases,
     offsets::Offsets,
     timers::Timers,
 };
@@ -18,6 +19,8 @@ pub struct Coordinator {
     /// Every group that has members, offsets or a record.
     pub(super) groups: BTreeMap<GroupId, Group>,
     pub(super) offsets: Offsets,
+    /// Of groups that are read by those who are no members. In memory only.
+    pub(super) leases: Leases,
     pub(super) timers: Timers,
     /// The last group that was searched for expired offsets, while a search is under way.
     pub(super) searched: Option<GroupId>,
@@ -31,6 +34,7 @@ impl Coordinator {
             topics: Arc::default(),
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
+            leases: Leases::default(),
             timers: Timers::default(),
             searched: None,
         }
@@ -71,6 +75,13 @@ impl Coordinator {
             Request::OffsetDelete(request) => Some(Reply::OffsetDelete(self.delete_offsets(out, request))),
             Request::DescribeGroup(request) => Some(Reply::DescribeGroup(self.describe_group(&request, now))),
             Request::ListGroups(request) => Some(Reply::ListGroups(self.list_groups(&request))),
+            Request::LeasePositions(request) => {
+                Some(Reply::LeasePositions(self.lease_positions(out, request, now)))
+            }
+            Request::LeaseRecords(request) => {
+                Some(Reply::LeaseRecords(self.lease_records(out, request, now)))
+            }
+            Request::LeaseAck(request) => Some(Reply::LeaseAck(self.lease_ack(out, &request, now))),
             Request::Survey(request) => Some(Reply::Survey(self.survey(&request))),
             Request::DeleteGroup(request) => Some(Reply::DeleteGroup(self.delete_group(out, &request, now))),
             Request::ConsumerGroupHeartbeat(request) => {

@@ -23,10 +23,10 @@ pub(super) type GroupOffsets = BTreeMap<TopicName, BTreeMap<i32, Entry>>;
 
 /// An offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) value: OffsetCommitValue,
+pub(crate) struct Entry {
+    pub(crate) value: OffsetCommitValue,
     /// Its place in the log, relative to others.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
 }
 
 impl Offsets {
@@ -34,7 +34,7 @@ impl Offsets {
         self.groups.contains_key(group_id) || self.transactions.has_group(group_id)
     }
 
-    pub(super) fn get(&self, group_id: &GroupId, topic: &TopicName, partition: i32) -> Option<&Entry> {
+    pub(crate) fn get(&self, group_id: &GroupId, topic: &TopicName, partition: i32) -> Option<&Entry> {
         self.groups.get(group_id)?.get(topic)?.get(&partition)
     }
 

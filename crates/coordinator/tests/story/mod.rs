@@ -11,7 +11,8 @@ use coordinator::{
     Token, Topics, Transaction,
     api::{
         ConsumerGroupDescribe, ConsumerGroupDescription, ConsumerGroupHeartbeat, DeleteGroup, DescribeGroup,
-        Heartbeat, JoinGroup, LeaveGroup, LeavingMember, ListGroups, OffsetCommit, OffsetCommitPartition,
+        Heartbeat, JoinGroup, LeaseAck, LeaseId, LeasePlace, LeasePositions, LeaseRecords, LeaseRest,
+        LeasedOffset, LeasedRead, LeaveGroup, LeavingMember, ListGroups, OffsetCommit, OffsetCommitPartition,
         OffsetCommitTopic, OffsetDelete, OffsetFetch, OffsetFetchTopic, Protocol, SyncGroup, TopicPartitions,
         TxnOffsetCommit,
     },
@@ -37,6 +38,9 @@ pub(crate) struct Story {
     /// Who waits for an answer to what.
     waiting: BTreeMap<Token, String>,
     fresh: u128,
+    leases: u128,
+    /// Of each who has leased something, the last.
+    leased: BTreeMap<String, LeaseId>,
     out: String,
 }
 
@@ -47,6 +51,8 @@ impl Story {
             clients: BTreeMap::new(),
             waiting: BTreeMap::new(),
             fresh: 0,
+            leases: 0,
+            leased: BTreeMap::new(),
             out: String::new(),
         };
         story.bench.set_topics(topics(&[("t", 1, 4), ("u", 2, 2)]));
@@ -96,6 +102,9 @@ impl Story {
             "commit" => self.commit(words),
             "fetch" => self.fetch(words),
             "forget" => self.forget(words),
+            "free" => self.free(words),
+            "lease" => self.lease(words),
+            "ack" => self.ack(words),
             "end" => self.end(words),
             "describe" => self.request(words, DescribeGroup { group_id: group(words) }),
             "list" => self.list(words),
@@ -367,6 +376,68 @@ impl Story {
     /// `forget NAME t-0 ...`
     fn forget(&mut self, words: &Words<'_>) {
         self.request(words, OffsetDelete { group_id: group(words), topics: partitions(words) });
+    }
+
+    /// `free NAME t-0 ... [start=OFFSET]`: where records are that nobody has.
+    fn free(&mut self, words: &Words<'_>) {
+        let start = words.get("start").map(|offset| Offset(offset.parse().unwrap()));
+        let places = partitions(words).into_iter().flat_map(|topic| {
+            let place = move |partition| LeasePlace { topic: topic.name.clone(), partition, start };
+            topic.partitions.into_iter().map(place)
+        });
+        self.request(words, LeasePositions { group_id: group(words), places: places.collect() });
+    }
+
+    /// `lease NAME t-0=FROM..TO[:OFFSET,OFFSET] ... [ms=MS]`: there are records at all offsets, or at these.
+    fn lease(&mut self, words: &Words<'_>) {
+        self.leases += 1;
+        let lease = LeaseId(Uuid::from_u128(self.leases));
+        self.leased.insert(words.at(1).to_owned(), lease);
+        let reads = words.pairs().filter_map(|(place, read)| {
+            let (topic, partition) = words::partition(place)?;
+            let (range, offsets) = read.split_once(':').unwrap_or((read, ""));
+            let (from, to) = range.split_once("..")?;
+            let (from, to): (i64, i64) = (from.parse().unwrap(), to.parse().unwrap());
+            let named = offsets.split(',').filter(|offset| !offset.is_empty());
+            let named: Vec<i64> = named.map(|offset| offset.parse().unwrap()).collect();
+            let offsets = if named.is_empty() { (from..to).collect() } else { named };
+            Some(LeasedRead {
+                topic: TopicName::new(topic).unwrap(),
+                partition,
+                from: Offset(from),
+                to: Offset(to),
+                offsets: offsets.into_iter().map(Offset).collect(),
+            })
+        });
+        let lease_ms = words.get("ms").map_or(30_000, |ms| ms.parse().unwrap());
+        let request = LeaseRecords { group_id: group(words), lease, lease_ms, reads: reads.collect() };
+        self.request(words, request);
+    }
+
+    /// `ack NAME [t-0=OFFSET,OFFSET] ... [release] [extend=MS]`: what it leased last, or these records of it.
+    fn ack(&mut self, words: &Words<'_>) {
+        let records = words.pairs().filter_map(|(place, offsets)| {
+            let (topic, partition) = words::partition(place)?;
+            let record = move |offset: &str| LeasedOffset {
+                topic: TopicName::new(topic).unwrap(),
+                partition,
+                offset: Offset(offset.parse().unwrap()),
+            };
+            Some(offsets.split(',').map(record))
+        });
+        let records: Vec<_> = records.flatten().collect();
+        let rest = match words.get("extend") {
+            Some(ms) => LeaseRest::Extend(ms.parse().unwrap()),
+            None if words.has("release") => LeaseRest::Release,
+            None => LeaseRest::Stay,
+        };
+        let request = LeaseAck {
+            group_id: group(words),
+            lease: self.leased.get(words.at(1)).copied().unwrap_or(LeaseId(Uuid::nil())),
+            records: (!records.is_empty()).then_some(records),
+            rest,
+        };
+        self.request(words, request);
     }
 
     fn list(&mut self, words: &Words<'_>) {

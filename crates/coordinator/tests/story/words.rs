@@ -2,7 +2,7 @@
 
 use coordinator::{
     Reply,
-    api::{CommittedTopic, FetchedTopic, GroupDescription},
+    api::{CommittedTopic, FetchedTopic, GroupDescription, LeasedOffset, Positions},
 };
 
 use super::since;
@@ -63,6 +63,23 @@ pub(crate) fn tell_data(name: &str, reply: Reply) -> String {
             let lines: Vec<_> = each.collect();
             if lines.is_empty() { "no groups".to_owned() } else { lines.join("\n") }
         }
+        Reply::LeasePositions(Ok(positions)) => tell_free(&positions),
+        Reply::LeasePositions(Err(error)) => format!("{name} may not read: {error}"),
+        Reply::LeaseRecords(Ok(reads)) => {
+            let each = reads.iter().map(|offsets| {
+                let each: Vec<_> = offsets.iter().map(ToString::to_string).collect();
+                if each.is_empty() { "nothing".to_owned() } else { each.join(" ") }
+            });
+            format!("{name} has {}", each.collect::<Vec<_>>().join(", "))
+        }
+        Reply::LeaseRecords(Err(error)) => format!("{name} has nothing: {error}"),
+        Reply::LeaseAck(Ok(acked)) => {
+            let at =
+                |at: &LeasedOffset| format!(", {}-{} is committed at {}", at.topic, at.partition, at.offset);
+            let committed: String = acked.committed.iter().map(at).collect();
+            format!("{name}: {} done, {} left{committed}", acked.acknowledged, acked.left)
+        }
+        Reply::LeaseAck(Err(error)) => format!("{name}: {error}"),
         Reply::DeleteGroup(Ok(())) => "deleted".to_owned(),
         Reply::DeleteGroup(Err(error)) => format!("not deleted: {error}"),
         other => panic!("no words for {other:?}"),
@@ -125,6 +142,12 @@ fn tell_offsets(topics: &[FetchedTopic]) -> String {
     });
     let lines: Vec<_> = each.collect();
     if lines.is_empty() { "no offsets".to_owned() } else { lines.join("\n") }
+}
+
+fn tell_free(positions: &Positions) -> String {
+    let each = positions.free.iter().map(|free| free.map_or("not begun".to_owned(), |free| free.to_string()));
+    let next = positions.next_expiry_ms.map_or(String::new(), |ms| format!("; a lease ends in {ms} ms"));
+    format!("free: {}{next}", each.collect::<Vec<_>>().join(", "))
 }
 
 fn tell_group(group: &GroupDescription) -> String {

@@ -33,14 +33,8 @@ pub(in crate::http) async fn delete(
     Segments(group_id): Segments<String>,
     request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let routed = Routed {
-        context: &context,
-        group_id: &group_id,
-        method: Method::DELETE,
-        path: paths::group(&group_id),
-        headers: &request_headers,
-        body: None,
-    };
+    let path = paths::group(&group_id);
+    let routed = Routed::new(&context, &group_id, Method::DELETE, path, &request_headers);
     let local = || async {
         let deleted = context.groups.ask(&group_id, DeleteGroup { group_id: group_id.as_str().into() }).await;
         deleted

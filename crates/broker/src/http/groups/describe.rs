@@ -47,14 +47,7 @@ pub(in crate::http) async fn describe(
     Segments(group_id): Segments<String>,
     request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let routed = Routed {
-        context: &context,
-        group_id: &group_id,
-        method: Method::GET,
-        path: paths::group(&group_id),
-        headers: &request_headers,
-        body: None,
-    };
+    let routed = Routed::new(&context, &group_id, Method::GET, paths::group(&group_id), &request_headers);
     let local = || async {
         let (group, offsets) = look(&context, &group_id).await?;
         Ok(Json(info(&context, &group_id, group, offsets).await).into_response())

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The figures, as of the last time that somebody asked. Clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct GroupFigures {
+pub(in crate::http) struct GroupFigures {
     told: Arc<Mutex<Told>>,
 }
 
@@ -48,7 +48,7 @@ struct Told {
 
 impl GroupFigures {
     /// Makes these figures part of `/metrics`.
-    pub fn register(&self, registry: &mut Registry) {
+    pub(in crate::http) fn register(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(self.clone()));
     }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use client::HttpRequest;
 use common::PartitionId;
 use futures_util::{StreamExt, stream};
-use http_api::{groups::GroupOffset, paths, records::RecordPage};
+use http_api::{ErrorCode, Problem, groups::GroupOffset, paths, records::RecordPage};
 use kafka_client::{OffsetSpec, TopicPartition};
 use runtime::clock;
 
@@ -68,14 +68,34 @@ pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset], look
 /// How long ago the first record was written that the group has not read.
 async fn since_first_unread(context: &Context, offset: &GroupOffset) -> Option<i64> {
     let from = offset.offset?.max(offset.log_start_offset?);
-    let leader = context.image.read(|state| {
-        let index = usize::try_from(offset.partition).ok()?;
-        let leader = state.topic(&offset.topic)?.partitions.get(index)?.leader?;
-        state.broker(leader).map(|it| format!("http://{}:{}", it.host, it.port))
-    })?;
-    let path = paths::partition_records(&offset.topic, PartitionId(offset.partition));
-    let request = HttpRequest::get(format!("{leader}{path}?offset={from}&maxRecords=1&maxWaitMs=0"));
-    let page: RecordPage = context.records.http.send(request.timeout(PATIENCE)).await.ok()?.json().ok()?;
+    let query = format!("offset={from}&maxRecords=1");
+    let page = page(context, &offset.topic, PartitionId(offset.partition), &query, PATIENCE).await.ok()?;
     let now_ms = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
     Some(now_ms.saturating_sub(page.records.first()?.timestamp).max(0))
+}
+
+/// Records of a partition, read from its leader without waiting for more.
+pub(super) async fn page(
+    context: &Context,
+    topic: &str,
+    partition: PartitionId,
+    query: &str,
+    patience: Duration,
+) -> Result<RecordPage, Problem> {
+    let silent = |detail: String| Problem::new(ErrorCode::LeaderUnreachable, detail);
+    let leader = context.image.read(|state| {
+        let index = usize::try_from(partition.0).ok()?;
+        let leader = state.topic(topic)?.partitions.get(index)?.leader?;
+        state.broker(leader).map(|it| format!("http://{}:{}", it.host, it.port))
+    });
+    let leader = leader.ok_or_else(|| silent(format!("{topic}-{partition} has no leader")))?;
+    let path = paths::partition_records(topic, partition);
+    let request = HttpRequest::get(format!("{leader}{path}?{query}")).timeout(patience);
+    let reply = context.records.http.send(request).await;
+    let reply = reply.map_err(|error| silent(format!("the leader of {topic}-{partition}: {error}")))?;
+    let unreadable = || silent(format!("the leader of {topic}-{partition} gave no records"));
+    if reply.status.is_success() {
+        return reply.json().map_err(|_| unreadable());
+    }
+    Err(reply.json().unwrap_or_else(|_| unreadable()))
 }

@@ -1,6 +1,6 @@
 //! `GET /api/v1/groups`: all groups of the cluster.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -68,7 +68,7 @@ async fn local(context: &Context) -> Result<Vec<GroupSummary>, Problem> {
 }
 
 async fn remote(context: &Context, coordinator: BrokerId) -> Result<Vec<GroupSummary>, Problem> {
-    let reply = route::ask(context, coordinator, Method::GET, paths::GROUPS, None).await?;
+    let reply = route::ask(context, coordinator, Method::GET, paths::GROUPS, None, Duration::ZERO).await?;
     if reply.status.is_success() {
         let unreadable = |error| Problem::new(ErrorCode::Internal, format!("broker {coordinator}: {error}"));
         return reply.json().map_err(unreadable);

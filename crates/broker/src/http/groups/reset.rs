@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, Method},
     response::{IntoResponse, Response},
@@ -53,15 +52,8 @@ pub(in crate::http) async fn reset(
     request_headers: HeaderMap,
     JsonBody(request): JsonBody<ResetGroupRequest>,
 ) -> Result<Response, Refusal> {
-    let body = serde_json::to_vec(&request).map(Bytes::from);
-    let routed = Routed {
-        context: &context,
-        group_id: &group_id,
-        method: Method::POST,
-        path: paths::group_offsets(&group_id),
-        headers: &request_headers,
-        body: body.ok(),
-    };
+    let path = paths::group_offsets(&group_id);
+    let routed = Routed::new(&context, &group_id, Method::POST, path, &request_headers).with_body(&request);
     let local = || async {
         let partitions = plan(&context, &group_id, &request).await?;
         if !request.dry_run {

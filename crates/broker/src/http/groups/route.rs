@@ -11,6 +11,7 @@ use client::{HttpRequest, http::Reply};
 use common::BrokerId;
 use coordinator::GroupError;
 use http_api::{ErrorCode, Problem, headers};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{coordinator::Unavailable, http::router::Context};
@@ -23,15 +24,40 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A call that may have to be handed on.
 pub(super) struct Routed<'a> {
-    pub(super) context: &'a Context,
-    pub(super) group_id: &'a str,
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) body: Option<Bytes>,
+    context: &'a Context,
+    group_id: &'a str,
+    method: Method,
+    path: String,
+    headers: &'a HeaderMap,
+    body: Option<Bytes>,
+    wait: Duration,
 }
 
-impl Routed<'_> {
+impl<'a> Routed<'a> {
+    /// A call without a body, which is answered at once.
+    pub(super) fn new(
+        context: &'a Context,
+        group_id: &'a str,
+        method: Method,
+        path: String,
+        headers: &'a HeaderMap,
+    ) -> Self {
+        Self { context, group_id, method, path, headers, body: None, wait: Duration::ZERO }
+    }
+
+    /// With what the caller sent.
+    pub(super) fn with_body(mut self, body: &impl Serialize) -> Self {
+        // Our own types are always written.
+        self.body = serde_json::to_vec(body).ok().map(Bytes::from);
+        self
+    }
+
+    /// The coordinator may wait so long before it answers.
+    pub(super) fn waiting(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
     /// Answers with `local` where this broker coordinates the group, else with what the coordinator says.
     pub(super) async fn answer<F>(&self, local: impl Fn() -> F) -> Result<Response, Problem>
     where
@@ -68,8 +94,8 @@ impl Routed<'_> {
     }
 
     async fn hand_on(&self, coordinator: BrokerId) -> Result<Response, Problem> {
-        let reply =
-            ask(self.context, coordinator, self.method.clone(), &self.path, self.body.clone()).await?;
+        let (method, body) = (self.method.clone(), self.body.clone());
+        let reply = ask(self.context, coordinator, method, &self.path, body, self.wait).await?;
         if reply.status == StatusCode::SERVICE_UNAVAILABLE
             && let Ok(problem) = reply.json::<Problem>()
         {
@@ -91,11 +117,12 @@ pub(super) async fn ask(
     method: Method,
     path: &str,
     body: Option<Bytes>,
+    wait: Duration,
 ) -> Result<Reply, Problem> {
     let url =
         context.image.read(|state| state.broker(broker).map(|it| format!("http://{}:{}", it.host, it.port)));
     let url = url.ok_or_else(|| not_available(format!("broker {broker} is not registered")))?;
-    let mut request = HttpRequest::new(method, format!("{url}{path}")).timeout(PATIENCE);
+    let mut request = HttpRequest::new(method, format!("{url}{path}")).timeout(PATIENCE + wait);
     let own = HeaderValue::from(context.broker_id.0);
     request.headers.push((HeaderName::from_static(headers::FORWARDED_BY), own));
     request.body = body;
@@ -119,6 +146,12 @@ pub(super) fn refused(group_id: &str, error: &GroupError) -> Problem {
         GroupError::GroupIdNotFound => unknown_group(group_id),
         GroupError::NonEmptyGroup | GroupError::UnknownMemberId | GroupError::RebalanceInProgress => {
             not_empty(group_id)
+        }
+        GroupError::LeaseExpired => {
+            Problem::new(ErrorCode::LeaseExpired, format!("group `{group_id}`: {error}"))
+        }
+        GroupError::TooManyLeases { max, .. } => {
+            Problem::new(ErrorCode::Overloaded, format!("group `{group_id}`: {error}")).with("bound", *max)
         }
         other => Problem::new(ErrorCode::InvalidRequest, format!("group `{group_id}`: {other}")),
     }

@@ -89,6 +89,11 @@ impl Gateway {
         }
     }
 
+    /// Waits until the process is about to end.
+    pub(in crate::http) async fn stopping(&self) {
+        self.shutdown.requested().await;
+    }
+
     /// A topic of the metadata.
     pub(super) async fn topic(&self, name: &str) -> Result<Arc<Topic>, Problem> {
         let known = self.image.wait_for(|state| state.topic(name).cloned());

@@ -1,0 +1,214 @@
+//! Reading as a group by poll and acknowledgement, as with `curl`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests may panic like the tests"
+)]
+
+mod support;
+
+use client::Reply;
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        JoinGroupRequest, LeaveGroupRequest, join_group::JoinGroupRequestProtocol,
+        leave_group::MemberIdentity,
+    },
+};
+use serde_json::{Value, json};
+use support::{
+    BrokerFixture, Quorum,
+    groups::{AT_ONCE, coordinating},
+    kafka::{self, Client},
+};
+use tempfile::TempDir;
+
+async fn poll(broker: &BrokerFixture, more: Value) -> Value {
+    let reply = try_poll(broker, more).await;
+    let body: Value = reply.json().unwrap();
+    assert_eq!(reply.status, 200, "{body}");
+    body
+}
+
+async fn try_poll(broker: &BrokerFixture, more: Value) -> Reply {
+    let mut request = json!({"topics": ["orders"], "leaseMs": 60_000});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    broker.post("/api/v1/groups/g/poll", &request).await
+}
+
+async fn ack(broker: &BrokerFixture, request: Value) -> Value {
+    broker.post("/api/v1/groups/g/ack", &request).await.json().unwrap()
+}
+
+/// Writes so many records to a partition, with their numbers as values.
+fn write(broker: &BrokerFixture, partition: i32, values: std::ops::Range<i32>) {
+    let values: Vec<String> = values.map(|n| n.to_string()).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let written = Client::new(broker).call(9, &kafka::produce(-1, partition, kafka::batch(&values)));
+    assert_eq!(written.responses[0].partition_responses[0].error_code, ErrorCode::NONE);
+}
+
+/// Partition and offset of each record.
+fn places(polled: &Value) -> Vec<(i64, i64)> {
+    let place = |record: &Value| (record["partition"].as_i64().unwrap(), record["offset"].as_i64().unwrap());
+    let mut places: Vec<_> = polled["records"].as_array().unwrap().iter().map(place).collect();
+    places.sort_unstable();
+    places
+}
+
+/// The committed offset of partition 0.
+async fn committed(broker: &BrokerFixture) -> Value {
+    let shown: Value = broker.get("/api/v1/groups/g").await.json().unwrap();
+    shown["offsets"][0]["offset"].clone()
+}
+
+fn code(reply: &Reply) -> (u16, String) {
+    let problem: Value = reply.json().unwrap();
+    (reply.status.as_u16(), problem["code"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_leased_acknowledged_and_come_again_if_not() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    write(&broker, 0, 0..10);
+
+    // Two readers never have the same records.
+    let first = poll(&broker, json!({"maxRecords": 4})).await;
+    assert_eq!(places(&first), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+    assert_eq!(
+        (&first["records"][0]["topic"], &first["records"][0]["value"]),
+        (&json!("orders"), &json!("0"))
+    );
+    assert!(first["expiresAt"].as_i64().unwrap() > 1_700_000_000_000);
+    let second = poll(&broker, json!({})).await;
+    assert_eq!(places(&second), (4..10).map(|offset| (0, offset)).collect::<Vec<_>>());
+    let third = poll(&broker, json!({})).await;
+    assert_eq!(third, json!({"records": []}));
+
+    // Out of order: what is committed moves over what is done without a gap, and the group shows it as any other.
+    let acked = ack(&broker, json!({"lease": second["lease"]})).await;
+    assert_eq!(acked, json!({"acknowledged": 6, "left": 0, "committed": []}));
+    assert_eq!(committed(&broker).await, 0);
+    let one = json!([{"topic": "orders", "partition": 0, "offset": 1}]);
+    let acked = ack(&broker, json!({"lease": first["lease"], "records": one})).await;
+    assert_eq!(acked, json!({"acknowledged": 1, "left": 3, "committed": []}));
+    let acked = ack(&broker, json!({"lease": first["lease"]})).await;
+    let moved = json!([{"topic": "orders", "partition": 0, "offset": 10}]);
+    assert_eq!(acked, json!({"acknowledged": 3, "left": 0, "committed": moved}));
+    let shown: Value = broker.get("/api/v1/groups/g").await.json().unwrap();
+    assert_eq!((&shown["state"], &shown["lag"]), (&json!("Empty"), &json!(0)));
+
+    // A lease that ends gives its records back, and so does its reader.
+    write(&broker, 1, 0..3);
+    let short = poll(&broker, json!({"leaseMs": 100, "maxWaitMs": 20_000})).await;
+    assert_eq!(places(&short), [(1, 0), (1, 1), (1, 2)]);
+    let again = poll(&broker, json!({"maxWaitMs": 20_000})).await;
+    assert_eq!(places(&again), places(&short), "it waited for the lease to end");
+    let late = broker.post("/api/v1/groups/g/ack", &json!({"lease": short["lease"]})).await;
+    assert_eq!(code(&late), (409, "LEASE_EXPIRED".to_owned()));
+    let one = json!([{"topic": "orders", "partition": 1, "offset": 0}]);
+    let acked = ack(&broker, json!({"lease": again["lease"], "records": one, "release": true})).await;
+    assert_eq!((&acked["acknowledged"], &acked["left"]), (&json!(1), &json!(2)));
+    assert_eq!(places(&poll(&broker, json!({})).await), [(1, 1), (1, 2)]);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_gets_what_is_written_and_only_one_does() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    // Behind the last record: what was there before is nothing to this group.
+    write(&broker, 0, 0..5);
+    assert_eq!(places(&poll(&broker, json!({"start": "latest"})).await), []);
+    assert_eq!(committed(&broker).await, 5);
+    let wait = json!({"maxWaitMs": 3_000});
+    let (one, other, ()) = tokio::join!(poll(&broker, wait.clone()), poll(&broker, wait), async {
+        write(&broker, 0, 5..6);
+    });
+    let mut got = [places(&one), places(&other)];
+    got.sort();
+    assert_eq!(got, [vec![], vec![(0, 5)]]);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_acknowledged_comes_again_after_a_restart_and_the_rest_does_not() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    write(&broker, 0, 0..6);
+    let done = poll(&broker, json!({"maxRecords": 2})).await;
+    let open = poll(&broker, json!({"maxRecords": 2})).await;
+    ack(&broker, json!({"lease": done["lease"]})).await;
+    broker.stop().await.unwrap();
+
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    let late = broker.post("/api/v1/groups/g/ack", &json!({"lease": open["lease"]})).await;
+    assert_eq!(code(&late), (409, "LEASE_EXPIRED".to_owned()));
+    let again = poll(&broker, json!({})).await;
+    assert_eq!(places(&again), [(0, 2), (0, 3), (0, 4), (0, 5)]);
+    // A reset is one for readers of this kind, too.
+    let reset = json!({"to": {"offset": 1}, "dryRun": false});
+    assert_eq!(broker.post("/api/v1/groups/g/offsets", &reset).await.status, 200);
+    assert_eq!(ack(&broker, json!({"lease": again["lease"]})).await["acknowledged"], 0);
+    assert_eq!(places(&poll(&broker, json!({"maxRecords": 1})).await), [(0, 1)]);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_told_with_its_bound() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    write(&broker, 0, 0..1);
+    let invalid = (400, "INVALID_REQUEST".to_owned());
+    for wrong in [
+        json!({"topics": []}),
+        json!({"topics": vec!["orders"; 101]}),
+        json!({"maxRecords": 0}),
+        json!({"maxRecords": 1_001}),
+        json!({"maxWaitMs": 60_001}),
+        json!({"leaseMs": 99}),
+        json!({"leaseMs": 43_200_001}),
+        json!({"lease": "x"}),
+    ] {
+        assert_eq!(code(&try_poll(&broker, wrong.clone()).await), invalid, "{wrong}");
+    }
+    let unknown = try_poll(&broker, json!({"topics": ["none"]})).await;
+    assert_eq!(code(&unknown), (404, "UNKNOWN_TOPIC".to_owned()));
+    let lease = uuid::Uuid::nil();
+    for (wrong, answer) in [
+        (json!({}), invalid.clone()),
+        (json!({"lease": "mine"}), invalid.clone()),
+        (json!({"lease": lease, "release": true, "leaseMs": 1_000}), invalid.clone()),
+        (json!({"lease": lease, "leaseMs": 1}), invalid.clone()),
+        (json!({"lease": lease}), (409, "LEASE_EXPIRED".to_owned())),
+    ] {
+        assert_eq!(code(&broker.post("/api/v1/groups/g/ack", &wrong).await), answer, "{wrong}");
+    }
+
+    // A group with members is theirs.
+    let mut client = Client::new(&broker);
+    let protocol = JoinGroupRequestProtocol { name: "range".into(), ..Default::default() };
+    let join = JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 30_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![protocol],
+        ..JoinGroupRequest::default()
+    };
+    let joined = client.call(3, &join);
+    assert_eq!(joined.error_code, ErrorCode::NONE);
+    let refused = try_poll(&broker, json!({})).await;
+    assert_eq!(code(&refused), (409, "GROUP_NOT_EMPTY".to_owned()));
+    let members = vec![MemberIdentity { member_id: joined.member_id, ..Default::default() }];
+    client.call(4, &LeaveGroupRequest { group_id: "g".into(), members, ..LeaveGroupRequest::default() });
+    assert_eq!(places(&poll(&broker, json!({})).await), [(0, 0)]);
+
+    // A group that is where no log is has to be put elsewhere by somebody who knows why.
+    let outside = json!({"to": "latest", "dryRun": false});
+    assert_eq!(broker.post("/api/v1/groups/g/offsets", &outside).await.status, 200);
+    broker.stop().await.unwrap();
+}

@@ -1,0 +1,182 @@
+//! The leases of groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{Offset, TopicName};
+
+use super::progress::Progress;
+use crate::{
+    GroupError, GroupId,
+    api::{LeaseAck, LeaseAcked, LeaseId, LeaseRest, LeasedOffset, LeasedRead},
+};
+
+/// Groups of one coordinator that are read by leases. More are refused while all have leases that have not ended.
+const GROUPS_MAX: usize = 10_000;
+
+/// Records of one group that are given out and not done.
+const OUT_MAX: usize = 10_000;
+
+/// Of all groups of a coordinator.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    groups: BTreeMap<GroupId, GroupLeases>,
+}
+
+impl Leases {
+    /// Those of a group.
+    pub(crate) fn of(&mut self, group_id: &GroupId, now_ms: i64) -> Result<&mut GroupLeases, GroupError> {
+        if !self.groups.contains_key(group_id) && self.groups.len() >= GROUPS_MAX {
+            self.groups.retain(|_, leases| leases.leases.values().any(|ends_ms| *ends_ms > now_ms));
+            if self.groups.len() >= GROUPS_MAX {
+                return Err(GroupError::TooManyLeases { what: "groups", max: GROUPS_MAX });
+            }
+        }
+        Ok(self.groups.entry(group_id.clone()).or_default())
+    }
+
+    /// A group has members now, or is gone.
+    pub(crate) fn forget(&mut self, group_id: &GroupId) {
+        self.groups.remove(group_id);
+    }
+}
+
+/// Of one group.
+#[derive(Debug, Default)]
+pub(crate) struct GroupLeases {
+    /// When each ends, by the monotonic clock, in ms. A lease of which nothing is left stays until then, so that an
+    /// acknowledgement can be repeated.
+    leases: BTreeMap<LeaseId, i64>,
+    partitions: BTreeMap<(TopicName, i32), Progress>,
+}
+
+/// What the group has committed in a partition: the offset, and which commit it was.
+pub(crate) type Committed = (Offset, u64);
+
+impl GroupLeases {
+    /// Takes note of what is committed. If that is not what the leases of the partition go on from, they end.
+    pub(crate) fn follow(&mut self, topic: &TopicName, partition: i32, committed: Option<Committed>) {
+        let place = (topic.clone(), partition);
+        match committed {
+            None => {
+                self.partitions.remove(&place);
+            }
+            Some((offset, sequence)) => {
+                let is_known = self.partitions.get(&place).is_some_and(|it| it.sequence == sequence);
+                if !is_known {
+                    self.partitions.insert(place, Progress::at(sequence, offset));
+                }
+            }
+        }
+    }
+
+    /// The committed offset that the leases go on from was written again, or has moved over what is done.
+    pub(crate) fn noted(&mut self, topic: &TopicName, partition: i32, (offset, sequence): Committed) {
+        if let Some(progress) = self.partitions.get_mut(&(topic.clone(), partition)) {
+            (progress.committed, progress.sequence) = (offset.0, sequence);
+        }
+    }
+
+    /// The partitions that it has read.
+    pub(crate) fn places(&self) -> Vec<(TopicName, i32)> {
+        self.partitions.keys().cloned().collect()
+    }
+
+    /// The first offset that nobody has.
+    pub(crate) fn free(&self, topic: &TopicName, partition: i32, now_ms: i64) -> Option<Offset> {
+        let progress = self.partitions.get(&(topic.clone(), partition))?;
+        Some(progress.free(|lease| self.is_live(lease, now_ms)))
+    }
+
+    /// When the next lease ends, in ms from now.
+    pub(crate) fn next_expiry_ms(&self, now_ms: i64) -> Option<i64> {
+        self.leases.values().filter(|ends_ms| **ends_ms > now_ms).min().map(|ends_ms| ends_ms - now_ms)
+    }
+
+    /// That more may be given out: something is free again, or there is room for something new.
+    pub(crate) fn check_room(&self, now_ms: i64) -> Result<(), GroupError> {
+        let out = || self.partitions.values().flat_map(Progress::out);
+        if out().count() >= OUT_MAX && out().all(|lease| self.is_live(lease, now_ms)) {
+            return Err(GroupError::TooManyLeases { what: "records", max: OUT_MAX });
+        }
+        Ok(())
+    }
+
+    /// Leases what was read.
+    pub(crate) fn lease(
+        &mut self,
+        lease: LeaseId,
+        ends_ms: i64,
+        reads: &[LeasedRead],
+        now_ms: i64,
+    ) -> Vec<Vec<Offset>> {
+        self.sweep(now_ms);
+        let out = self.partitions.values().flat_map(Progress::out).count();
+        let mut room = OUT_MAX.saturating_sub(out);
+        let mut leased = Vec::with_capacity(reads.len());
+        for read in reads {
+            let place = (read.topic.clone(), read.partition);
+            let is_live = |lease: LeaseId| self.leases.get(&lease).is_some_and(|ends_ms| *ends_ms > now_ms);
+            let progress = self.partitions.get_mut(&place);
+            leased.push(progress.map_or(Vec::new(), |it| it.lease(read, lease, is_live, &mut room)));
+        }
+        if leased.iter().any(|offsets| !offsets.is_empty()) {
+            self.leases.insert(lease, ends_ms);
+        }
+        leased
+    }
+
+    /// Marks records as done. What has to be committed for it is told by [`GroupLeases::moved`].
+    pub(crate) fn acknowledge(&mut self, ack: &LeaseAck, now_ms: i64) -> Result<LeaseAcked, GroupError> {
+        let lease = ack.lease;
+        if !self.leases.contains_key(&lease) {
+            return Err(GroupError::LeaseExpired);
+        }
+        let meant: Option<BTreeSet<&LeasedOffset>> = ack.records.as_ref().map(|all| all.iter().collect());
+        let mut acked = LeaseAcked::default();
+        for ((topic, partition), progress) in &mut self.partitions {
+            let is_meant = |offset| {
+                let record = LeasedOffset { topic: topic.clone(), partition: *partition, offset };
+                meant.as_ref().is_none_or(|meant| meant.contains(&record))
+            };
+            acked.acknowledged += progress.acknowledge(lease, is_meant);
+            acked.left += progress.out().filter(|holder| *holder == lease).count();
+        }
+        if acked.acknowledged + acked.left == 0 && !self.is_live(lease, now_ms) {
+            return Err(GroupError::LeaseExpired);
+        }
+        match ack.rest {
+            LeaseRest::Stay => {}
+            LeaseRest::Release => {
+                self.leases.insert(lease, now_ms);
+            }
+            LeaseRest::Extend(ms) => {
+                self.leases.insert(lease, now_ms.saturating_add(ms));
+            }
+        }
+        Ok(acked)
+    }
+
+    /// Where the committed offset has to be now, of the partitions where it is not yet.
+    pub(crate) fn moved(&self) -> Vec<LeasedOffset> {
+        let moved = self.partitions.iter().filter(|(_, progress)| progress.done() > progress.committed);
+        let to = |((topic, partition), progress): (&(TopicName, i32), &Progress)| LeasedOffset {
+            topic: topic.clone(),
+            partition: *partition,
+            offset: Offset(progress.done()),
+        };
+        moved.map(to).collect()
+    }
+
+    fn is_live(&self, lease: LeaseId, now_ms: i64) -> bool {
+        self.leases.get(&lease).is_some_and(|ends_ms| *ends_ms > now_ms)
+    }
+
+    /// Forgets leases that have ended and have nothing left.
+    fn sweep(&mut self, now_ms: i64) {
+        if self.leases.values().all(|ends_ms| *ends_ms > now_ms) {
+            return;
+        }
+        let used: BTreeSet<LeaseId> = self.partitions.values().flat_map(Progress::out).collect();
+        self.leases.retain(|lease, ends_ms| *ends_ms > now_ms || used.contains(lease));
+    }
+}
