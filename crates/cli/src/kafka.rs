@@ -197,7 +197,8 @@ mod tests {
         let why = || "x".into();
         let unknown = ProduceError::Unknown { topic: why(), partition: Default::default(), why: why() };
         assert_eq!(Failure::from(unknown).exit, Exit::Unknown);
-        let not = ProduceError::NotWritten { topic: why(), partition: Default::default(), why: why() };
+        let (topic, partition) = (why(), Default::default());
+        let not = ProduceError::NotWritten { topic, partition, code: None, why: why() };
         assert_eq!(Failure::from(not).exit, Exit::Unavailable);
     }
 }

@@ -86,6 +86,14 @@ impl DiskError {
     }
 }
 
+impl LogError {
+    /// Whether a batch that was [appended](crate::Log::append) alone is certainly not in the log, now and after it is opened
+    /// again: the disk had no space for all of it, and the next open cuts what there is of it.
+    pub fn nothing_appended(&self) -> bool {
+        matches!(self, Self::Fenced(Fence(error)) if error.is_disk_full())
+    }
+}
+
 /// What a segment's index says wrongly, or cannot say.
 #[derive(Debug, Clone)]
 pub(crate) enum IndexError {

@@ -164,7 +164,7 @@ error_codes! {
     CoordinatorNotAvailable = 503, "Group coordinator is not available", Later;
     /// The broker that leads the partition does not answer: nothing was written.
     LeaderUnreachable = 503, "Partition leader does not answer", Later;
-    /// The node's database does not answer.
+    /// The node's database does not answer; or the disk of the partition's leader takes no records, and nothing was written.
     StorageUnavailable = 503, "Storage unavailable", Later;
     /// The process is about to end.
     ShuttingDown = 503, "Shutting down", OtherNode;

@@ -212,9 +212,11 @@ impl<'a> Serving<'a> {
     fn handle(&mut self, request: Request, answer: Answer) -> Result<(), Lost> {
         let refused = match self.standing.as_ref().map(|standing| &standing.why) {
             None => None,
-            Some(PartitionError::NotEnoughReplicas { .. } | PartitionError::Storage(_)) => {
-                (!is_question(&request)).then_some(Unavailable::NotAvailable)
-            }
+            Some(
+                PartitionError::NotEnoughReplicas { .. }
+                | PartitionError::Storage(_)
+                | PartitionError::NothingAppended(_),
+            ) => (!is_question(&request)).then_some(Unavailable::NotAvailable),
             Some(_) => Some(Unavailable::NotCoordinator),
         };
         if let Some(unavailable) = refused {

@@ -26,7 +26,7 @@ pub(super) fn of_partition(error: &PartitionError) -> ErrorCode {
         PartitionError::NotEnoughReplicasAfterAppend => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
         PartitionError::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
         PartitionError::Refused(refused) => of_refused(refused),
-        PartitionError::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        PartitionError::Storage(_) | PartitionError::NothingAppended(_) => ErrorCode::KAFKA_STORAGE_ERROR,
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use commit_log::{LogError, Refused};
 use common::{LeaderEpoch, Offset};
+use kafka_wire::NOTHING_APPENDED;
 use replica::{FetchRefused, NotAvailable, NotEnoughReplicas, ProduceRefused, WrongEpoch};
 use thiserror::Error;
 
@@ -66,6 +67,19 @@ pub enum PartitionError {
     /// The disk failed, or what is on it is damaged.
     #[error("{0}")]
     Storage(String),
+    /// The disk takes no records, or had no space for these: they are not in the log.
+    #[error("{0}; {NOTHING_APPENDED}")]
+    NothingAppended(String),
+}
+
+impl PartitionError {
+    /// The same, of a batch that is certainly not in the log.
+    pub(super) fn before_append(self) -> Self {
+        match self {
+            Self::Storage(why) => Self::NothingAppended(why),
+            other => other,
+        }
+    }
 }
 
 impl From<WrongEpoch> for PartitionError {

@@ -45,20 +45,23 @@ impl Partition {
     ) -> Result<Produced, PartitionError> {
         let now = self.services.now();
         let mut state = self.lock();
-        let (log, leader) = state.running()?.serving(&self.services, now)?;
+        let running = state.running().map_err(PartitionError::before_append)?;
+        let (log, leader) = running.serving(&self.services, now)?;
         if epoch.is_some_and(|epoch| epoch != leader.leader_epoch()) {
             return Err(PartitionError::NotLeader);
         }
         leader.check_produce(acks, now.steady_ms)?;
         if let Some(fence) = log.fence() {
-            return Err(PartitionError::Storage(fence.to_string()));
+            return Err(PartitionError::Storage(fence.to_string()).before_append());
         }
         let answers = log.append(&[batch], leader.leader_epoch(), origin, now.wall_ms);
         let mut answers = match answers {
             Ok(answers) => answers,
             Err(error) => {
                 self.storage_failed(&mut state, &error);
-                return Err(error.into());
+                let nothing_appended = error.nothing_appended();
+                let error = PartitionError::from(error);
+                return Err(if nothing_appended { error.before_append() } else { error });
             }
         };
         let appended = answers.pop().ok_or(PartitionError::Unknown)??;

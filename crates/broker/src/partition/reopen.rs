@@ -156,9 +156,9 @@ mod tests {
         assert_eq!(produce(&partition), Ok(0));
         partition.flush();
         disk.fail_after(0, Fault::Full);
-        assert!(matches!(produce(&partition), Err(PartitionError::Storage(_))));
+        assert!(matches!(produce(&partition), Err(PartitionError::NothingAppended(_))));
         disk.clear_fault();
-        assert!(matches!(produce(&partition), Err(PartitionError::Storage(_))), "it stays fenced");
+        assert!(matches!(produce(&partition), Err(PartitionError::NothingAppended(_))), "it stays fenced");
         partition.reopen_if_fenced();
         assert_eq!(produce(&partition), Ok(1));
         partition.flush();

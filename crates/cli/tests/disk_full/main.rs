@@ -152,8 +152,7 @@ async fn while_full(scene: &Scene, alone: &Written, shared: &mut Written) {
     let refused = scene.http.post(scene.url(&format!("/api/v1/topics/{ALONE}/records"))).json(&body);
     let refused = refused.send().await.unwrap();
     let (status, problem) = (refused.status(), refused.json::<serde_json::Value>().await.unwrap());
-    // The broker that takes the request cannot know whether the leader wrote it before its disk failed.
-    assert_eq!((status.as_u16(), &problem["code"]), (504, &"COMMIT_UNKNOWN".into()), "{problem}");
+    assert_eq!((status.as_u16(), &problem["code"]), (503, &"STORAGE_UNAVAILABLE".into()), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("KAFKA_STORAGE_ERROR"), "{problem}");
     // What is there is read, by both ways.
     scene.records.verify(ALONE, alone).await;

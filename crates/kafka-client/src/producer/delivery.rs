@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use common::{Offset, PartitionId};
+use kafka_wire::ErrorCode;
 use tokio::{
     sync::{Notify, Semaphore, SetOnce},
     time::Instant,
@@ -56,6 +57,28 @@ impl Delivery {
         let written = outcome.as_ref().map_err(Clone::clone)?;
         let offset = written.base_offset.map(|base| base + i64::from(self.index));
         Ok(Ack { partition: self.batch.partition, offset, at: written.at })
+    }
+}
+
+/// What is in the way of a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Obstacle {
+    why: Arc<str>,
+    /// What a broker said, if it is that.
+    code: Option<ErrorCode>,
+}
+
+impl Obstacle {
+    /// A broker said so.
+    pub(super) fn said(code: ErrorCode, message: Option<Arc<str>>) -> Self {
+        let why = message.map_or_else(|| code.to_string(), |message| format!("{code} ({message})"));
+        Self { why: why.into(), code: Some(code) }
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Obstacle {
+    fn from(why: T) -> Self {
+        Self { why: why.into(), code: None }
     }
 }
 
@@ -133,26 +156,26 @@ impl Completion {
     }
 
     /// The broker said no.
-    pub(super) fn refused(self, code: kafka_wire::ErrorCode, message: Option<Arc<str>>) {
+    pub(super) fn refused(self, code: ErrorCode, message: Option<Arc<str>>) {
         if self.uncertain {
-            return self.given_up(code.to_string().into());
+            return self.given_up(Obstacle::said(code, message));
         }
         let (topic, partition) = (self.batch.topic.clone(), self.batch.partition);
         self.settle(Err(ProduceError::Refused { topic, partition, code, message }));
     }
 
     /// Nobody tries any more.
-    pub(super) fn given_up(self, why: Arc<str>) {
-        let error = self.in_doubt(why);
+    pub(super) fn given_up(self, obstacle: impl Into<Obstacle>) {
+        let error = self.in_doubt(obstacle.into());
         self.settle(Err(error));
     }
 
-    fn in_doubt(&self, why: Arc<str>) -> ProduceError {
+    fn in_doubt(&self, Obstacle { why, code }: Obstacle) -> ProduceError {
         let (topic, partition) = (self.batch.topic.clone(), self.batch.partition);
         if self.uncertain {
             ProduceError::Unknown { topic, partition, why }
         } else {
-            ProduceError::NotWritten { topic, partition, why }
+            ProduceError::NotWritten { topic, partition, code, why }
         }
     }
 

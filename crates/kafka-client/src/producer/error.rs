@@ -29,6 +29,8 @@ pub enum ProduceError {
         topic: Arc<str>,
         /// The partition.
         partition: PartitionId,
+        /// What a broker said last, if one did.
+        code: Option<ErrorCode>,
         /// What was in the way last.
         why: Arc<str>,
     },

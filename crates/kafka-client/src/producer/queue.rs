@@ -8,7 +8,7 @@
 //! were given up or because the broker forgot, the producer's epoch is raised and all that wait get new numbers
 //! (KIP-360).
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use commit_log::{
@@ -17,7 +17,7 @@ use commit_log::{
 };
 use tokio::time::{Duration, Instant};
 
-use super::delivery::{Completion, Delivery};
+use super::delivery::{Completion, Delivery, Obstacle};
 
 /// Batches of a producer that a broker knows again, for each partition: its last ones. So no more are under way, to whichever
 /// brokers: when a partition changes its leader, some may still be at the former one while the next go to the new one,
@@ -130,7 +130,7 @@ pub(super) struct Queue {
     made: u64,
     numbers: Option<Numbers>,
     /// What was in the way last.
-    pub(super) problem: Option<Arc<str>>,
+    pub(super) problem: Option<Obstacle>,
 }
 
 impl Queue {

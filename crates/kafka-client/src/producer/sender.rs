@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     accumulator::Place,
+    delivery::Obstacle,
     handle::Shared,
     queue::{Batch, Due, Identity},
     request::{self, Sent},
@@ -217,7 +218,7 @@ impl Sender {
             return self.put_back(sent, "the connection ended", false);
         };
         for (place, batch, error) in sent.build() {
-            batch.completion.given_up(error.to_string().into());
+            batch.completion.given_up(error.to_string());
             shared.accumulator().queue(place).map(super::queue::Queue::settled);
         }
         if sent.is_empty() {
@@ -313,14 +314,14 @@ impl Sender {
             return queue.put_back(batch, rested);
         };
         let code = answer.code;
-        match Verdict::of(code) {
+        match Verdict::of(code, answer.message.as_deref()) {
             Verdict::Written => {
                 queue.written();
                 batch.completion.written(answer.base_offset);
             }
             Verdict::Retry { uncertain, moved } => {
                 batch.completion.uncertain |= uncertain;
-                queue.problem = Some(code.to_string().into());
+                queue.problem = Some(Obstacle::said(code, answer.message));
                 let partition = PartitionId(i32::try_from(place.partition).unwrap_or(-1));
                 let learnt =
                     answer.hint.is_some_and(|hint| shared.cluster.learn(&topic.name, partition, &hint));
@@ -331,7 +332,7 @@ impl Sender {
                 }
             }
             Verdict::OutOfOrder if shared.options.is_idempotent() => {
-                queue.problem = Some(code.to_string().into());
+                queue.problem = Some(Obstacle::said(code, answer.message));
                 let used = queue.identity();
                 if queue.put_back_out_of_order(batch, rested) {
                     self.identity = raised(self.identity, used);
@@ -368,18 +369,18 @@ impl Sender {
         for (place, mut batch) in sent.into_batches() {
             self.shared.accumulator().queue(place).map(super::queue::Queue::settled);
             batch.completion.uncertain |= uncertain;
-            batch.completion.given_up(error.to_string().into());
+            batch.completion.given_up(error.to_string());
         }
     }
 
     fn put_back(&self, sent: Sent, why: &str, uncertain: bool) {
         let rested = Instant::now() + self.shared.cluster.options().retry_backoff;
-        let why: Arc<str> = why.into();
+        let obstacle = Obstacle::from(why);
         let mut accumulator = self.shared.accumulator();
         for (place, mut batch) in sent.into_batches() {
             batch.completion.uncertain |= uncertain;
             if let Some(queue) = accumulator.queue(place) {
-                queue.problem = Some(why.clone());
+                queue.problem = Some(obstacle.clone());
                 queue.put_back(batch, rested);
             }
         }
@@ -396,21 +397,21 @@ impl Sender {
 
     /// Notes what is in the way of everything that a broker leads, or of everything.
     fn blame(&self, broker: Option<BrokerId>, error: &ClusterError) {
-        let why: Arc<str> = error.to_string().into();
+        let obstacle = Obstacle::from(error.to_string());
         for (_, leader, queue) in self.shared.accumulator().queues() {
             if broker.is_none() || leader == broker {
-                queue.problem = Some(why.clone());
+                queue.problem = Some(obstacle.clone());
             }
         }
     }
 
     /// Without an identity, nothing can be sent.
     fn give_all_up(&self, error: &ClusterError) {
-        let why: Arc<str> = error.to_string().into();
+        let obstacle = Obstacle::from(error.to_string());
         let now = Instant::now();
         for (_, _, queue) in self.shared.accumulator().queues() {
             for batch in queue.expired(now) {
-                batch.completion.given_up(why.clone());
+                batch.completion.given_up(obstacle.clone());
             }
         }
     }

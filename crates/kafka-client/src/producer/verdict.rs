@@ -1,6 +1,6 @@
 //! What an error code in the answer to Produce says about a batch. Pure.
 
-use kafka_wire::ErrorCode;
+use kafka_wire::{ErrorCode, NOTHING_APPENDED};
 
 /// What is to be done with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,12 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(code: ErrorCode) -> Self {
+    /// `message` is what the broker said beside the code.
+    pub(super) fn of(code: ErrorCode, message: Option<&str>) -> Self {
         match code {
+            ErrorCode::KAFKA_STORAGE_ERROR if message.is_some_and(|said| said.contains(NOTHING_APPENDED)) => {
+                Self::Retry { uncertain: false, moved: true }
+            }
             // A duplicate is a batch that was written before.
             ErrorCode::NONE | ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Self::Written,
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
@@ -60,7 +64,7 @@ mod tests {
     fn what_may_have_been_written_is_in_doubt() {
         let uncertain = |code| {
             matches!(
-                Verdict::of(code),
+                Verdict::of(code, None),
                 Verdict::Retry { uncertain: true, .. } | Verdict::Refused { uncertain: true }
             )
         };
@@ -77,12 +81,14 @@ mod tests {
         {
             assert!(!uncertain(code), "{code}");
         }
+        let full = Verdict::of(ErrorCode::KAFKA_STORAGE_ERROR, Some("no space left; nothing was appended"));
+        assert_eq!(full, Verdict::Retry { uncertain: false, moved: true });
     }
 
     #[test]
     fn every_code_has_a_verdict_and_only_success_is_success() {
         let written: Vec<ErrorCode> =
-            ErrorCode::all().filter(|code| Verdict::of(*code) == Verdict::Written).collect();
+            ErrorCode::all().filter(|code| Verdict::of(*code, None) == Verdict::Written).collect();
         assert_eq!(written, [ErrorCode::NONE, ErrorCode::DUPLICATE_SEQUENCE_NUMBER]);
     }
 }

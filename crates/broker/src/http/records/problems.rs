@@ -33,10 +33,13 @@ pub(super) fn of_produce(error: &ProduceError) -> Problem {
         ProduceError::Refused { topic, partition, code, .. } => {
             of_code(*code, error.to_string()).with("topicName", &**topic).with("partition", partition.0)
         }
-        ProduceError::NotWritten { topic, partition, .. } => {
-            Problem::new(ErrorCode::LeaderUnreachable, error.to_string())
-                .with("topicName", &**topic)
-                .with("partition", partition.0)
+        ProduceError::NotWritten { topic, partition, code, .. } => {
+            let detail = error.to_string();
+            let problem = match code {
+                Some(code) => of_code(*code, detail),
+                None => Problem::new(ErrorCode::LeaderUnreachable, detail),
+            };
+            problem.with("topicName", &**topic).with("partition", partition.0)
         }
         ProduceError::Unknown { topic, partition, .. } => {
             Problem::new(ErrorCode::CommitUnknown, error.to_string())
@@ -108,7 +111,7 @@ pub(super) fn of_partition(error: &PartitionError, topic: &str, partition: Parti
         PartitionError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
         PartitionError::NotEnoughReplicasAfterAppend | PartitionError::TimedOut => ErrorCode::CommitUnknown,
         PartitionError::Refused(_) => ErrorCode::InvalidRecord,
-        PartitionError::Storage(_) => ErrorCode::StorageUnavailable,
+        PartitionError::Storage(_) | PartitionError::NothingAppended(_) => ErrorCode::StorageUnavailable,
         PartitionError::StaleBrokerEpoch => ErrorCode::Internal,
     };
     Problem::new(code, detail).with("topicName", topic).with("partition", partition.0)

@@ -218,10 +218,12 @@ impl Sent {
             }
             Err(error) => {
                 match &error {
-                    ProduceError::NotWritten { .. } | ProduceError::Unknown { .. } => {
+                    ProduceError::NotWritten { code: None, .. } | ProduceError::Unknown { .. } => {
                         gateway.failed(self.leader)
                     }
-                    ProduceError::Refused { .. } => gateway.answered(self.leader),
+                    ProduceError::NotWritten { code: Some(_), .. } | ProduceError::Refused { .. } => {
+                        gateway.answered(self.leader)
+                    }
                     ProduceError::TooLarge { .. } | ProduceError::Cluster(_) => {}
                 }
                 RecordOutcome::Problem { problem: Box::new(problems::of_produce(&error)) }

@@ -1,5 +1,7 @@
 //! Each rule of the queue as a short story.
 
+use std::sync::Arc;
+
 use common::PartitionId;
 
 use super::*;
@@ -177,7 +179,7 @@ fn what_is_too_old_is_given_up_in_order() {
     let deliveries = [bench.batch(), bench.batch()];
     assert!(bench.queue.expired(bench.now - Duration::from_millis(1)).is_empty());
     for batch in bench.queue.expired(bench.now) {
-        batch.completion.given_up("too late".into());
+        batch.completion.given_up("too late");
     }
     for delivery in &deliveries {
         assert!(!delivery.try_acked().unwrap().unwrap_err().is_unknown());
