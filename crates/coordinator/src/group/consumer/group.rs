@@ -31,6 +31,8 @@ pub(crate) struct ConsumerGroup {
     pub(super) owners: BTreeMap<(TopicId, i32), MemberId>,
     /// What the members read.
     pub(super) subscriptions: Subscriptions,
+    /// When its epoch was last raised by this coordinator, by the clock that does not jump, in ms.
+    pub(super) raised_ms: Option<i64>,
     /// When it came into its present state, as far as this coordinator has seen it, in ms since 1970.
     pub(super) since_unix_ms: i64,
     /// The state that `since_unix_ms` is about.
@@ -51,6 +53,7 @@ impl ConsumerGroup {
             targets: BTreeMap::new(),
             owners: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
+            raised_ms: None,
             since_unix_ms,
             known_state: GroupState::Empty,
         }

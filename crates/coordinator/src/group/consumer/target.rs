@@ -31,6 +31,7 @@ impl ConsumerGroup {
             let value = ConsumerGroupMetadataValue { epoch: self.epoch.saturating_add(1), metadata_hash };
             let group_id = self.id.clone();
             self.write(ctx, Record::ConsumerGroupMetadata { group_id, value: Some(value) });
+            self.raised_ms = Some(ctx.now.monotonic_ms);
             self.assign(ctx);
         }
     }
