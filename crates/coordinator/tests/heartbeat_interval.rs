@@ -21,7 +21,7 @@ fn coordinator() -> Coordinator {
     let settings = Settings { group_consumer_heartbeat_interval_ms: USUAL_MS, ..Settings::default() };
     let mut coordinator = Coordinator::new(settings);
     let info = TopicInfo { id: TopicId(Uuid::from_u128(1)), partitions: 2 };
-    let topics = [(TopicName::new("t").unwrap(), info)].into_iter().collect();
+    let topics = [(TopicName::new("t").expect("the name obeys the grammar"), info)].into_iter().collect();
     coordinator.activate(Arc::new(topics), at(0));
     coordinator
 }

@@ -19,6 +19,6 @@ pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod scripts;
 pub(crate) mod stage;
-mod stage_records;
+pub(crate) mod stage_records;
 pub(crate) mod target;
 pub(crate) mod workload;

@@ -56,7 +56,7 @@ pub(super) async fn start(
 }
 
 /// Where the brokers listen for Kafka's protocol.
-async fn kafka_addresses(observer: &Observer) -> Result<Vec<Address>, Failure> {
+pub(crate) async fn kafka_addresses(observer: &Observer) -> Result<Vec<Address>, Failure> {
     let infos = patient(observer).call(&api::brokers()).await?.into_iter();
     let bootstrap: Vec<Address> =
         infos.filter_map(|info| Some(Address::new(info.host.clone(), info.kafka_port?))).collect();

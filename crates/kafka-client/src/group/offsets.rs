@@ -22,7 +22,7 @@ const FETCH_BY_NAME: i16 = 9;
 /// Offsets by partition.
 pub(super) type Offsets = BTreeMap<TopicPartition, Offset>;
 
-/// Commits once, as this member of this epoch; without an identity, from outside the group.
+/// Commits once, as this member of this epoch; without an id, in epoch -1, from outside the group.
 pub(super) async fn commit(
     link: &Link,
     group_id: &str,

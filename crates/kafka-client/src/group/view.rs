@@ -11,7 +11,7 @@ use kafka_wire::{
     },
 };
 
-use super::{GroupError, Partitions, embedded::decode_share, link::Link, offsets};
+use super::{GroupError, Partitions, embedded::decode_share, link::Link, offsets, session::Identity};
 use crate::{cluster::Cluster, offsets::TopicPartition};
 
 /// A group from outside. Keeps a connection to the group's coordinator.
@@ -46,6 +46,15 @@ impl GroupView {
         partitions: &Partitions,
     ) -> Result<BTreeMap<TopicPartition, Offset>, GroupError> {
         offsets::fetch(&self.link, &self.group_id, partitions).await
+    }
+
+    /// Commits offsets from outside, once: the group must have no members.
+    ///
+    /// # Errors
+    /// If the coordinator refuses or does not answer: then they may be committed nonetheless.
+    pub async fn commit(&self, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), GroupError> {
+        let nobody = Identity { member_id: String::new(), epoch: -1 };
+        offsets::commit(&self.link, &self.group_id, &nobody, None, offsets).await
     }
 
     /// What the group is at; of either protocol. One that does not exist is `Dead`.

@@ -1,12 +1,16 @@
 //! `dmq bench`: figures, each measured against a real cluster and printed with its distribution.
 
 mod data;
+mod groups;
 mod idle;
 mod load;
 mod metadata;
 mod outages;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use clap::Subcommand;
 use hdrhistogram::Histogram;
@@ -15,6 +19,7 @@ use serde::Serialize;
 use self::load::Load;
 use crate::{
     connection::ConnectionArgs,
+    drill::report::Timing,
     exit::Failure,
     output::{Render, Table},
 };
@@ -30,6 +35,8 @@ pub(crate) enum BenchCommand {
     Consume(data::ConsumeBench),
     /// How long records take from a producer to a consumer
     EndToEnd(data::EndToEndBench),
+    /// Consumer groups: rebalances, commits, a coordinator that is killed
+    Groups(groups::GroupsBench),
     /// A cluster that does nothing: start, memory, processor time
     Idle(idle::IdleBench),
 }
@@ -42,6 +49,7 @@ impl BenchCommand {
             Self::Produce(bench) => bench.run(connection).await,
             Self::Consume(bench) => bench.run(connection).await,
             Self::EndToEnd(bench) => bench.run(connection).await,
+            Self::Groups(bench) => bench.run(connection).await,
             Self::Idle(bench) => bench.run(connection).await,
         }
     }
@@ -100,6 +108,13 @@ impl Figure {
             ..Self::latency(name, &load.latencies_us, goal)
         }
     }
+}
+
+/// Samples as a figure.
+fn figure_of(name: impl Into<String>, samples: &[Duration], goal: &'static str) -> Figure {
+    let Timing { n, p50_ms, p95_ms, p99_ms, max_ms } = Timing::of(samples);
+    let (name, n) = (name.into(), n as u64);
+    Figure { name, n, per_second: None, p50_ms, p95_ms, p99_ms, max_ms, refused: 0, goal }
 }
 
 /// All that a benchmark measured.
