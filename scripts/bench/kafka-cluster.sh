@@ -6,6 +6,7 @@
 #                                                                     a DIR that was stopped goes on
 #        scripts/bench/kafka-cluster.sh stop DIR
 #        scripts/bench/kafka-cluster.sh pids DIR
+#        scripts/bench/kafka-cluster.sh hook DIR kill|start ID     SIGKILL to one node, or starts it again
 #
 # DIR/started holds the time of the launch, in ms since 1970.
 #
@@ -66,18 +67,21 @@ CONF
     echo "127.0.0.1:${ports[3]},127.0.0.1:${ports[4]},127.0.0.1:${ports[5]}" >"$dir/bootstrap"
 }
 
+# launch NODE: its process.
+launch() {
+    # The switches of Kafka's own start script.
+    java "-Xms${KAFKA_HEAP:-1g}" "-Xmx${KAFKA_HEAP:-1g}" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+        -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
+        -cp "$jars/*" "-Dlog4j2.configurationFile=$dir/log4j2.properties" kafka.Kafka "$dir/node-$1.properties" \
+        >>"$dir/node-$1.log" 2>&1 &
+    echo $! >"$dir/node-$1.pid"
+}
+
 start() {
     configure "$@"
     date +%s%3N >"$dir/started"
     local node bootstrap
-    for node in 1 2 3; do
-        # The switches of Kafka's own start script.
-        java "-Xms${KAFKA_HEAP:-1g}" "-Xmx${KAFKA_HEAP:-1g}" -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
-            -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
-            -cp "$jars/*" "-Dlog4j2.configurationFile=$dir/log4j2.properties" kafka.Kafka "$dir/node-$node.properties" \
-            >"$dir/node-$node.log" 2>&1 &
-        echo $! >"$dir/node-$node.pid"
-    done
+    for node in 1 2 3; do launch "$node"; done
     IFS=, read -r -a bootstrap <"$dir/bootstrap"
     for node in 1 2 3; do
         until (exec 3<>"/dev/tcp/${bootstrap[$((node - 1))]/://}") 2>/dev/null; do
@@ -88,12 +92,24 @@ start() {
     cat "$dir/bootstrap"
 }
 
+# hook kill|start NODE
+hook() {
+    local pid
+    pid=$(cat "$dir/node-$2.pid")
+    case $1 in
+    kill) kill -KILL "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done ;;
+    start) launch "$2" ;;
+    *) echo "kill or start, not '$1'" >&2; exit 2 ;;
+    esac
+}
+
 case $action in
 start) start "$@" ;;
+hook) hook "$@" ;;
 pids) cat "$dir"/node-*.pid ;;
 stop)
     for pid in $(cat "$dir"/node-*.pid); do kill "$pid" 2>/dev/null || true; done
     for pid in $(cat "$dir"/node-*.pid); do while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; done
     ;;
-*) echo "start, stop or pids, not '$action'" >&2; exit 2 ;;
+*) echo "start, stop, hook or pids, not '$action'" >&2; exit 2 ;;
 esac

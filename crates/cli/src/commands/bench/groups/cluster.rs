@@ -85,6 +85,15 @@ impl GroupsCluster {
         Ok(name)
     }
 
+    /// Waits until there are coordinators: the topic of offsets is made when the first is looked for.
+    pub(super) async fn has_coordinators(&self) -> Result<(), Failure> {
+        let client = self.client();
+        let there = wait_for("there are coordinators", DEADLINE, async || {
+            client.coordinator("bench-groups").await.map(drop).map_err(|error| error.to_string())
+        });
+        there.await.map_err(Failure::failed)
+    }
+
     /// SIGKILL to a broker.
     pub(super) async fn kill(&mut self, broker: BrokerId) -> Result<(), Failure> {
         match &mut self.processes {

@@ -91,6 +91,7 @@ impl GroupsBench {
         } else {
             GroupsCluster::other(self.bootstrap.addresses(connection)?, self.hook.clone())
         };
+        cluster.has_coordinators().await?;
         let mut parts = self.parts.clone();
         if parts.is_empty() {
             parts.extend(Part::GENTLE);

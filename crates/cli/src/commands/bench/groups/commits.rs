@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     super::{Figure, figure_of},
-    cluster::{DEADLINE, GroupsCluster},
+    cluster::{DEADLINE, GroupsCluster, OFFSETS_TOPIC},
 };
 use crate::{exit::Failure, output::say};
 
@@ -84,10 +84,7 @@ pub(super) async fn load(cluster: &mut GroupsCluster, offsets: u64) -> Result<Ve
     let client = cluster.client();
     // The groups of one partition of the topic of offsets, whichever it is.
     let tag = uuid::Uuid::new_v4().simple().to_string();
-    let partitions = {
-        let _made = client.coordinator(&tag).await;
-        client.topic(super::cluster::OFFSETS_TOPIC).await?.partitions.len()
-    };
+    let partitions = client.topic(OFFSETS_TOPIC).await?.partitions.len();
     let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
     let names = (0..).map(|number: u64| format!("bench-groups-{tag}-{number}"));
     let groups: Vec<String> =
