@@ -6,7 +6,7 @@ use super::Figure;
 use crate::{
     drill::{
         catalogue::{self, Drill},
-        report::{Timing, Verdict},
+        report::Verdict,
         target::Target,
     },
     exit::{Exit, Failure},
@@ -44,7 +44,7 @@ pub(super) async fn start(target: &mut Target, times: u32) -> Result<Vec<Figure>
         target.ready().await?;
         samples.push(begun.elapsed());
     }
-    Ok(vec![figure("start of all processes to ready", &Timing::of(&samples), "<= 2000 ms")])
+    Ok(vec![Figure::of("start of all processes to ready", &samples, "<= 2000 ms")])
 }
 
 /// The timings of a drill as figures. `wanted` are a timing's name, the figure's name, its goal.
@@ -64,21 +64,7 @@ async fn of_drill(
         ));
     }
     let timings = wanted.iter().filter_map(|(timing, name, goal)| {
-        report.timings.get(timing).map(|timing| figure(name, timing, goal))
+        report.timings.get(timing).map(|timing| Figure::timing(*name, timing, goal))
     });
     Ok(timings.collect())
-}
-
-fn figure(name: &str, timing: &Timing, goal: &'static str) -> Figure {
-    Figure {
-        name: name.to_owned(),
-        n: timing.n as u64,
-        per_second: None,
-        p50_ms: timing.p50_ms,
-        p95_ms: timing.p95_ms,
-        p99_ms: timing.p99_ms,
-        max_ms: timing.max_ms,
-        refused: 0,
-        goal,
-    }
 }

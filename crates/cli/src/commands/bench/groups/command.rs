@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use kafka_client::{GroupProtocol, group::Assignor};
 
 use super::{
-    super::{Figure, Figures, figure_of},
+    super::{Figure, Figures},
     cluster::GroupsCluster,
     commits, outage, rebalance,
 };
@@ -123,7 +123,7 @@ impl GroupsBench {
                             _ => group.one_more_joins(cluster).await?,
                         });
                     }
-                    figures.push(figure_of(format!("{what}, {name}"), &samples, goal));
+                    figures.push(Figure::of(format!("{what}, {name}"), &samples, goal));
                 }
             }
             Part::Commits => {
@@ -134,7 +134,7 @@ impl GroupsBench {
                 for (name, protocol) in PROTOCOLS {
                     say!("measuring the outage of a killed coordinator, {name}");
                     let samples = outage::outages(cluster, protocol, self.kills).await?;
-                    figures.push(figure_of(format!("coordinator killed, {name}"), &samples, "<= 2000 ms"));
+                    figures.push(Figure::of(format!("coordinator killed, {name}"), &samples, "<= 2000 ms"));
                 }
             }
             Part::Load => {

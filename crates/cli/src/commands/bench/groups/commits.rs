@@ -13,7 +13,7 @@ use kafka_client::{GroupView, TopicPartition, group::Partitions};
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{
-    super::{Figure, figure_of},
+    super::Figure,
     cluster::{DEADLINE, GroupsCluster, OFFSETS_TOPIC},
 };
 use crate::{exit::Failure, output::say};
@@ -116,7 +116,7 @@ pub(super) async fn load(cluster: &mut GroupsCluster, offsets: u64) -> Result<Ve
         return Err(Failure::failed(format!("group {last} has lost its offsets")));
     }
     cluster.start(coordinator).await?;
-    Ok(vec![figure_of(format!("coordinator of {offsets} offsets killed"), &[took], "<= 3000 ms to load")])
+    Ok(vec![Figure::of(format!("coordinator of {offsets} offsets killed"), &[took], "<= 3000 ms to load")])
 }
 
 /// Asks until there is an answer.
