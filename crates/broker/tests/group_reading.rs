@@ -13,8 +13,10 @@ use client::Reply;
 use kafka_wire::{
     ErrorCode,
     messages::{
-        JoinGroupRequest, LeaveGroupRequest, join_group::JoinGroupRequestProtocol,
+        JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
+        join_group::JoinGroupRequestProtocol,
         leave_group::MemberIdentity,
+        offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
     },
 };
 use serde_json::{Value, json};
@@ -207,8 +209,24 @@ async fn what_cannot_be_is_told_with_its_bound() {
     client.call(4, &LeaveGroupRequest { group_id: "g".into(), members, ..LeaveGroupRequest::default() });
     assert_eq!(places(&poll(&broker, json!({})).await), [(0, 0)]);
 
-    // A group that is where no log is has to be put elsewhere by somebody who knows why.
-    let outside = json!({"to": "latest", "dryRun": false});
-    assert_eq!(broker.post("/api/v1/groups/g/offsets", &outside).await.status, 200);
+    // A group that was put where no log is has to be put elsewhere, by somebody who knows why.
+    let partition = OffsetCommitRequestPartition { committed_offset: 99, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "orders".into(), partitions: vec![partition], ..Default::default() };
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..OffsetCommitRequest::default()
+    };
+    let committed = client.call(8, &commit).topics[0].partitions[0].error_code;
+    assert_eq!(committed, ErrorCode::NONE);
+    let outside = try_poll(&broker, json!({})).await;
+    assert_eq!(code(&outside), (416, "OFFSET_OUT_OF_RANGE".to_owned()));
+    let problem: Value = outside.json().unwrap();
+    assert_eq!((&problem["value"], &problem["logEndOffset"]), (&json!(99), &json!(1)));
+    let reset = json!({"to": "earliest", "dryRun": false});
+    assert_eq!(broker.post("/api/v1/groups/g/offsets", &reset).await.status, 200);
+    assert_eq!(places(&poll(&broker, json!({})).await), [(0, 0)]);
     broker.stop().await.unwrap();
 }

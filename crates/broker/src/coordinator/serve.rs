@@ -232,6 +232,7 @@ impl<'a> Serving<'a> {
 
     /// Adds an outcome to the open batch.
     fn take(&mut self, outcome: Outcome) -> Result<(), Lost> {
+        // Transactions are not served: no client can commit offsets within one.
         let Outcome { records, transaction: _, replies } = outcome;
         if !records.is_empty() {
             let records: Vec<_> = records.into_iter().map(codec::encode).collect::<Result<_, _>>()?;

@@ -13,6 +13,7 @@
 //! | `scripts` | the curl forms in `scripts/` |
 //! | `commands` | what operators type |
 //! | `metrics` | what `/metrics` shows, and that it moves |
+//! | `group_reading` | records over REST as a group, by poll and acknowledgement, while its coordinator is killed |
 //! | `records` | records over REST, through any broker, and streams that outlive theirs |
 
 #![allow(
@@ -28,6 +29,7 @@ mod discovery;
 mod drills;
 mod durability;
 mod election;
+mod group_reading;
 mod heartbeats;
 mod identity;
 mod metrics;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderMap, Method},
+    extract::{FromRequest, Request, State},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use common::{PartitionId, TopicName};
@@ -15,13 +15,16 @@ use http_api::{
     group_reading::{AckRequest, AckResponse, POLL_RECORDS_MAX, RecordPlace},
     paths,
 };
-use runtime::http::{JsonBody, Refusal};
+use runtime::http::{JsonBody, JsonBytesMax, Refusal};
 
 use super::{
     poll::check_lease_ms,
     route::{self, Routed},
 };
 use crate::http::{params::Segments, router::Context};
+
+/// The largest request, in bytes: it may name 1,000 records of topics with long names.
+const BODY_BYTES_MAX: usize = 512 * 1024;
 
 /// Acknowledge records
 ///
@@ -43,9 +46,11 @@ use crate::http::{params::Segments, router::Context};
 pub(in crate::http) async fn ack(
     State(context): State<Arc<Context>>,
     Segments(group_id): Segments<String>,
-    request_headers: HeaderMap,
-    JsonBody(request): JsonBody<AckRequest>,
+    mut request: Request,
 ) -> Result<Response, Refusal> {
+    request.extensions_mut().insert(JsonBytesMax(BODY_BYTES_MAX));
+    let request_headers = request.headers().clone();
+    let JsonBody(request): JsonBody<AckRequest> = JsonBody::from_request(request, &()).await?;
     let asked = to_ask(&group_id, &request)?;
     let routed =
         Routed::new(&context, &group_id, Method::POST, paths::group_ack(&group_id), &request_headers)

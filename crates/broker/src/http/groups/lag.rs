@@ -69,19 +69,20 @@ pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset], look
 async fn since_first_unread(context: &Context, offset: &GroupOffset) -> Option<i64> {
     let from = offset.offset?.max(offset.log_start_offset?);
     let query = format!("offset={from}&maxRecords=1");
-    let page = page(context, &offset.topic, PartitionId(offset.partition), &query, PATIENCE).await.ok()?;
+    let (page, _) =
+        page(context, &offset.topic, PartitionId(offset.partition), &query, PATIENCE).await.ok()?;
     let now_ms = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
     Some(now_ms.saturating_sub(page.records.first()?.timestamp).max(0))
 }
 
-/// Records of a partition, read from its leader without waiting for more.
+/// Records of a partition, read from its leader without waiting for more; and how many bytes they took on the way.
 pub(super) async fn page(
     context: &Context,
     topic: &str,
     partition: PartitionId,
     query: &str,
     patience: Duration,
-) -> Result<RecordPage, Problem> {
+) -> Result<(RecordPage, usize), Problem> {
     let silent = |detail: String| Problem::new(ErrorCode::LeaderUnreachable, detail);
     let leader = context.image.read(|state| {
         let index = usize::try_from(partition.0).ok()?;
@@ -95,7 +96,8 @@ pub(super) async fn page(
     let reply = reply.map_err(|error| silent(format!("the leader of {topic}-{partition}: {error}")))?;
     let unreadable = || silent(format!("the leader of {topic}-{partition} gave no records"));
     if reply.status.is_success() {
-        return reply.json().map_err(|_| unreadable());
+        let bytes = reply.body.len();
+        return reply.json().map(|page| (page, bytes)).map_err(|_| unreadable());
     }
     Err(reply.json().unwrap_or_else(|_| unreadable()))
 }

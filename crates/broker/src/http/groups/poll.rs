@@ -4,7 +4,7 @@
 //! The group's coordinator keeps the leases, finds the leaders and reads there. While there is nothing, no record is held
 //! back for those who wait: who is faster has it, and the others wait on.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -40,8 +40,11 @@ use crate::http::{params::Segments, router::Context};
 /// How long a leader may take to give what it has.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait for records before it is looked again what is free: leases are given back, and partitions are added.
-const LOOK: Duration = Duration::from_secs(1);
+/// From one look at what is free to the next, while there is nothing.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Bytes of records after which no further partition is read, as they are shown.
+const POLL_BYTES: usize = 8 << 20;
 
 /// Read records as a group
 ///
@@ -122,6 +125,13 @@ struct Reading<'a> {
     request: &'a PollRequest,
 }
 
+/// Where records are that nobody has.
+struct Free {
+    offsets: BTreeMap<TopicPartition, Offset>,
+    /// When the next lease ends.
+    next_expiry: Option<Duration>,
+}
+
 /// What was read of a partition.
 struct Read {
     leased: LeasedRead,
@@ -133,7 +143,7 @@ impl Reading<'_> {
         loop {
             let places = self.places()?;
             let bounds = lag::bounds(self.context, &places).await;
-            let (positions, free) = self.positions(places, &bounds).await?;
+            let free = self.free(places, &bounds).await?;
             let reads = self.read(&free, &bounds).await?;
             if !reads.is_empty() {
                 let polled = self.lease(reads).await?;
@@ -141,13 +151,9 @@ impl Reading<'_> {
                     return Ok(polled);
                 }
             }
-            let now = Instant::now();
-            if now >= deadline {
+            if !self.wait(&free, &bounds, deadline).await {
                 return Ok(PollResponse { lease: None, expires_at: None, records: Vec::new() });
             }
-            let next_expiry = positions.next_expiry_ms.and_then(|ms| u64::try_from(ms).ok());
-            let look = next_expiry.map_or(LOOK, |ms| LOOK.min(Duration::from_millis(ms)));
-            self.wait(free, deadline.min(now + look)).await;
         }
     }
 
@@ -178,11 +184,7 @@ impl Reading<'_> {
     }
 
     /// Where each partition may be read on. A group that has not begun in one does so now, if it is known where.
-    async fn positions(
-        &self,
-        places: Vec<TopicPartition>,
-        bounds: &Bounds,
-    ) -> Result<(Positions, BTreeMap<TopicPartition, Offset>), Problem> {
+    async fn free(&self, places: Vec<TopicPartition>, bounds: &Bounds) -> Result<Free, Problem> {
         let start = |place: &TopicPartition| {
             let (start, end) = bounds.get(place)?;
             Some(Offset(if self.request.start == PollStart::Earliest { *start } else { *end }))
@@ -193,58 +195,70 @@ impl Reading<'_> {
         });
         let asked = LeasePositions { group_id: self.group_id.into(), places: asked.collect() };
         let positions = self.context.groups.ask(self.group_id, asked).await;
-        let positions = positions
+        let Positions { free, next_expiry_ms } = positions
             .map_err(|unavailable| route::unavailable(self.group_id, unavailable))?
             .map_err(|error| route::refused(self.group_id, &error))?;
-        let free = places.into_iter().zip(&positions.free);
-        let free = free.filter_map(|(place, free)| Some((place, (*free)?))).collect();
-        Ok((positions, free))
+        let offsets = places.into_iter().zip(free).filter_map(|(place, free)| Some((place, free?)));
+        let next_expiry_ms = next_expiry_ms.and_then(|ms| u64::try_from(ms).ok());
+        Ok(Free { offsets: offsets.collect(), next_expiry: next_expiry_ms.map(Duration::from_millis) })
     }
 
     /// Reads what there is, beginning with another partition each time.
-    async fn read(
-        &self,
-        free: &BTreeMap<TopicPartition, Offset>,
-        bounds: &Bounds,
-    ) -> Result<Vec<Read>, Problem> {
-        let mut ready = Vec::new();
-        for (place, from) in free {
-            let Some((start, end)) = bounds.get(place) else { continue };
-            if from.0 > *end {
-                return Err(out_of_range(self.group_id, place, *from, *start..*end));
-            }
-            if from.0 < *end {
-                ready.push((place, *from, Offset(from.0.max(*start))));
-            }
-        }
+    async fn read(&self, free: &Free, bounds: &Bounds) -> Result<Vec<Read>, Problem> {
+        let mut ready = self.ready(free, bounds).await?;
         let turn = usize::try_from(clock::unix_ms()).unwrap_or(0) % ready.len().max(1);
         ready.rotate_left(turn);
-        let (mut reads, mut left, mut failed) = (Vec::new(), self.request.max_records, None);
+        let (mut reads, mut failed) = (Vec::new(), None);
+        let (mut left, mut bytes) = (self.request.max_records, 0);
         for (place, from, at) in ready {
-            if left == 0 {
+            if left == 0 || bytes >= POLL_BYTES {
                 break;
             }
             let query =
                 format!("offset={at}&maxRecords={left}&isolation=readCommitted&format={}", self.format());
-            let page =
-                match lag::page(self.context, &place.topic, place.partition, &query, READ_PATIENCE).await {
-                    Ok(page) => page,
-                    Err(problem) => {
-                        failed = Some(problem);
-                        continue;
-                    }
-                };
+            let (topic, partition) = (&place.topic, place.partition);
+            let page = match lag::page(self.context, topic, partition, &query, READ_PATIENCE).await {
+                Ok((page, page_bytes)) => {
+                    bytes += page_bytes;
+                    page
+                }
+                Err(problem) => {
+                    failed = Some(problem);
+                    continue;
+                }
+            };
             left = left.saturating_sub(page.records.len());
-            let Ok(topic) = TopicName::new(&place.topic) else { continue };
+            let Ok(topic) = TopicName::new(topic) else { continue };
             let offsets = page.records.iter().map(|record| record.offset).collect();
-            let leased =
-                LeasedRead { topic, partition: place.partition.0, from, to: page.next_offset, offsets };
+            let leased = LeasedRead { topic, partition: partition.0, from, to: page.next_offset, offsets };
             reads.push(Read { leased, records: page.records });
         }
         match failed {
             Some(problem) if reads.is_empty() => Err(problem),
             _ => Ok(reads),
         }
+    }
+
+    /// The partitions that have something, from where it is free, and from where it is there.
+    async fn ready<'a>(
+        &self,
+        free: &'a Free,
+        bounds: &Bounds,
+    ) -> Result<Vec<(&'a TopicPartition, Offset, Offset)>, Problem> {
+        let mut ready = Vec::new();
+        for (place, from) in &free.offsets {
+            let Some((start, end)) = bounds.get(place) else { continue };
+            if from.0 < *end {
+                ready.push((place, *from, Offset(from.0.max(*start))));
+            } else if from.0 > *end {
+                // Others may have written and read since it was looked where the log ends.
+                let now = lag::bounds(self.context, std::slice::from_ref(place)).await;
+                if let Some((start, end)) = now.get(place).filter(|(_, end)| from.0 > *end) {
+                    return Err(out_of_range(self.group_id, place, *from, *start..*end));
+                }
+            }
+        }
+        Ok(ready)
     }
 
     fn format(&self) -> &'static str {
@@ -280,27 +294,40 @@ impl Reading<'_> {
         })
     }
 
-    /// Until somebody writes to one of the partitions; not longer than until then.
-    async fn wait(&self, free: BTreeMap<TopicPartition, Offset>, until: Instant) {
-        let Ok(cluster) = self.context.records.cluster() else {
-            return tokio::time::sleep_until(until).await;
-        };
-        let mut consumer = Consumer::new(
-            cluster.clone(),
-            ConsumerOptions { fetch_max_bytes: 1, ..ConsumerOptions::default() },
-        );
-        let starts = free.into_iter().map(|(place, from)| (place, StartAt::Offset(from)));
-        let news = async {
-            // What is wrong with a partition is told when it is read.
-            match consumer.assign(starts).await {
-                Ok(()) => while consumer.next().await.is_err() {},
-                Err(_) => std::future::pending().await,
-            }
-        };
+    /// Until there may be something to read: somebody wrote, or something else is free. Gives whether that is so.
+    async fn wait(&self, free: &Free, bounds: &Bounds, deadline: Instant) -> bool {
         tokio::select! {
-            () = news => {}
-            () = tokio::time::sleep_until(until) => {}
-            _ = self.context.records.stopping() => {}
+            () = self.news(free) => true,
+            () = self.changes(free, bounds) => true,
+            () = tokio::time::sleep_until(deadline) => false,
+            () = self.context.records.stopping() => false,
+        }
+    }
+
+    /// Until somebody writes to one of the partitions.
+    async fn news(&self, free: &Free) {
+        let Ok(cluster) = self.context.records.cluster() else { return pending().await };
+        let options = ConsumerOptions { fetch_max_bytes: 1, ..ConsumerOptions::default() };
+        let mut consumer = Consumer::new(cluster.clone(), options);
+        let start = |(place, from): (&TopicPartition, &Offset)| (place.clone(), StartAt::Offset(*from));
+        let starts: Vec<_> = free.offsets.iter().map(start).collect();
+        if consumer.assign(starts).await.is_err() {
+            return pending().await;
+        }
+        // What is wrong with a partition is told when it is read.
+        while consumer.next().await.is_err() {}
+    }
+
+    /// Until other records are free: leases end, are given back, or moved on.
+    async fn changes(&self, free: &Free, bounds: &Bounds) {
+        let mut next_expiry = free.next_expiry;
+        loop {
+            tokio::time::sleep(next_expiry.map_or(LOOK, |expiry| LOOK.min(expiry))).await;
+            let Ok(places) = self.places() else { return };
+            match self.free(places, bounds).await {
+                Ok(now) if now.offsets == free.offsets => next_expiry = now.next_expiry,
+                _ => return,
+            }
         }
     }
 }
