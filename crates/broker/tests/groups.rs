@@ -291,6 +291,22 @@ async fn what_does_not_exist_has_no_offsets_and_takes_none() {
     assert_eq!(client.commit(10, &known), ErrorCode::NONE);
     assert_eq!(client.offset("g").committed_offset, 4);
 
+    // Of partitions that are not there nothing can be forgotten, and of groups that are not there nobody can leave.
+    let partitions = [0, 9].map(|partition_index| OffsetDeleteRequestPartition { partition_index });
+    let topics = vec![OffsetDeleteRequestTopic { name: "orders".into(), partitions: partitions.into() }];
+    let forgotten = client.call(0, &OffsetDeleteRequest { group_id: "g".into(), topics });
+    let mut codes: Vec<_> =
+        forgotten.topics[0].partitions.iter().map(|it| (it.partition_index, it.error_code)).collect();
+    codes.sort_unstable_by_key(|(index, _)| *index);
+    assert_eq!(codes, [(0, ErrorCode::NONE), (9, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)]);
+    let members = vec![MemberIdentity { member_id: "m".into(), ..MemberIdentity::default() }];
+    let leave = LeaveGroupRequest { group_id: "nobody".into(), members, ..LeaveGroupRequest::default() };
+    let left = client.call(5, &leave);
+    assert_eq!(
+        (left.error_code, left.members[0].error_code),
+        (ErrorCode::NONE, ErrorCode::UNKNOWN_MEMBER_ID)
+    );
+
     // The topic of the offsets is the coordinator's alone.
     let data = PartitionProduceData { index: 0, records: Records::Bytes(Bytes::from_static(b"anything")) };
     let topic = TopicProduceData {

@@ -75,7 +75,8 @@ string_id!(
 );
 
 impl GroupId {
-    /// That a group may be called so.
+    /// That a group with members may be called so. The empty name is that of consumers that were given none, which may keep
+    /// offsets under it, as in Kafka.
     pub(crate) fn check(&self) -> Result<(), GroupError> {
         let is_valid = (1..=GROUP_ID_BYTES_MAX).contains(&self.0.len());
         if is_valid { Ok(()) } else { Err(GroupError::InvalidGroupId) }

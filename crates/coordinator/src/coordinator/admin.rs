@@ -52,9 +52,6 @@ impl Coordinator {
         now: Now,
     ) -> DeleteGroupReply {
         let group_id = &request.group_id;
-        if group_id.is_empty() {
-            return Err(GroupError::InvalidGroupId);
-        }
         let group = self.groups.get(group_id).ok_or(GroupError::GroupIdNotFound)?;
         if !group.is_empty() {
             return Err(GroupError::NonEmptyGroup);

@@ -64,7 +64,9 @@ impl Coordinator {
         committer: OffsetsOf<'_>,
         now: Now,
     ) -> Result<(), GroupError> {
-        group_id.check()?;
+        if !group_id.is_empty() {
+            group_id.check()?;
+        }
         match self.groups.get(group_id) {
             Some(group) => group.check_commit(committer),
             None if committer.generation_id_or_member_epoch < 0 => {
@@ -77,10 +79,9 @@ impl Coordinator {
 
     pub(super) fn fetch_offsets(&self, request: OffsetFetch) -> OffsetFetchReply {
         let group_id = request.group_id;
-        match (self.groups.get(&group_id), &request.member_id) {
-            (Some(group), member_id) => group.check_fetch(member_id.as_ref(), request.member_epoch)?,
-            (None, _) if request.member_epoch >= 0 => return Err(GroupError::UnknownMemberId),
-            (None, _) => {}
+        // Of a group that is not there nothing is known, whoever asks.
+        if let Some(group) = self.groups.get(&group_id) {
+            group.check_fetch(request.member_id.as_ref(), request.member_epoch)?;
         }
         Ok(self.offsets.fetch(&self.topics, &group_id, request.topics, request.require_stable))
     }
@@ -91,9 +92,6 @@ impl Coordinator {
         request: OffsetDelete,
     ) -> OffsetDeleteReply {
         let group_id = request.group_id;
-        if group_id.is_empty() {
-            return Err(GroupError::InvalidGroupId);
-        }
         let group = self.groups.get(&group_id).ok_or(GroupError::GroupIdNotFound)?;
         group.check_offset_delete()?;
         let is_subscribed = |topic: &str| group.is_subscribed_to(topic);

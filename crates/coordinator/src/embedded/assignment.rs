@@ -13,6 +13,14 @@ pub(crate) fn assigned_partitions(share: &[u8], topics: &Topics) -> Assignment {
     known.flat_map(|(id, partitions)| partitions.into_iter().map(move |partition| (id, partition))).collect()
 }
 
+/// Whether a share says more than partitions: something between the members' assignor and its leader, which only they
+/// understand.
+pub(crate) fn has_user_data(share: &[u8]) -> bool {
+    let mut reader = Reader::new(share);
+    let partitions = reader.i16().and_then(|_version| reader.array(Reader::topic_partitions));
+    partitions.and_then(|_| reader.i32()).is_some_and(|bytes| bytes > 0)
+}
+
 /// Version 0, which every client reads. Topics that are gone are left out.
 pub(crate) fn encode_assignment(assignment: &Assignment, topics: &Topics) -> Bytes {
     let named: Vec<_> = assignment
@@ -64,10 +72,19 @@ mod tests {
         assert_eq!(assigned_partitions(b"", &topics()), Assignment::default());
     }
 
+    #[test]
+    fn user_data_is_more_than_nothing() {
+        assert!(has_user_data(b"\0\0\0\0\0\0\0\0\0\x01x"));
+        assert!(!has_user_data(b"\0\0\0\0\0\0\0\0\0\0"));
+        assert!(!has_user_data(&encode_assignment(&Assignment::default(), &topics())));
+        assert!(!has_user_data(b""));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_do_harm(bytes: Vec<u8>) {
             assigned_partitions(&bytes, &topics());
+            has_user_data(&bytes);
         }
     }
 }

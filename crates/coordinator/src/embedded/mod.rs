@@ -5,5 +5,5 @@ mod assignment;
 mod read;
 mod subscription;
 
-pub(crate) use assignment::{assigned_partitions, encode_assignment};
+pub(crate) use assignment::{assigned_partitions, encode_assignment, has_user_data};
 pub(crate) use subscription::{Subscription, subscribed_topics};

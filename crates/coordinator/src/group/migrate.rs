@@ -15,13 +15,14 @@ use crate::{
     GroupError, MigrationPolicy, Record, Reply, Settings,
     assignment::Assignment,
     context::Context,
-    embedded::{Subscription, assigned_partitions, encode_assignment},
+    embedded::{Subscription, assigned_partitions, encode_assignment, has_user_data},
     records::{ClassicMemberMetadata, ConsumerGroupMemberMetadataValue},
     sizes,
     timers::Timer,
 };
 
-/// Whether a consumer may join a classic group by heartbeat.
+/// Whether a consumer may join a classic group by heartbeat. Not where an assignor of the members' own keeps data beside the
+/// partitions, as that of Kafka Streams does: the broker's assignors would lose it.
 pub(crate) fn can_upgrade(group: &ClassicGroup, settings: &Settings) -> bool {
     use MigrationPolicy::{Bidirectional, Upgrade};
     let policy = settings.group_consumer_migration_policy;
@@ -34,7 +35,9 @@ pub(crate) fn can_upgrade(group: &ClassicGroup, settings: &Settings) -> bool {
         || matches!(policy, Bidirectional | Upgrade)
             && group.has_consumers()
             && group.members.len() < settings.group_consumer_max_size
-            && group.members.values().all(|member| says_what_it_reads(member) && has_a_record(member))
+            && group.members.values().all(|member| {
+                says_what_it_reads(member) && has_a_record(member) && !has_user_data(&member.assignment)
+            })
 }
 
 /// Makes a consumer group of a classic one. Whoever waits for an answer of that is told to join anew.

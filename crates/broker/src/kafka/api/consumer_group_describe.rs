@@ -77,7 +77,7 @@ fn describe_member(call: &Call, member: ConsumerMemberDescription) -> Member {
         client_id: member.client_id,
         client_host: member.client_host,
         subscribed_topic_names: member.subscribed_topic_names,
-        subscribed_topic_regex: member.subscribed_topic_regex,
+        subscribed_topic_regex: Some(member.subscribed_topic_regex.unwrap_or_default()),
         assignment: assignment(call, member.assignment),
         target_assignment: assignment(call, member.target_assignment),
         member_type,

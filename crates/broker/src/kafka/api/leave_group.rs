@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use coordinator::api::{LeaveGroup, LeavingMember, LeftMember};
+use coordinator::{
+    GroupError,
+    api::{LeaveGroup, LeavingMember, LeftMember},
+};
 use kafka_wire::{
     ErrorCode,
     messages::{
@@ -23,18 +26,25 @@ pub(super) async fn handle(call: Arc<Call>, request: LeaveGroupRequest) -> Leave
         member_id: member.member_id.into(),
         group_instance_id: member.group_instance_id.map(Into::into),
     };
-    let members = if several {
+    let leaving: Vec<LeavingMember> = if several {
         request.members.into_iter().map(identity).collect()
     } else {
         vec![LeavingMember { member_id: request.member_id.into(), group_instance_id: None }]
     };
-    let asked = LeaveGroup { group_id: request.group_id.as_str().into(), members };
+    let asked = LeaveGroup { group_id: request.group_id.as_str().into(), members: leaving.clone() };
     let refused = |error_code| LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
     match call.ask(&request.group_id, asked).await {
         Ok(Ok(left)) if several => LeaveGroupResponse {
             members: left.into_iter().map(response).collect(),
             ..LeaveGroupResponse::default()
         },
+        // Of a group that is not there, nobody is a member.
+        Ok(Err(GroupError::UnknownMemberId)) if several => {
+            let unknown = leaving
+                .into_iter()
+                .map(|member| response(LeftMember { member, result: Err(GroupError::UnknownMemberId) }));
+            LeaveGroupResponse { members: unknown.collect(), ..LeaveGroupResponse::default() }
+        }
         Ok(Ok(left)) => refused(left.first().map_or(ErrorCode::NONE, code)),
         Ok(Err(error)) => refused(errors::of_group(&error)),
         Err(unavailable) => refused(errors::of_unavailable(unavailable)),

@@ -8,7 +8,7 @@ use kafka_wire::{
     ErrorCode,
     messages::{
         OffsetDeleteRequest, OffsetDeleteResponse,
-        offset_delete::{OffsetDeleteRequestTopic, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic},
+        offset_delete::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic},
     },
 };
 
@@ -16,21 +16,34 @@ use super::Call;
 use crate::kafka::errors;
 
 pub(super) async fn handle(call: Arc<Call>, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let exists = |name: &str| call.server.image.read(|state| state.topic(name).is_some());
-    let (known, unknown): (Vec<_>, Vec<_>) = request
-        .topics
-        .into_iter()
-        .partition(|topic| TopicName::new(&topic.name).is_ok() && exists(&topic.name));
-    let mut topics: Vec<OffsetDeleteResponseTopic> = unknown.iter().map(not_there).collect();
+    let mut topics: Vec<OffsetDeleteResponseTopic> = Vec::new();
+    let mut wanted = Vec::new();
     let mut seen = BTreeSet::new();
-    let wanted = known.into_iter().filter(|topic| seen.insert(topic.name.clone())).filter_map(|topic| {
-        let partitions = topic.partitions.into_iter().map(|partition| partition.partition_index).collect();
-        Some(OffsetFetchTopic { name: TopicName::new(&topic.name).ok()?, partitions })
-    });
-    let asked = OffsetDelete { group_id: request.group_id.as_str().into(), topics: wanted.collect() };
+    for topic in request.topics {
+        if !seen.insert(topic.name.clone()) {
+            continue;
+        }
+        let count =
+            call.server.image.read(|state| state.topic(&topic.name).map_or(0, |it| it.partitions.len()));
+        let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+        let (known, unknown): (Vec<i32>, Vec<i32>) =
+            indexes.partition(|index| usize::try_from(*index).is_ok_and(|index| index < count));
+        if !unknown.is_empty() || known.is_empty() {
+            topics.push(not_there(&topic.name, &unknown));
+        }
+        if let Some(name) = TopicName::new(&topic.name).ok().filter(|_| !known.is_empty()) {
+            wanted.push(OffsetFetchTopic { name, partitions: known });
+        }
+    }
+    let asked = OffsetDelete { group_id: request.group_id.as_str().into(), topics: wanted };
     let error_code = match call.ask(&request.group_id, asked).await {
         Ok(Ok(deleted)) => {
-            topics.extend(deleted.into_iter().map(response));
+            for deleted in deleted.into_iter().map(response) {
+                match topics.iter_mut().find(|topic| topic.name == deleted.name) {
+                    Some(topic) => topic.partitions.extend(deleted.partitions),
+                    None => topics.push(deleted),
+                }
+            }
             return OffsetDeleteResponse { topics, ..OffsetDeleteResponse::default() };
         }
         Ok(Err(error)) => errors::of_group(&error),
@@ -39,12 +52,12 @@ pub(super) async fn handle(call: Arc<Call>, request: OffsetDeleteRequest) -> Off
     OffsetDeleteResponse { error_code, ..OffsetDeleteResponse::default() }
 }
 
-fn not_there(topic: &OffsetDeleteRequestTopic) -> OffsetDeleteResponseTopic {
-    let partitions = topic.partitions.iter().map(|partition| OffsetDeleteResponsePartition {
-        partition_index: partition.partition_index,
+fn not_there(name: &str, partitions: &[i32]) -> OffsetDeleteResponseTopic {
+    let partitions = partitions.iter().map(|partition_index| OffsetDeleteResponsePartition {
+        partition_index: *partition_index,
         error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     });
-    OffsetDeleteResponseTopic { name: topic.name.clone(), partitions: partitions.collect() }
+    OffsetDeleteResponseTopic { name: name.to_owned(), partitions: partitions.collect() }
 }
 
 fn response(topic: CommittedTopic) -> OffsetDeleteResponseTopic {

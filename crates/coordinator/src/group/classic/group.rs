@@ -117,7 +117,7 @@ impl ClassicGroup {
 
     /// Whether a member of the generation reads the topic, as far as that is known.
     pub(crate) fn is_subscribed_to(&self, topic: &str) -> bool {
-        self.subscribed_topics.as_ref().is_some_and(|topics| topics.contains(topic))
+        self.subscribed_topics.as_ref().map_or_else(|| self.has_consumers(), |topics| topics.contains(topic))
     }
 
     /// That a request comes from a member, and not from one that another took the place of (KIP-345).

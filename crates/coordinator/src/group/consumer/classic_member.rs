@@ -31,12 +31,14 @@ impl ConsumerGroup {
             request.member_id.clone()
         };
         let refuse = |error| JoinRefused { error, member_id: request.member_id.clone() };
-        let subscription = self.check_join(ctx, request, &member_id).map_err(refuse)?;
+        let metadata = self.check_join(ctx, request, &member_id).map_err(refuse)?;
         if is_new && request.group_instance_id.is_none() && request.require_known_member_id {
             self.pending_members.insert(member_id.clone());
             ctx.touch(&self.id, &member_id, request.session_timeout_ms);
             return Err(JoinRefused { error: GroupError::MemberIdRequired, member_id });
         }
+        let subscription =
+            Subscription::parse(metadata).ok_or_else(|| refuse(GroupError::InconsistentGroupProtocol))?;
         self.admit_classic(ctx, request, &member_id).map_err(refuse)?;
         let reads_something_else = self.update(ctx, &member_id, |metadata| {
             metadata.instance_id.clone_from(&request.group_instance_id);
@@ -78,7 +80,7 @@ impl ConsumerGroup {
         ctx: &Context<'_>,
         request: &'a JoinGroup,
         member_id: &MemberId,
-    ) -> Result<Subscription<'a>, GroupError> {
+    ) -> Result<&'a [u8], GroupError> {
         self.check_room(member_id, ctx.settings.group_consumer_max_size)?;
         ctx.settings.check_record(sizes::of_classic_consumer(request))?;
         let classic =
@@ -88,8 +90,9 @@ impl ConsumerGroup {
         };
         let supports = request.protocol_type == "consumer"
             && request.protocols.iter().any(|protocol| is_known_by_all(&protocol.name));
-        let metadata = request.protocols.first().filter(|_| supports).map(|protocol| &protocol.metadata);
-        metadata.and_then(|bytes| Subscription::parse(bytes)).ok_or(GroupError::InconsistentGroupProtocol)
+        let metadata =
+            request.protocols.first().filter(|_| supports).map(|protocol| protocol.metadata.as_ref());
+        metadata.ok_or(GroupError::InconsistentGroupProtocol)
     }
 
     fn admit_classic(

@@ -1,0 +1,240 @@
+package suites;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DescribeClusterOptions;
+import org.apache.kafka.common.config.ConfigResource;
+
+/** One metadata node and some brokers, as processes of the binary that the property `dmq` names, with their data in a directory of their own. */
+public final class Cluster implements AutoCloseable {
+    /** Settings that are the same for all brokers, so that the controllers keep them. */
+    private static final Set<String> CLUSTER_WIDE = Set.of("min.insync.replicas", "unclean.leader.election.enable");
+
+    /** Settings that say where a broker is and what it is, which is ours to choose. */
+    private static final Set<String> OURS = Set.of("node.id", "broker.id", "advertised.listeners", "log.dirs");
+
+    /** The id of the metadata node, which Kafka's tests would give to their first controller. */
+    public static final int METADATA_NODE = 3000;
+
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static Set<String> known;
+
+    private final Path dir;
+    private final TreeMap<Integer, Integer> ports = new TreeMap<>();
+    private final Map<Integer, Map<String, String>> settings = new HashMap<>();
+    private final Map<Integer, Process> processes = new HashMap<>();
+    private Process metadata;
+
+    /** A cluster of these brokers. Of their settings, those take effect that our brokers have; `unknown` names the others. */
+    public Cluster(Map<Integer, Map<String, String>> brokers) {
+        try {
+            dir = Files.createTempDirectory("suite-cluster");
+            List<Integer> free = freePorts(1 + 2 * brokers.size());
+            String node = "{\"id\":%d,\"host\":\"127.0.0.1\",\"port\":%d,\"url\":\"http://127.0.0.1:%d\",\"database\":\"sqlite:metadata/raft.db\"}"
+                .formatted(METADATA_NODE, free.get(0), free.get(0));
+            List<String> services = new ArrayList<>();
+            int next = 1;
+            for (int id : brokers.keySet()) {
+                int rest = free.get(next++), kafka = free.get(next++);
+                String rack = brokers.get(id).get("broker.rack");
+                services.add("{\"id\":%d,\"host\":\"127.0.0.1\",\"port\":%d,\"url\":\"http://127.0.0.1:%d\",\"kafkaPort\":%d,\"dataDir\":\"broker-%d\"%s}"
+                    .formatted(id, rest, rest, kafka, id, rack == null ? "" : ",\"rack\":\"" + rack.replace('/', '-') + "\""));
+                ports.put(id, kafka);
+                settings.put(id, brokers.get(id));
+            }
+            Files.writeString(dir.resolve("services.json"), "{\"clusterId\":\"suite\",\"services\":{\"metadata-services\":[%s],\"storage-services\":[%s]}}"
+                .formatted(node, String.join(",", services)));
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    /** Starts everything, and waits until the brokers are there. */
+    public void start() {
+        metadata = run("metadata-node", List.of("metadata-node", "--id", "" + METADATA_NODE), Map.of());
+        ports.keySet().forEach(this::launch);
+        awaitAll();
+        Map<String, String> all = settings.values().iterator().next();
+        List<AlterConfigOp> kept = all.entrySet().stream().filter(entry -> CLUSTER_WIDE.contains(entry.getKey()))
+            .map(entry -> new AlterConfigOp(new ConfigEntry(entry.getKey(), entry.getValue()), AlterConfigOp.OpType.SET)).toList();
+        if (!kept.isEmpty()) {
+            with(admin -> admin.incrementalAlterConfigs(Map.of(new ConfigResource(ConfigResource.Type.BROKER, ""), kept)).all().get());
+        }
+    }
+
+    /** Starts a broker that was stopped. */
+    public void startBroker(int id) {
+        launch(id);
+        awaitAll();
+    }
+
+    /** Stops a broker as an operator would, and waits for its end. */
+    public void stopBroker(int id) {
+        end(processes.remove(id));
+    }
+
+    /** What clients are told. */
+    public String bootstrap() {
+        return ports.values().stream().map(port -> "127.0.0.1:" + port).collect(Collectors.joining(","));
+    }
+
+    /** Where a broker listens. */
+    public int port(int id) {
+        return ports.get(id);
+    }
+
+    /** Ids of all brokers. */
+    public Collection<Integer> ids() {
+        return ports.keySet();
+    }
+
+    /** Whether its process runs. */
+    public boolean isAlive(int id) {
+        return processes.containsKey(id) && processes.get(id).isAlive();
+    }
+
+    /** What an administrator does. */
+    public interface Deed<T> {
+        /** Does it. */
+        T with(Admin admin) throws Exception;
+    }
+
+    /** Does something as an administrator. */
+    public <T> T with(Deed<T> deed) {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap(), "reconnect.backoff.ms", "10", "retry.backoff.ms", "10"))) {
+            return deed.with(admin);
+        } catch (RuntimeException error) {
+            throw error;
+        } catch (Exception error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    @Override
+    public void close() {
+        processes.values().forEach(Process::destroyForcibly);
+        processes.clear();
+        if (metadata != null) {
+            metadata.destroyForcibly();
+        }
+        try (Stream<Path> files = Files.walk(dir)) {
+            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    private void launch(int id) {
+        Map<String, String> own = new TreeMap<>(settings.get(id));
+        own.keySet().removeAll(CLUSTER_WIDE);
+        own.keySet().removeAll(OURS);
+        if (!own.isEmpty()) {
+            own.keySet().retainAll(known());
+        }
+        own.values().removeIf(value -> value.contains(","));
+        String set = own.entrySet().stream().map(entry -> entry.getKey() + "=" + entry.getValue()).collect(Collectors.joining(","));
+        processes.put(id, run("broker-" + id, List.of("broker", "--id", "" + id), set.isEmpty() ? Map.of() : Map.of("DMQ_SET", set)));
+    }
+
+    private Process run(String name, List<String> arguments, Map<String, String> environment) {
+        List<String> command = new ArrayList<>(List.of(System.getProperty("dmq")));
+        command.addAll(arguments);
+        ProcessBuilder builder = new ProcessBuilder(command).directory(dir.toFile()).redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.appendTo(dir.resolve(name + ".log").toFile()));
+        builder.environment().putAll(environment);
+        try {
+            return builder.start();
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    private static void end(Process process) {
+        process.destroy();
+        try {
+            if (!process.waitFor(PATIENCE.toSeconds(), TimeUnit.SECONDS)) {
+                throw new IllegalStateException("a broker did not end");
+            }
+        } catch (InterruptedException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    /** Until every broker whose process runs is a node of the cluster. */
+    private void awaitAll() {
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        with(admin -> {
+            while (true) {
+                for (int id : processes.keySet()) {
+                    if (!isAlive(id)) {
+                        throw new IllegalStateException(Files.readString(dir.resolve("broker-" + id + ".log")));
+                    }
+                }
+                Set<Integer> nodes = nodes(admin);
+                if (nodes.equals(processes.keySet())) {
+                    return null;
+                }
+                if (System.nanoTime() > deadline) {
+                    throw new IllegalStateException("of the brokers " + processes.keySet() + " there are " + nodes);
+                }
+                Thread.sleep(10);
+            }
+        });
+    }
+
+    private static Set<Integer> nodes(Admin admin) throws InterruptedException {
+        try {
+            DescribeClusterOptions soon = new DescribeClusterOptions().timeoutMs(2000);
+            return admin.describeCluster(soon).nodes().get().stream().map(node -> node.id()).collect(Collectors.toSet());
+        } catch (ExecutionException notYet) {
+            return Set.of();
+        }
+    }
+
+    /** The settings that our brokers have. */
+    private static synchronized Set<String> known() {
+        if (known == null) {
+            try (Cluster cluster = new Cluster(Map.of(0, Map.of()))) {
+                cluster.start();
+                ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, "0");
+                known = cluster.with(admin -> admin.describeConfigs(List.of(broker)).all().get().get(broker).entries().stream()
+                    .map(ConfigEntry::name).collect(Collectors.toSet()));
+            }
+        }
+        return known;
+    }
+
+    private static List<Integer> freePorts(int count) throws IOException {
+        List<ServerSocket> held = new ArrayList<>();
+        try {
+            for (int n : IntStream.range(0, count).toArray()) {
+                held.add(new ServerSocket(0));
+            }
+            return held.stream().map(ServerSocket::getLocalPort).toList();
+        } finally {
+            for (ServerSocket socket : held) {
+                socket.close();
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+package suites;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Properties;
+import kafka.network.SocketServer;
+import kafka.server.KafkaBroker;
+import kafka.server.KafkaConfig;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.coordinator.group.GroupCoordinator;
+import org.apache.kafka.metadata.BrokerState;
+import org.apache.kafka.metadata.LeaderAndIsr;
+import org.apache.kafka.metadata.MetadataCache;
+import org.mockito.Mockito;
+
+/**
+ * What stands in for the broker objects that Kafka's tests hold: they say where a broker of ours listens, how it was configured, and what it
+ * knows of topics, which they ask it. Whatever else a test wants to see inside of a broker fails that test.
+ */
+public final class Stand {
+    private Stand() {
+    }
+
+    /** One for a broker of the cluster. */
+    public static KafkaBroker in(Cluster cluster, int id, KafkaConfig config) {
+        SocketServer socket = Mockito.mock(SocketServer.class, Stand::refused);
+        Mockito.doAnswer(call -> cluster.port(id)).when(socket).boundPort(Mockito.any());
+        GroupCoordinator coordinator = Mockito.mock(GroupCoordinator.class, Stand::refused);
+        Mockito.doReturn(new Properties()).when(coordinator).groupMetadataTopicConfigs();
+        MetadataCache cache = cache(cluster);
+        KafkaBroker broker = Mockito.mock(KafkaBroker.class, Stand::refused);
+        Mockito.doReturn(socket).when(broker).socketServer();
+        Mockito.doAnswer(call -> cluster.port(id)).when(broker).boundPort(Mockito.any());
+        Mockito.doReturn(config).when(broker).config();
+        Mockito.doReturn(cache).when(broker).metadataCache();
+        Mockito.doAnswer(call -> cluster.isAlive(id) ? BrokerState.RUNNING : BrokerState.NOT_RUNNING).when(broker).brokerState();
+        Mockito.doReturn(coordinator).when(broker).groupCoordinator();
+        return broker;
+    }
+
+    /** What a test config of this broker would be. */
+    public static KafkaConfig config(int id, Map<String, String> settings) {
+        Properties all = new Properties();
+        all.putAll(Map.of("node.id", "" + id, "process.roles", "broker", "controller.quorum.voters", "3000@localhost:1",
+            "controller.listener.names", "CONTROLLER", "listeners", "PLAINTEXT://localhost:0"));
+        all.putAll(settings);
+        return KafkaConfig.fromProps(all);
+    }
+
+    private static Object refused(org.mockito.invocation.InvocationOnMock call) {
+        if (call.getMethod().getDeclaringClass() == Object.class) {
+            return "a broker of ours";
+        }
+        throw new UnsupportedOperationException("it looks inside of a broker: " + call.getMethod());
+    }
+
+    private static MetadataCache cache(Cluster cluster) {
+        return Mockito.mock(MetadataCache.class, call -> switch (call.getMethod().getName()) {
+            case "contains" -> topic(cluster, call.getArgument(0)).isPresent();
+            case "numPartitions" -> {
+                if ("__consumer_offsets".equals(call.getArgument(0))) {
+                    // Which also says that the coordinators have loaded it, for tests that ask them only once.
+                    cluster.with(admin -> admin.listGroups().all().get());
+                }
+                yield topic(cluster, call.getArgument(0)).map(topic -> topic.partitions().size());
+            }
+            case "getAllTopics" -> cluster.with(admin -> admin.listTopics().names().get());
+            case "getTopicId" -> topic(cluster, call.getArgument(0)).map(TopicDescription::topicId).orElse(org.apache.kafka.common.Uuid.ZERO_UUID);
+            case "hasAliveBroker" -> cluster.isAlive(call.getArgument(0));
+            case "getLeaderAndIsr" -> {
+                int index = call.getArgument(1);
+                yield topic(cluster, call.getArgument(0)).filter(topic -> topic.partitions().size() > index)
+                    .map(topic -> topic.partitions().get(index)).map(Stand::leaderAndIsr);
+            }
+            default -> refused(call);
+        });
+    }
+
+    private static Optional<TopicDescription> topic(Cluster cluster, Object name) {
+        try {
+            return Optional.of(cluster.with(admin -> admin.describeTopics(List.of((String) name)).allTopicNames().get().get(name)));
+        } catch (IllegalStateException unknown) {
+            return Optional.empty();
+        }
+    }
+
+    private static LeaderAndIsr leaderAndIsr(TopicPartitionInfo partition) {
+        int leader = partition.leader() == null ? -1 : partition.leader().id();
+        return new LeaderAndIsr(leader, 0, partition.isr().stream().map(node -> node.id()).toList(), org.apache.kafka.metadata.LeaderRecoveryState.RECOVERED, 0);
+    }
+}
