@@ -35,6 +35,8 @@ pub struct LogOptions {
     /// At most so much is taken off `segment_ms`, another amount for each segment, in ms (`segment.jitter.ms`): so that
     /// the segments of many logs do not end together.
     pub segment_jitter_ms: i64,
+    /// How long the files of a deleted segment stay on disk, in ms (`file.delete.delay.ms`).
+    pub file_delete_delay_ms: i64,
     /// See [`FlushPolicy`].
     pub flush: FlushPolicy,
     /// Bytes after which the recovery point moves up: what a crash makes the next start read.
@@ -52,6 +54,7 @@ impl Default for LogOptions {
             index_bytes: 10 << 20,
             segment_ms: 7 * 24 * 3_600_000,
             segment_jitter_ms: 0,
+            file_delete_delay_ms: 0,
             flush: FlushPolicy::default(),
             checkpoint_bytes: 16 << 20,
             tail_bytes: 1 << 20,

@@ -2,8 +2,8 @@
 //!
 //! The list is closed: an unknown name is refused, so that a misspelt setting is noticed when it is made and not
 //! when the data is gone. It is part of the protocol: replicated commands are checked against it, so that a change of
-//! it takes a new feature level. No setting is accepted and ignored: one whose feature this system lacks is listed with the
-//! one value that is true of it ([`Kind::Fixed`]), and takes no other; each of the others has its place in [`TopicConfig`],
+//! it takes a new feature level. No setting is accepted and ignored: one whose feature this system lacks is listed with what
+//! is true of it ([`Kind::Fixed`], [`Kind::Kept`]), and takes nothing else; each of the others has its place in [`TopicConfig`],
 //! and a test of the broker that shows what it does (`broker/src/partition/effects.rs`).
 
 use std::{collections::BTreeMap, fmt};
@@ -73,12 +73,19 @@ pub enum Kind {
         /// Why there is no other.
         why: &'static str,
     },
+    /// A bound that is kept here whatever anybody sets: any whole number from 0 up to this is true.
+    Kept {
+        /// Greatest.
+        max: i32,
+        /// Why it is kept.
+        why: &'static str,
+    },
 }
 
 impl Setting {
-    /// Whether it takes one value only: what it is about does not exist here.
+    /// Whether it takes only what is so here whatever anybody sets.
     pub fn is_fixed(&self) -> bool {
-        matches!(self.kind, Kind::Fixed { .. })
+        matches!(self.kind, Kind::Fixed { .. } | Kind::Kept { .. })
     }
 }
 
@@ -215,6 +222,7 @@ impl Kind {
             Self::OneOf(words) => words.contains(&value),
             Self::ListOf(words) => value.split(',').all(|word| words.contains(&word.trim())),
             Self::Fixed { value: only, .. } => value == only,
+            Self::Kept { max, .. } => value.parse::<i32>().is_ok_and(|v| (0..=max).contains(&v)),
             Self::ThrottledReplicas => value.is_empty() || value == "*" || value.split(',').all(is_replica),
         }
     }
@@ -234,6 +242,7 @@ impl fmt::Display for Kind {
             Self::Long { min, max } => range(f, min, max, i64::MAX),
             Self::Double { min, max } => write!(f, "a number from {min} to {max}"),
             Self::Fixed { value, why } => write!(f, "only `{value}`: {why}"),
+            Self::Kept { max, why } => write!(f, "a whole number from 0 to {max}: {why}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::ListOf(words) => write!(f, "a comma-separated list of {}", words.join(", ")),
             Self::ThrottledReplicas => f.write_str("`*` or a comma-separated list of partition:broker"),

@@ -1,13 +1,13 @@
 //! What each setting of a topic does, as it shows on a partition at work. The table names for every setting two values and
 //! something that is looked at; the settings are made here, so that nothing but the one that is named can make the
-//! difference. A setting that is in the registry takes one value only, or it is in this table.
+//! difference. A setting that is in the registry takes only what is so anyway, or it is in this table.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use commit_log::{
     batch::{Batch, BatchBuilder, Compression},
-    disk::sim::SimDisk,
+    disk::{Disk as _, sim::SimDisk},
 };
 use common::{
     BrokerId, IncarnationId, LeaderEpoch, MetadataVersion, Offset, TopicId, TopicName,
@@ -48,6 +48,7 @@ const EFFECTS: &[Effect] = &[
         ..effect("compression.zstd.level", ["-50", "19"], stored)
     },
     Effect { beside: COMPACTED, ..effect("delete.retention.ms", ["0", FOR_EVER], after_compaction) },
+    Effect { beside: SMALL, ..effect("file.delete.delay.ms", ["0", "60000"], files_after_deletion) },
     Effect { beside: INTERVAL, ..effect("flush.messages", ["1", "100"], sync_is_due) },
     Effect { beside: INTERVAL, ..effect("flush.ms", ["0", "1000000000"], sync_is_due) },
     effect("flush.policy", ["ack", "os"], leaders_own_word),
@@ -210,6 +211,19 @@ fn after_retention(settings: &Configs) -> String {
     sync(&partition);
     while partition.retain(true) {}
     log_start(&partition).to_string()
+}
+
+/// How many files there are when all records were deleted.
+fn files_after_deletion(settings: &Configs) -> String {
+    let disk = SimDisk::new();
+    let partition = partition(&disk, settings, &[], &[ME], &[ME]);
+    for _ in 0..40 {
+        partition.produce(record(1_000, b"key", Some(&[7; 100])), Acks::All).unwrap();
+    }
+    sync(&partition);
+    partition.delete_records(None).unwrap();
+    partition.look_after(0);
+    disk.list(Path::new("orders-0")).unwrap().len().to_string()
 }
 
 /// Whether a few records that were just appended are to be synced now.

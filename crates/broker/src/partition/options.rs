@@ -35,6 +35,7 @@ pub(super) fn log_options(config: &TopicConfig, tail_bytes: usize) -> LogOptions
         index_bytes: config.segment_index_bytes,
         segment_ms: segment_ms(config),
         segment_jitter_ms: config.segment_jitter_ms,
+        file_delete_delay_ms: config.file_delete_delay_ms,
         flush,
         tail_bytes,
         rules,

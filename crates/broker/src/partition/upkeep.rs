@@ -15,6 +15,9 @@ use super::{
 /// How often a few segments are deleted in one go, with appends in between.
 const PASSES_MAX: usize = 8;
 
+/// Files of deleted segments that go in one look, so that nobody waits long for the log.
+const DELETED_FILES_PER_LOOK: usize = 16;
+
 /// A log that nothing was appended to for so long keeps neither batches in memory nor a file open.
 const IDLE_MS: i64 = 60_000;
 
@@ -30,6 +33,9 @@ impl Partition {
             running.log.set_options(LogOptions { tail_bytes, ..running.log.options().clone() });
         }
         running.log.release_if_idle(now.steady_ms, IDLE_MS);
+        if let Err(error) = running.log.remove_deleted(now.steady_ms, DELETED_FILES_PER_LOOK) {
+            tracing::warn!(event = "partition.not_removed", partition = %self.name(), "{error}");
+        }
         let flush = !queued && running.log.fence().is_none() && running.is_sync_due(now.steady_ms);
         let Running { log, replica, .. } = running;
         if let Replica::Leader(leader) = replica {

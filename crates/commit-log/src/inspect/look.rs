@@ -178,6 +178,9 @@ fn purpose(name: &str) -> &'static str {
         _ if name == "cleaned" => "how far the log was compacted",
         _ if name == "fenced" => "a write or sync failed; the next start copies what was not durable",
         _ if name == "partition.metadata" => "the broker's: which topic the partition belongs to",
+        _ if name.ends_with(".deleted") => {
+            "of a deleted segment; it goes after file.delete.delay.ms, or at the next start"
+        }
         _ if name.ends_with(".tmp") => "left by a crash; the next start removes it",
         _ => "not a file of the log",
     }

@@ -3,6 +3,7 @@
 
 mod append;
 mod compaction;
+mod deleted;
 mod flush;
 mod index;
 mod open;

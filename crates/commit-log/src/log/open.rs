@@ -18,6 +18,7 @@ use std::{
 use super::{
     Log,
     compaction::{CLEANED_NAME, CompactionState, forget_without_marker, read_cleaned},
+    deleted::{DELETED_SUFFIX, DeletedFiles},
     flush::FlushState,
     owned::{FENCED_NAME, Shared, mark_fenced},
     positions::Positions,
@@ -131,7 +132,7 @@ impl Opening {
                 Some((base, "snapshot")) => self.snapshots.push(base),
                 _ if entry.name == FENCED_NAME => was_fenced = true,
                 _ if entry.name == CLEANED_NAME => cleaned = Some(read_cleaned(files, dir)?),
-                _ if entry.name.ends_with(".tmp") || entry.name.ends_with(NEW_SUFFIX) => {
+                _ if [".tmp", NEW_SUFFIX, DELETED_SUFFIX].iter().any(|end| entry.name.ends_with(end)) => {
                     self.remove(&entry.name)?;
                 }
                 _ => {}
@@ -499,6 +500,7 @@ impl Opening {
             snapshots: Snapshots::stored(self.snapshots),
             compaction: CompactionState::new(self.cleaned, end),
             idle: (end, None),
+            deleted: DeletedFiles::default(),
             clean: self.report.clean,
             files: self.files,
             shared: Arc::new(shared),

@@ -9,6 +9,7 @@ use std::{
 use super::{
     Durable,
     compaction::CompactionState,
+    deleted::DeletedFiles,
     flush::FlushState,
     positions::Positions,
     recovery_point::{RecoveryState, Snapshots},
@@ -52,6 +53,8 @@ pub struct Log {
     pub(super) compaction: CompactionState,
     /// Where the log ended when that was last seen to change, and when that was; no time once its memory was given back.
     pub(super) idle: (Offset, Option<i64>),
+    /// Files of deleted segments that stay for a while.
+    pub(super) deleted: DeletedFiles,
     /// Nothing was changed since a clean shutdown: the mark of it is still on disk.
     pub(super) clean: bool,
     pub(super) shared: Arc<Shared>,

@@ -65,13 +65,16 @@ impl Log {
         let gone: Vec<Segment> = self.segments.drain(..count).collect();
         let first = self.segments.first().map_or(below, |segment| segment.base);
         let old = self.snapshots.keep(|base| base >= first);
-        self.change(|| {
+        let stay = self.change(|| {
+            let mut stay = Vec::new();
             for segment in &gone {
                 segment.retire(&self.files)?;
-                segment.remove_files(&self.files)?;
+                stay.extend(self.delete_files(segment)?);
             }
-            self.remove_snapshots(&old)
+            self.remove_snapshots(&old)?;
+            Ok(stay)
         })?;
+        self.deleted.extend(stay.into_iter().map(|path| (path, None)));
         Ok(count)
     }
 

@@ -250,6 +250,22 @@ impl Segment {
         self.open_frames(files).and_then(|file| file.sync()).map_err(DiskError::during("sync", &path))
     }
 
+    /// Lets the names of both files end so as well. Gives the new ones.
+    pub(crate) fn rename_files(&self, files: &Files, suffix: &str) -> Result<Vec<PathBuf>, DiskError> {
+        let mut renamed = Vec::new();
+        for path in [self.frames_path(), self.log_path()] {
+            let mut to = path.as_os_str().to_owned();
+            to.push(suffix);
+            match files.rename(&path, to.as_ref()) {
+                // A segment may be without its index.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result.map_err(DiskError::during("rename", &path))?,
+            }
+            renamed.push(to.into());
+        }
+        Ok(renamed)
+    }
+
     /// Removes both files.
     pub(crate) fn remove_files(&self, files: &Files) -> Result<(), DiskError> {
         for path in [self.frames_path(), self.log_path()] {

@@ -272,6 +272,7 @@ pub(super) const TOPIC_DEFAULTS: &[(&str, &str, Change)] = &[
     ("log.roll.jitter.ms", "segment.jitter.ms", PerBroker),
     ("log.roll.ms", "segment.ms", PerBroker),
     ("log.segment.bytes", "segment.bytes", PerBroker),
+    ("log.segment.delete.delay.ms", "file.delete.delay.ms", PerBroker),
     ("message.max.bytes", "max.message.bytes", PerBroker),
     ("min.insync.replicas", "min.insync.replicas", ClusterWide),
     ("unclean.leader.election.enable", "unclean.leader.election.enable", ClusterWide),

@@ -61,11 +61,11 @@ pub const SETTINGS: &[Setting] = &[
         "86400000",
         "How long tombstones stay readable in a compacted topic, in ms.",
     ),
-    fixed(
+    long(
         "file.delete.delay.ms",
+        0,
         "0",
-        "the files of a segment go when the segment does, and those who read them may finish",
-        "How long the files of a deleted segment stay on disk, in ms.",
+        "How long the files of a segment that was deleted by age, size or DeleteRecords stay on disk, in ms (60000 in Kafka).",
     ),
     long("flush.messages", 1, LONG_MAX, "Forces an fsync after so many records."),
     long("flush.ms", 0, LONG_MAX, "Forces an fsync after so many ms."),
@@ -81,12 +81,15 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         doc: "Replicas whose replication is throttled on the follower's side.",
     },
-    fixed(
-        "index.interval.bytes",
-        "0",
-        "every batch has its entry in the index",
-        "Bytes of log between two entries of the offset index.",
-    ),
+    Setting {
+        name: "index.interval.bytes",
+        kind: Kind::Kept {
+            max: 4096,
+            why: "every batch has its entry in the index, so that none is further away",
+        },
+        default: "4096",
+        doc: "At most so many bytes of log are between two entries of the offset index, but for larger batches.",
+    },
     Setting {
         name: "leader.replication.throttled.replicas",
         kind: Kind::ThrottledReplicas,

@@ -71,8 +71,9 @@ fn messages_name_the_setting_the_value_and_the_bound() {
         "`remote.storage.enable` is \"true\"; it takes only `false`: there is no tiered storage"
     );
     assert_eq!(
-        message("index.interval.bytes", "4096"),
-        "`index.interval.bytes` is \"4096\"; it takes only `0`: every batch has its entry in the index"
+        message("index.interval.bytes", "8192"),
+        "`index.interval.bytes` is \"8192\"; it takes a whole number from 0 to 4096: every batch has its entry in the index, \
+         so that none is further away"
     );
     assert_eq!(message("retention", "1"), "unknown topic setting `retention`");
     assert!(message("retention.ms", &"9".repeat(5_000)).contains("5000 bytes; the most is 4096"));
@@ -127,7 +128,7 @@ fn every_setting_counts_or_is_fixed() {
         Kind::Long { min, .. } => (min.max(1) + 1).to_string(),
         Kind::Double { .. } => "0.25".to_owned(),
         Kind::OneOf(words) => words[1].to_owned(),
-        Kind::Fixed { .. } => unreachable!("they take no other value"),
+        Kind::Fixed { .. } | Kind::Kept { .. } => unreachable!("they make no difference"),
         Kind::ListOf(words) => words.join(","),
         Kind::ThrottledReplicas => "0:1".to_owned(),
     };

@@ -24,6 +24,8 @@ pub struct TopicConfig {
     pub compression: Compression,
     /// `delete.retention.ms`.
     pub delete_retention_ms: i64,
+    /// `file.delete.delay.ms`.
+    pub file_delete_delay_ms: i64,
     /// `flush.messages`.
     pub flush_messages: i64,
     /// `flush.ms`.
@@ -165,6 +167,7 @@ impl TopicConfig {
             cleanup_policy: texts.cleanup_policy(),
             compression: texts.compression(),
             delete_retention_ms: texts.value("delete.retention.ms"),
+            file_delete_delay_ms: texts.value("file.delete.delay.ms"),
             flush_messages: texts.value("flush.messages"),
             flush_ms: texts.value("flush.ms"),
             flush_policy: match texts.text("flush.policy") {

@@ -74,7 +74,7 @@ pub(super) fn type_code(kind: Kind) -> i8 {
         Kind::Fixed { value: "true" | "false", .. } => 1,
         Kind::Fixed { .. } => 5,
         Kind::OneOf(_) => STRING,
-        Kind::Int { .. } => INT,
+        Kind::Int { .. } | Kind::Kept { .. } => INT,
         Kind::Long { .. } => 5,
         Kind::Double { .. } => 6,
         Kind::ListOf(_) | Kind::ThrottledReplicas => LIST,

@@ -12,7 +12,10 @@ use crate::{
     batch::{Batch, BatchBuilder, BatchRules, InvalidBatch, TimestampType},
     checkpoint::read_snapshot,
     derived::ProducerError,
-    disk::sim::{Random, SimDisk},
+    disk::{
+        Disk as _,
+        sim::{Random, SimDisk},
+    },
     segment::file_name,
 };
 
@@ -401,6 +404,39 @@ fn retention_deletes_what_is_old_or_too_much_and_replicated() {
     assert_eq!((log.size_bytes(), log.log_start(), log.log_end()), (0, end, end));
     append(&mut log, &[plain(0, 1)], EPOCH).unwrap();
     assert_eq!(log.log_end(), end + 1);
+}
+
+#[test]
+fn files_of_deleted_segments_stay_as_long_as_they_are_to() {
+    let disk = SimDisk::new();
+    let set_aside = || {
+        let files = disk.list(Path::new(DIR)).unwrap();
+        files.into_iter().filter(|file| file.name.ends_with(".deleted")).count()
+    };
+    let options = LogOptions { file_delete_delay_ms: 1_000, ..options() };
+    let (mut log, _) = open(&disk, options.clone()).unwrap();
+    for hour in 0..100 {
+        append(&mut log, &[plain(hour * 3_600_000, 5)], EPOCH).unwrap();
+    }
+    let all = Retention { max_age_ms: None, max_bytes: Some(0), segments_per_pass: 3 };
+    let end = log.log_end();
+    assert_eq!(log.retain(&all, None, end).unwrap(), 3);
+    assert_eq!(set_aside(), 6, "the batches and the index of each");
+    log.remove_deleted(5_000, 9).unwrap();
+    log.remove_deleted(5_999, 9).unwrap();
+    assert_eq!(set_aside(), 6);
+    assert_eq!(log.retain(&all, None, end).unwrap(), 3);
+    log.remove_deleted(6_000, 4).unwrap();
+    assert_eq!(set_aside(), 8, "a few at a time, and those that came later stay");
+    log.remove_deleted(7_000, 99).unwrap();
+    assert_eq!(set_aside(), 0);
+    log.retain(&all, None, end).unwrap();
+    assert!(set_aside() > 0);
+    drop(log);
+    disk.reboot(1);
+    let (log, recovered) = open(&disk, options).unwrap();
+    assert_eq!((set_aside(), recovered.damage), (0, vec![]));
+    assert_eq!(log.log_end(), end);
 }
 
 #[test]
