@@ -36,6 +36,7 @@ mod metrics;
 mod records;
 mod replication;
 mod scripts;
+mod throttle;
 
 use std::path::Path;
 
