@@ -132,7 +132,7 @@ def produce(topic, records, **conf):
     sent = defaultdict(list)
     producer.send = lambda event: sent[event.get("partition", event["name"])].append(event.get("offset"))
     for number in range(records):
-        producer.producer.produce(topic, value=str(number))
+        producer.producer.produce(topic, value=str(number), partition=number % PARTITIONS)
         producer.producer.poll(0)
     assert producer.producer.flush(PATIENCE_S) == 0
     assert producer.num_err == 0
