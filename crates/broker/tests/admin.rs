@@ -22,8 +22,9 @@ use kafka_wire::{
     ErrorCode, Records, Request,
     messages::{
         AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest, FetchRequest,
-        IncrementalAlterConfigsRequest, ListConfigResourcesRequest, ProduceRequest, UpdateFeaturesRequest,
+        DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
+        FetchRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest, MetadataRequest,
+        ProduceRequest, UpdateFeaturesRequest,
         alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
         create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics::{CreatableTopic, CreatableTopicConfig},
@@ -383,4 +384,24 @@ async fn the_offsets_topic_may_be_made_with_other_numbers() {
     let topic = stage.quorum.core().state.topic("__consumer_offsets").cloned().unwrap();
     assert_eq!(topic.configs.get("cleanup.policy").map(String::as_str), Some("compact"));
     assert_eq!(create(vec![]).await.error_code, ErrorCode::TOPIC_ALREADY_EXISTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_what_is_allowed_may_do_everything() {
+    let stage = Stage::new(&[]).await;
+    for asked in [false, true] {
+        let cluster = DescribeClusterRequest {
+            include_cluster_authorized_operations: asked,
+            endpoint_type: 1,
+            ..Default::default()
+        };
+        let topics = MetadataRequest {
+            include_topic_authorized_operations: asked,
+            topics: None,
+            ..Default::default()
+        };
+        let cluster = stage.call(&cluster).await.cluster_authorized_operations;
+        let topic = stage.call(&topics).await.topics[0].topic_authorized_operations;
+        assert_eq!((cluster, topic), if asked { (8096, 3576) } else { (i32::MIN, i32::MIN) });
+    }
 }

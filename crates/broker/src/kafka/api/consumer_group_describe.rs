@@ -16,7 +16,7 @@ use kafka_wire::{
 
 use super::{
     Call,
-    groups::{OPERATIONS, OPERATIONS_NOT_ASKED},
+    operations::{self, if_asked},
 };
 use crate::kafka::errors;
 
@@ -30,7 +30,7 @@ pub(super) async fn handle(
     call: Arc<Call>,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
-    let operations = if request.include_authorized_operations { OPERATIONS } else { OPERATIONS_NOT_ASKED };
+    let operations = if_asked(request.include_authorized_operations, operations::ON_GROUP);
     let mut groups = Vec::with_capacity(request.group_ids.len());
     for group_id in request.group_ids {
         let asked = ConsumerGroupDescribe { group_id: group_id.as_str().into() };

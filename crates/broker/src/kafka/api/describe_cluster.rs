@@ -8,7 +8,10 @@ use kafka_wire::{
     messages::{DescribeClusterRequest, DescribeClusterResponse, describe_cluster::DescribeClusterBroker},
 };
 
-use super::Call;
+use super::{
+    Call,
+    operations::{self, if_asked},
+};
 
 /// `EndpointType` of brokers; 2 would be controllers, which do not speak Kafka's protocol.
 const BROKERS: i8 = 1;
@@ -44,7 +47,10 @@ pub(super) async fn handle(call: Arc<Call>, request: DescribeClusterRequest) -> 
         cluster_id: settings.cluster_id.0.clone(),
         controller_id: settings.broker_id.0,
         brokers,
-        cluster_authorized_operations: i32::MIN,
+        cluster_authorized_operations: if_asked(
+            request.include_cluster_authorized_operations,
+            operations::ON_CLUSTER,
+        ),
         ..DescribeClusterResponse::default()
     }
 }

@@ -19,7 +19,7 @@ use kafka_wire::{
 
 use super::{
     Call,
-    groups::{OPERATIONS, OPERATIONS_NOT_ASKED},
+    operations::{self, if_asked},
 };
 use crate::kafka::errors;
 
@@ -27,7 +27,7 @@ use crate::kafka::errors;
 const NOT_FOUND_SINCE: i16 = 6;
 
 pub(super) async fn handle(call: Arc<Call>, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-    let operations = if request.include_authorized_operations { OPERATIONS } else { OPERATIONS_NOT_ASKED };
+    let operations = if_asked(request.include_authorized_operations, operations::ON_GROUP);
     let mut groups = Vec::with_capacity(request.groups.len());
     for group_id in request.groups {
         let described = call.ask(&group_id, DescribeGroup { group_id: group_id.as_str().into() }).await;
@@ -47,7 +47,7 @@ pub(super) async fn handle(call: Arc<Call>, request: DescribeGroupsRequest) -> D
         group.authorized_operations = operations;
         // A version without them must have the default.
         if call.version() < OPERATIONS_SINCE {
-            group.authorized_operations = OPERATIONS_NOT_ASKED;
+            group.authorized_operations = operations::NOT_ASKED;
         }
         groups.push(group);
     }

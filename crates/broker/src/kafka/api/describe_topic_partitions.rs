@@ -14,7 +14,7 @@ use kafka_wire::{
 };
 use metadata_core::State;
 
-use super::{Call, metadata};
+use super::{Call, metadata, operations};
 
 /// Partitions in one answer at most, as in Kafka (`max.request.partition.size.limit`).
 const PARTITIONS_MAX: usize = 2_000;
@@ -91,7 +91,7 @@ fn described(
         topic_id: topic.topic_id.0,
         is_internal: topic.topic_name.is_internal(),
         partitions,
-        topic_authorized_operations: i32::MIN,
+        topic_authorized_operations: operations::ON_TOPIC,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }
@@ -105,7 +105,7 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         },
         name: Some(name.to_owned()),
-        topic_authorized_operations: i32::MIN,
+        topic_authorized_operations: operations::NOT_ASKED,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }

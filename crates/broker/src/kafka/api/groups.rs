@@ -12,12 +12,6 @@ use crate::coordinator::Unavailable;
 /// records beside what is added to them.
 pub(super) const NAME_BYTES_MAX: usize = 1024;
 
-/// All that may be done with a group, as a set of Kafka's `AclOperation`s: read, delete, describe, describe and alter settings.
-pub(super) const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
-
-/// What stands for "not asked for" in a set of operations.
-pub(super) const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
-
 impl Call {
     /// Asks the owner of a group. A client is not kept waiting while the process ends.
     pub(super) async fn ask<C: Ask>(&self, group_id: &str, request: C) -> Result<C::Reply, Unavailable> {

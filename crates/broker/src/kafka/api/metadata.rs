@@ -23,11 +23,9 @@ use super::{
     super::Server,
     Call,
     create_topics::{self, Wish},
+    operations::{self, if_asked},
     topics::{Node, TopicRef},
 };
-
-/// What stands for "not asked for" in a set of operations.
-const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 
 /// How long a client may have to wait for a topic that is made for it.
 const AUTO_CREATE_WAIT: Duration = Duration::from_secs(5);
@@ -52,16 +50,17 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
         create_missing(&call, names.filter_map(|topic| topic.name.as_deref()).collect()).await;
     }
     let server = &call.server;
+    let on_topic = if_asked(request.include_topic_authorized_operations, operations::ON_TOPIC);
     let mut response = server.image.read(|state| {
         let topics = match &wanted {
-            None => state.topics().map(|topic| described(state, topic)).collect(),
+            None => state.topics().map(|topic| described(state, topic, on_topic)).collect(),
             Some(wanted) => wanted
                 .iter()
                 .map(|topic| {
                     let name = topic.name.as_deref().unwrap_or_default();
                     let asked = TopicRef::new(!topic.topic_id.is_nil(), name, topic.topic_id);
                     match asked.find(state) {
-                        Some(found) => described(state, &found),
+                        Some(found) => described(state, &found, on_topic),
                         None => unknown(asked, name, topic.topic_id),
                     }
                 })
@@ -76,7 +75,10 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
             cluster_id: Some(server.settings.cluster_id.0.clone()),
             controller_id: server.settings.broker_id.0,
             topics,
-            cluster_authorized_operations: OPERATIONS_NOT_ASKED,
+            cluster_authorized_operations: if_asked(
+                request.include_cluster_authorized_operations,
+                operations::ON_CLUSTER,
+            ),
             ..MetadataResponse::default()
         }
     });
@@ -123,14 +125,14 @@ fn broker(node: Node) -> MetadataResponseBroker {
     MetadataResponseBroker { node_id: node.id, host: node.host, port: node.port, rack: node.rack }
 }
 
-fn described(state: &State, topic: &Topic) -> MetadataResponseTopic {
+fn described(state: &State, topic: &Topic, operations: i32) -> MetadataResponseTopic {
     MetadataResponseTopic {
         error_code: ErrorCode::NONE,
         name: Some(topic.topic_name.as_str().to_owned()),
         topic_id: topic.topic_id.0,
         is_internal: topic.topic_name.is_internal(),
         partitions: topic.partitions.iter().map(|partition| placed(state, partition)).collect(),
-        topic_authorized_operations: OPERATIONS_NOT_ASKED,
+        topic_authorized_operations: operations,
     }
 }
 
@@ -156,7 +158,7 @@ fn unknown(asked: TopicRef<'_>, name: &str, topic_id: Uuid) -> MetadataResponseT
         error_code: if is_bad { ErrorCode::INVALID_TOPIC_EXCEPTION } else { asked.unknown() },
         name: Some(name.to_owned()),
         topic_id,
-        topic_authorized_operations: OPERATIONS_NOT_ASKED,
+        topic_authorized_operations: operations::NOT_ASKED,
         ..MetadataResponseTopic::default()
     }
 }
