@@ -36,7 +36,7 @@ cluster
 # Each test that moves records through a chain of topics moves so many.
 export KGO_SEEDS=$bootstrap KGO_TEST_RECORDS=10000 KGO_LOG_LEVEL=none
 [ -n "$short" ] || KGO_TEST_RECORDS=100000
-(cd "$out" && "$made/kgo-$version" -test.v=test2json -test.timeout 30m -test.run "^($(paste -sd'|' "$out/wanted"))\$" || true) \
+(cd "$out" && "$made/kgo-$version" -test.v=test2json -test.timeout 20m -test.parallel 6 -test.run "^($(paste -sd'|' "$out/wanted"))\$" || true) \
     2>"$out/stderr.log" | go tool test2json -t >"$out/events.json"
 judge franz-go "franz-go $version (Go module), package kgo" go "$out/events.json"
 finish
