@@ -74,8 +74,8 @@ impl Subscriptions {
                 continue;
             }
             let Ok(compiled) = compile(expression) else { continue };
-            let named =
-                topics.iter().filter(|(name, _)| !name.is_internal() && compiled.is_match(name.as_str()));
+            // Topics of the system too, as in Kafka: clients that want none of them leave them out themselves.
+            let named = topics.iter().filter(|(name, _)| compiled.is_match(name.as_str()));
             let named: Vec<String> = named.map(|(name, _)| name.as_str().to_owned()).collect();
             if known.is_none_or(|known| known.topics != named) {
                 let value = RegularExpressionValue { topics: named, version: 0, timestamp_ms: now_unix_ms };
