@@ -33,9 +33,14 @@ def librdkafka(path):
             yield name, "failed", 0.0, words_about(name, log) or "the runner ended without a report"
         return
     for name, test in tests.items():
-        if name in wanted:
+        for whole in wanted:
+            if whole.partition("/")[0] != name:
+                continue
             outcome = {"PASSED": "passed", "SKIPPED": "skipped"}.get(test["state"], "failed")
-            yield name, outcome, test["duration"], "" if outcome == "passed" else words_about(name, log)
+            # The runner calls a test passed of which nothing was run.
+            if outcome == "passed" and "/" in whole and ": PASS (" not in log:
+                outcome = "skipped"
+            yield whole, outcome, test["duration"], "" if outcome == "passed" else words_about(name, log)
 
 
 def words_about(name, log):
