@@ -8,7 +8,7 @@ use crate::{
     group::{ClassicGroup, Group},
     leases::Leases,
     offsets::Offsets,
-    timers::Timers,
+    timers::{Timer, Timers},
 };
 
 /// Groups and offsets of one partition of `__consumer_offsets`.
@@ -40,8 +40,15 @@ impl Coordinator {
         }
     }
 
-    /// The settings changed. They hold for what comes from now on.
+    /// The settings changed. They hold for what comes from now on; what has expired by them goes with the next
+    /// [`tick`](Self::tick).
     pub fn set_settings(&mut self, settings: Settings) {
+        let retention = |settings: &Settings| {
+            (settings.offsets_retention_ms, settings.offsets_retention_check_interval_ms)
+        };
+        if retention(&settings) != retention(&self.settings) && self.timers.is_set(&Timer::Retention) {
+            self.timers.set(Timer::Retention, i64::MIN);
+        }
         self.settings = settings;
     }
 

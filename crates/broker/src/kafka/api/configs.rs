@@ -33,6 +33,9 @@ pub(super) const INT: i8 = 3;
 /// `ConfigType` of texts separated by commas.
 pub(super) const LIST: i8 = 7;
 
+/// `ConfigResource.Type` of a consumer group.
+const GROUP: i8 = 32;
+
 /// What has settings.
 #[derive(Debug, Clone)]
 pub(super) enum Resource {
@@ -135,6 +138,13 @@ impl Server {
                     Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
                 }
             },
+            GROUP => {
+                let message = format!(
+                    "group `{name}` has no settings of its own: `group.consumer.session.timeout.ms` and \
+                     `group.consumer.heartbeat.interval.ms` are those of its broker"
+                );
+                Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+            }
             other => {
                 let message = format!("resources of type {other} have no settings");
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
