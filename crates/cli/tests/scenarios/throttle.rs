@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use client::api;
 use common::{BrokerId, PartitionId};
+use http_api::AlterTopicRequest;
 use kafka_client::{Address, ClusterOptions, NewRecord, Producer, ProducerOptions};
 use testkit::{Cluster, Storage, cluster, eventually};
 
@@ -21,9 +22,8 @@ const BEHIND: usize = 8 << 20;
 
 const RECORD_BYTES: usize = 64 << 10;
 
-/// As long as an acknowledgement may take, on a machine that has other things to do: a replica that took all it could get would
-/// be through in less.
-const ACK_MAX: Duration = Duration::from_secs(1);
+/// As long as an acknowledgement may take on a machine that has other things to do: less than the replica takes to catch up.
+const ACK_MAX: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_catches_up_at_the_rate_that_is_set() {
@@ -32,11 +32,7 @@ async fn a_replica_catches_up_at_the_rate_that_is_set() {
         spec.settings.extend(rates);
     })
     .await;
-    let mut wanted = topic(TOPIC, 1, 3);
-    for side in ["leader", "follower"] {
-        wanted.configs.insert(format!("{side}.replication.throttled.replicas"), "*".into());
-    }
-    cluster.client().call(&api::create_topic(&wanted)).await.unwrap();
+    cluster.client().call(&api::create_topic(&topic(TOPIC, 1, 3))).await.unwrap();
     let partition = &cluster.client().call(&api::topic(TOPIC)).await.unwrap().partitions[0];
     let away = *partition.replicas.iter().find(|id| Some(**id) != partition.leader).unwrap();
     let producer = producer(&cluster);
@@ -49,6 +45,12 @@ async fn a_replica_catches_up_at_the_rate_that_is_set() {
     .await;
     write(&producer, BEHIND / RECORD_BYTES, RECORD_BYTES).await;
 
+    // Not before: what the replica in sync takes counts, too, and would be paid back first.
+    let mut throttled = AlterTopicRequest::default();
+    for side in ["leader", "follower"] {
+        throttled.configs.insert(format!("{side}.replication.throttled.replicas"), Some("*".into()));
+    }
+    cluster.client().call(&api::alter_topic(TOPIC, &throttled)).await.unwrap();
     cluster.restart(&cluster::broker(away)).await;
     let begun = Instant::now();
     let mut slowest = Duration::ZERO;
@@ -65,7 +67,7 @@ async fn a_replica_catches_up_at_the_rate_that_is_set() {
     let least = Duration::from_secs_f64((BEHIND - RATE) as f64 / RATE as f64);
     println!("{BEHIND} bytes took {took:?}, at least {least:?}; the slowest acknowledgement {slowest:?}");
     assert!(took > least.mul_f64(0.9), "it was not throttled: {took:?}");
-    assert!(took < least * 4, "it was throttled to less than the rate: {took:?}");
+    assert!(took < least * 3, "it was throttled to less than the rate: {took:?}");
     assert!(slowest < ACK_MAX, "a producer waited for the replica: {slowest:?}");
 }
 
