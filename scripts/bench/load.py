@@ -8,7 +8,7 @@ usage: load.py BOOTSTRAP create TOPIC PARTITIONS REPLICATION [SETTING=VALUE...]
        load.py - ready BROKERS PARTITIONS STARTED COMMAND...
 
 Prints one JSON object. Each producer has written to every partition before the clock starts: librdkafka takes half a second
-to get its producer id and its connections, whatever the broker does. Latencies are in ms, from the call, or with --rate from the
+to get its producer id and its connections, whatever the broker does. The consumer of `end-to-end` has read from every one. Latencies are in ms, from the call, or with --rate from the
 moment when the record was due: of `produce` to the delivery report, of `end-to-end` to the record in the consumer's hands. With
 --pids, the processor time and largest resident size of these processes.
 
@@ -48,14 +48,20 @@ class Processes:
             total += int(fields[11]) + int(fields[12])
         return total / TICKS
 
-    def figures(self):
+    def figures(self, size_bytes):
+        """What they took for so many bytes of records."""
         if not self.pids:
             return {}
+        cpu_s = self.cpu_s() - self.before
         peaks = []
         for pid in self.pids:
             with open(f"/proc/{pid}/status") as status:
                 peaks += [int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM")]
-        return {"brokersCpuSeconds": round(self.cpu_s() - self.before, 2), "brokerPeakMiB": max(peaks)}
+        return {
+            "brokersCpuSeconds": round(cpu_s, 2),
+            "brokersCpuSecondsPerGb": round(cpu_s / size_bytes * 1e9, 2),
+            "brokerPeakMiB": max(peaks),
+        }
 
 
 def percentiles(latencies):
@@ -155,7 +161,7 @@ def produce(args):
         "recordsPerSecond": round(args.records / seconds),
         "mibPerSecond": round(args.records * args.size / seconds / 2**20, 1),
         **percentiles(latencies),
-        **processes.figures(),
+        **processes.figures(args.records * args.size),
     }
 
 
@@ -163,7 +169,7 @@ def consume(args):
     """All from the beginning."""
     source = assigned_consumer(args, partitions_of(args), 0)
     processes = Processes(args.pids)
-    return {**drain(args, source), **processes.figures()}
+    return {**drain(args, source), **processes.figures(args.records * args.size)}
 
 
 def drain(args, source):
@@ -205,13 +211,21 @@ def tail(args):
         result = drain(args, source)
         if producing.wait() != 0:
             sys.exit("the producer failed")
-    return {**result, **processes.figures()}
+    return {**result, **processes.figures(args.records * args.size)}
 
 
 def end_to_end(args):
     """One producer and one consumer, at a rate."""
     out = warm_producer(args, **{"linger.ms": 0})
     source = consumer_at_the_end(args)
+    # One record of each partition goes all the way first: a consumer takes a while to begin, whatever the broker does.
+    partitions = partitions_of(args)
+    for partition in partitions:
+        out.produce(args.topic, b"warm-up", partition=partition)
+    out.flush(60)
+    for _ in partitions:
+        if source.poll(10) is None:
+            sys.exit("the first records did not come back within 10 s")
     latencies = []
 
     def read():
