@@ -9,7 +9,7 @@ use std::{
 use common::{Offset, PartitionId};
 use futures_util::{StreamExt as _, stream};
 use hdrhistogram::Histogram;
-use kafka_client::{GroupView, TopicPartition, group::Partitions};
+use kafka_client::{ErrorCode, GroupError, GroupView, TopicPartition, group::Partitions};
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{
@@ -37,10 +37,16 @@ pub(super) async fn commits(cluster: &GroupsCluster, within: Duration) -> Result
     let topic = cluster.topic(PARTITIONS).await?;
     let group_id = format!("bench-groups-{}", uuid::Uuid::new_v4().simple());
     let client = cluster.client();
+    let mut views = Vec::new();
+    for connection in 0..CONNECTIONS {
+        let view = GroupView::new(client.clone(), &group_id);
+        // Connected, and known to the coordinator's broker, before anything is counted.
+        insist(|| async { view.commit(&[(place(&topic, connection), Offset(0))].into()).await }).await?;
+        views.push(Arc::new(view));
+    }
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for connection in 0..CONNECTIONS {
-        let view = Arc::new(GroupView::new(client.clone(), &group_id));
+    for (connection, view) in views.into_iter().enumerate() {
         for _ in 0..AT_A_TIME {
             let (view, place) = (view.clone(), place(&topic, connection));
             tasks.spawn(async move {
@@ -122,16 +128,22 @@ pub(super) async fn load(cluster: &mut GroupsCluster, offsets: u64) -> Result<Ve
 /// Asks until there is an answer.
 async fn insist<T, F>(mut ask: impl FnMut() -> F) -> Result<T, Failure>
 where
-    F: Future<Output = Result<T, kafka_client::GroupError>>,
+    F: Future<Output = Result<T, GroupError>>,
 {
     let begun = Instant::now();
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
-            Err(error) if !error.is_retriable() || begun.elapsed() > DEADLINE => {
+            Err(error) if !passes(&error) || begun.elapsed() > DEADLINE => {
                 return Err(Failure::failed(error));
             }
             Err(_) => sleep(Duration::from_millis(5)).await,
         }
     }
+}
+
+/// A topic that was just made may not be known to the coordinator's broker.
+fn passes(error: &GroupError) -> bool {
+    let is_new = matches!(error, GroupError::Refused { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. });
+    is_new || error.is_retriable()
 }
