@@ -92,6 +92,9 @@ impl Coordinator {
         request: OffsetDelete,
     ) -> OffsetDeleteReply {
         let group_id = request.group_id;
+        if group_id.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
         let group = self.groups.get(&group_id).ok_or(GroupError::GroupIdNotFound)?;
         group.check_offset_delete()?;
         let is_subscribed = |topic: &str| group.is_subscribed_to(topic);

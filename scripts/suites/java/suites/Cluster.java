@@ -43,6 +43,7 @@ public final class Cluster implements AutoCloseable {
     private final TreeMap<Integer, Integer> ports = new TreeMap<>();
     private final Map<Integer, Map<String, String>> settings = new HashMap<>();
     private final Map<Integer, Process> processes = new HashMap<>();
+    private final Thread atExit = new Thread(this::killAll);
     private Process metadata;
 
     /** A cluster of these brokers. Of their settings, those take effect that our brokers have; `unknown` names the others. */
@@ -71,6 +72,8 @@ public final class Cluster implements AutoCloseable {
 
     /** Starts everything, and waits until the brokers are there. */
     public void start() {
+        // Some tests of tools end the whole process.
+        Runtime.getRuntime().addShutdownHook(atExit);
         metadata = run("metadata-node", List.of("metadata-node", "--id", "" + METADATA_NODE), Map.of());
         ports.keySet().forEach(this::launch);
         awaitAll();
@@ -132,15 +135,20 @@ public final class Cluster implements AutoCloseable {
 
     @Override
     public void close() {
-        processes.values().forEach(Process::destroyForcibly);
-        processes.clear();
-        if (metadata != null) {
-            metadata.destroyForcibly();
-        }
+        killAll();
+        Runtime.getRuntime().removeShutdownHook(atExit);
         try (Stream<Path> files = Files.walk(dir)) {
             files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
         } catch (IOException error) {
             throw new UncheckedIOException(error);
+        }
+    }
+
+    private void killAll() {
+        processes.values().forEach(Process::destroyForcibly);
+        processes.clear();
+        if (metadata != null) {
+            metadata.destroyForcibly();
         }
     }
 

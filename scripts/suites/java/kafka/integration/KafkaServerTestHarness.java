@@ -147,6 +147,7 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
 
     public void createOffsetsTopic(ListenerName listener, Properties adminConfig) {
         // It is made when a group is first looked for.
+        cluster.with(admin -> admin.listConsumerGroupOffsets("any").all().get());
     }
 
     public ListenerName createOffsetsTopic$default$1() {
