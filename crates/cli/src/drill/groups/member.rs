@@ -160,7 +160,11 @@ impl Working {
                 },
                 done = doing => self.done(done).await,
                 _ = &mut leaves => return self.leave().await,
-                _ = ticks.tick() => self.commit(None),
+                _ = ticks.tick() => {
+                    // A member whose share is empty hears of no change.
+                    self.note_id();
+                    self.commit(None);
+                }
                 fetched = self.consumer.next() => match fetched {
                     Ok(fetched) => {
                         let mut records = 0;
@@ -181,9 +185,13 @@ impl Working {
         }
     }
 
+    fn note_id(&self) {
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = self.member.id();
+    }
+
     /// What it has changes.
     async fn change(&mut self, change: Change) {
-        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = self.member.id();
+        self.note_id();
         match change.kind {
             ChangeKind::Assigned => {
                 let from = Instant::now();
