@@ -68,7 +68,7 @@ class Opened:
     async def filled(self, count=10, partitions=1):
         """A topic with numbered records in its first partition."""
         topic = await self.topic(partitions)
-        producer = await self.producer()
+        producer = await self.producer(acks="all")
         sent = [await producer.send(topic, str(n).encode(), partition=0, timestamp_ms=TIME + n) for n in range(count)]
         await asyncio.gather(*sent)
         return topic
@@ -175,7 +175,7 @@ async def test_pause_and_resume(opened):
     assert len(await read(consumer, 10)) == 10
     consumer.pause(partition)
     assert consumer.paused() == {partition}
-    await (await opened.producer()).send_and_wait(topic, b"10", partition=0)
+    await (await opened.producer(acks="all")).send_and_wait(topic, b"10", partition=0)
     assert await consumer.getmany(timeout_ms=300) == {}
     consumer.resume(partition)
     assert (await consumer.getone()).value == b"10"
