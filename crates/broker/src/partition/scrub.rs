@@ -5,19 +5,25 @@
 //!
 //! It reads as everybody does, so what the system has in memory is not looked for on the disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use common::Offset;
 use runtime::{Stop, TaskKind, Tasks};
 use tokio::time::Instant;
 
-use super::{Partition, Partitions, Quota};
+use super::{Partition, Partitions, Quota, state::Stage};
 
 /// Bytes that are read and checked at a time.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// Until a setting that has changed counts, at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// From the start of the broker to the first round, at most.
+const START_DELAY: Duration = Duration::from_secs(60);
+
+/// Until the next log is looked at, if one is not open yet.
+const OPENING_PAUSE: Duration = Duration::from_millis(100);
 
 /// The least from one round to the next, whatever the setting says: a round costs as much as there are partitions.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
@@ -55,19 +61,24 @@ struct Scrubber {
 
 impl Scrubber {
     async fn run(&self, stop: &Stop) -> Option<()> {
+        // A broker that starts has no partitions yet, and other things to do.
+        self.pause(stop, Instant::now(), START_DELAY).await?;
         loop {
             let begun = Instant::now();
             self.round(stop).await?;
             self.partitions.services().integrity.round();
-            let config = self.partitions.services().config();
-            let interval = || config.time("log.scrub.interval.ms").max(INTERVAL_MIN);
-            loop {
-                stop.or(tokio::time::sleep(LOOK_INTERVAL.min(interval()))).await?;
-                if begun.elapsed() >= interval() {
-                    break;
-                }
-            }
+            self.pause(stop, begun, Duration::MAX).await?;
         }
+    }
+
+    /// Until the interval is over since `begun`; no longer than `most`.
+    async fn pause(&self, stop: &Stop, begun: Instant, most: Duration) -> Option<()> {
+        let config = self.partitions.services().config();
+        let interval = || config.time("log.scrub.interval.ms").max(INTERVAL_MIN).min(most);
+        while begun.elapsed() < interval() {
+            stop.or(tokio::time::sleep(LOOK_INTERVAL.min(interval()))).await?;
+        }
+        Some(())
     }
 
     /// Looks at all logs once.
@@ -76,7 +87,13 @@ impl Scrubber {
         let now_ms = usize::try_from(self.partitions.services().now().wall_ms).unwrap_or(0);
         let first = now_ms.checked_rem(all.len()).unwrap_or(0);
         all.rotate_left(first);
-        for partition in all {
+        let mut left = VecDeque::from(all);
+        while let Some(partition) = left.pop_front() {
+            if partition.is_opening() {
+                stop.or(tokio::time::sleep(OPENING_PAUSE)).await?;
+                left.push_back(partition);
+                continue;
+            }
             let mut from = Offset(0);
             loop {
                 self.budget(stop).await?;
@@ -106,6 +123,11 @@ impl Scrubber {
 }
 
 impl Partition {
+    /// Whether its log is being opened.
+    fn is_opening(&self) -> bool {
+        matches!(self.lock().stage, Stage::Opening)
+    }
+
     /// Checks some of what is stored from `from` on; `None`: there is no more, or it cannot be read. Blocks.
     pub(super) fn scrub(self: &Arc<Self>, from: Offset, max_bytes: usize) -> Option<Piece> {
         let mut scrubbed = None;
