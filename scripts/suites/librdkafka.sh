@@ -43,10 +43,12 @@ tests() {
 
 # one DIRECTORY SCENARIO UNIT: runs a test by its number, or a part of it, as 0081/do_test_ListOffsets.
 one() {
-    local file=$1/${3/\//-} number=${3%%/*} part=${3#????}
-    # The runner multiplies its patience when it runs more than one test at a time: -p4 is for that.
-    cd "$source/tests" && TESTS=$number SUBTESTS=${part:+${part#/}:} TEST_REPORT=$file.json LD_LIBRARY_PATH=../src:../src-cpp \
-        ./test-runner -p4 -L -s "$2" >"$file.log" 2>&1 || true
+    # From the tests' directory, as the runner cuts paths of reports off after 127 bytes.
+    local file=../../out/${1##*/}/${3/\//-} number=${3%%/*} part=${3#????}
+    cd "$source/tests"
+    export TESTS=$number SUBTESTS=${part:+${part#/}:} TEST_REPORT=$file.json LD_LIBRARY_PATH=../src:../src-cpp
+    # The runner multiplies its patience when it runs more than one test at a time: -p4 is for that. One that fails aborts.
+    { ./test-runner -p4 -L -s "$2" >"$file.log" 2>&1 || true; } 2>/dev/null
 }
 export -f one
 export source
