@@ -211,33 +211,13 @@ mod tests {
         while partition.flush() {}
         let index = Path::new("orders-0").join("00000000000000000000.frames");
         disk.damage(&index, |bytes| bytes[5] ^= 1).unwrap();
-        assert!(
-            partition
-                .lock()
-                .running()
-                .unwrap()
-                .log
-                .plan_scrub(Offset(0), 1)
-                .unwrap()
-                .run()
-                .unwrap()
-                .damaged_index
-                .is_some()
-        );
+        let damaged_index = || {
+            let plan = partition.lock().running().unwrap().log.plan_scrub(Offset(0), 1).unwrap();
+            plan.run().unwrap().damaged_index
+        };
+        assert!(damaged_index().is_some());
         scrub(&partition, 500);
-        assert_eq!(
-            partition
-                .lock()
-                .running()
-                .unwrap()
-                .log
-                .plan_scrub(Offset(0), 1)
-                .unwrap()
-                .run()
-                .unwrap()
-                .damaged_index,
-            None
-        );
+        assert_eq!(damaged_index(), None);
         assert_eq!(partition.missing(), None);
     }
 }
