@@ -1,5 +1,6 @@
 //! Random members, lost replies, timeouts and failovers. At every moment the log holds everything that was promised, nobody
-//! is answered twice, and whoever is told of a generation is in it; and in the end every group is stable again.
+//! is answered twice, whoever is told of a generation is in it, and nobody is fenced whose place nobody took; and in the end
+//! every group is stable again.
 //!
 //! `PROPTEST_CASES=20000 cargo test -p coordinator --release --test random` is the long form.
 
@@ -156,6 +157,9 @@ impl World {
             Reply::OffsetCommit(Err(error)) => Some(error),
             _ => None,
         };
+        // Its instance id is its own, and what it was told in former lives it has forgotten.
+        let is_known = !state.member_id.is_empty();
+        assert!(!is_known || error != Some(GroupError::FencedInstanceId), "{client} is fenced by itself");
         match error {
             None => {}
             Some(GroupError::UnknownMemberId | GroupError::FencedInstanceId) => {

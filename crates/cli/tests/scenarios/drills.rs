@@ -28,11 +28,20 @@ async fn passes_with(drill: &'static str, times: u32, args: &'static [&'static s
     });
     let output = run.await.unwrap();
     let (report, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(0), "{report}\n{talk}");
+    // What failed comes first: the report is long, and some show only its beginning.
+    assert_eq!(output.status.code(), Some(0), "{}\n{talk}\n{report}", failed_checks(&report));
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["verdict"], "PASS");
     assert_eq!(report["times"], times);
     assert!(report["writes"]["acknowledged"].as_u64().unwrap() > 0, "{report}");
+}
+
+/// The checks of a report that failed, with their examples.
+fn failed_checks(report: &str) -> String {
+    let report: serde_json::Value = serde_json::from_str(report).unwrap_or_default();
+    let checks = report["checks"].as_object().into_iter().flatten();
+    let failed = checks.filter(|(_, check)| check["failed"] != 0);
+    failed.map(|(what, check)| format!("NOT {what}: {check}\n")).collect()
 }
 
 // Scenario 4: failover after SIGKILL of the leader. Scenario 8: no failover marks a live broker OFFLINE.

@@ -37,6 +37,8 @@ pub(crate) struct ClassicGroup {
     pub(in crate::group) subscribed_topics: Option<BTreeSet<String>>,
     /// Whether there is a record of it.
     pub(in crate::group) is_stored: bool,
+    /// Whether a static member was given an id since it was written.
+    pub(in crate::group) has_unwritten_ids: bool,
 }
 
 /// Where it stands.
@@ -79,6 +81,7 @@ impl ClassicGroup {
             pending_syncs: BTreeSet::new(),
             subscribed_topics: None,
             is_stored: false,
+            has_unwritten_ids: false,
         }
     }
 

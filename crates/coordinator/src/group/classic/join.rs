@@ -101,6 +101,7 @@ impl ClassicGroup {
         }
         if let Some(instance_id) = &request.group_instance_id {
             self.static_members.insert(instance_id.clone(), member_id.clone());
+            self.has_unwritten_ids = true;
         }
         let member = Member::new(request);
         self.protocols.add(&member);

@@ -102,6 +102,7 @@ impl ClassicGroup {
             return self.store(ctx);
         }
         self.enter(Phase::Completing, ctx.now);
+        self.store_new_ids(ctx);
         for (member_id, token) in mem::take(&mut self.parked_joins) {
             if let Some(member) = self.members.get_mut(&member_id) {
                 member.is_new = false;

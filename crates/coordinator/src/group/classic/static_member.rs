@@ -88,6 +88,7 @@ impl ClassicGroup {
         }
         if let Some(instance_id) = &member.instance_id {
             self.static_members.insert(instance_id.clone(), member_id.clone());
+            self.has_unwritten_ids = true;
         }
         self.members.insert(member_id.clone(), member);
     }

@@ -2,7 +2,9 @@
 //!
 //! It is written when a generation has its assignment, when the last member has gone, and when a static member came back.
 //! A rebalance that is under way is not written: after a failure the members of the last written generation are told to
-//! join anew.
+//! join anew. The exception is one in which static members are given ids: before they hear of them, these are written, in a
+//! record without a leader. The next coordinator would else fence them for the ids of their former selves, which ends a
+//! client (Kafka does).
 
 use super::{
     group::{ClassicGroup, Phase},
@@ -13,14 +15,32 @@ use crate::{
     api::Protocol,
     context::Context,
     records::{GroupMetadataMember, GroupMetadataValue},
+    sizes,
 };
 
 impl ClassicGroup {
     /// Writes it down as it is.
     pub(in crate::group) fn store(&mut self, ctx: &mut Context<'_>) {
         self.is_stored = true;
+        self.has_unwritten_ids = false;
         let value = self.to_value();
         ctx.outcome.records.push(Record::GroupMetadata { group_id: self.id.clone(), value: Some(value) });
+    }
+
+    /// Writes new ids of static members down while their rebalance is under way. If there is no room for that, there is none
+    /// for the generation either, and its assignment will be refused.
+    pub(super) fn store_new_ids(&mut self, ctx: &mut Context<'_>) {
+        let value = GroupMetadataValue { leader: None, ..self.to_value() };
+        if self.has_unwritten_ids && ctx.settings.check_record(sizes::of_group(&value)).is_ok() {
+            self.is_stored = true;
+            self.has_unwritten_ids = false;
+            ctx.outcome.records.push(Record::GroupMetadata { group_id: self.id.clone(), value: Some(value) });
+        }
+    }
+
+    /// Whether what was loaded is a rebalance that was under way.
+    pub(super) fn was_rebalancing(&self) -> bool {
+        self.leader.is_none() && !self.members.is_empty()
     }
 
     pub(crate) fn to_value(&self) -> GroupMetadataValue {

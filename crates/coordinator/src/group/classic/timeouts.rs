@@ -31,10 +31,13 @@ impl ClassicGroup {
         self.rebalance(ctx);
     }
 
-    /// Loading is over: every member gets a full session timeout to be heard.
+    /// Loading is over: every member gets a full session timeout to be heard. A rebalance that was under way begins anew.
     pub(crate) fn activate(&mut self, ctx: &mut Context<'_>) {
         for member_id in self.members.keys() {
             self.touch(ctx, member_id);
+        }
+        if self.was_rebalancing() {
+            self.rebalance(ctx);
         }
     }
 }
