@@ -326,10 +326,11 @@ impl World {
             GroupError::RebalanceInProgress => (state.joins, state.syncs) = (true, false),
             GroupError::UnreleasedInstanceId => state.lose_all(),
             GroupError::FencedMemberEpoch { .. } | GroupError::IllegalGeneration { .. } => state.lose_all(),
-            GroupError::UnknownMemberId | GroupError::FencedInstanceId => {
+            GroupError::UnknownMemberId => {
                 state.lose_all();
                 state.member_id = MemberId::default();
             }
+            GroupError::FencedInstanceId => panic!("client {client} is fenced, and nobody took its place"),
             other => panic!("client {client} cannot have done that: {other}"),
         }
     }
