@@ -4,7 +4,7 @@
 //! A rebalance that is under way is not written: after a failure the members of the last written generation are told to
 //! join anew. The exception is one in which static members are given ids: before they hear of them, these are written, in a
 //! record without a leader. The next coordinator would else fence them for the ids of their former selves, which ends a
-//! client (Kafka does).
+//! client.
 
 use super::{
     group::{ClassicGroup, Phase},
