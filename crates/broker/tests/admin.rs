@@ -22,12 +22,13 @@ use kafka_wire::{
     ErrorCode, Records, Request,
     messages::{
         AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest,
-        FetchRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest, MetadataRequest,
-        ProduceRequest, UpdateFeaturesRequest,
+        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
+        DescribeProducersRequest, FetchRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
+        MetadataRequest, ProduceRequest, UpdateFeaturesRequest,
         alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
         create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics::{CreatableTopic, CreatableTopicConfig},
+        delete_topics::DeleteTopicState,
         describe_configs::{DescribeConfigsResource, DescribeConfigsResourceResult},
         describe_producers::TopicRequest,
         fetch::{FetchPartition, FetchTopic},
@@ -360,6 +361,69 @@ async fn a_replica_moves_to_no_other_directory() {
     assert_eq!(moved(&own, "orders", 0).await, ErrorCode::NONE);
     assert_eq!(moved("/nowhere", "orders", 0).await, ErrorCode::LOG_DIR_NOT_FOUND);
     assert_eq!(moved(&own, "nothing", 0).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+/// Topics of one request are worked on together; still each answer stands where its topic stood, and is about that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_topics_of_one_request_are_answered_in_its_order() {
+    let stage = Stage::new(&[]).await;
+    let names: Vec<String> = (0..60).map(|at| format!("many-{at:02}")).collect();
+    let topic = |name: &str, num_partitions| CreatableTopic {
+        name: name.to_owned(),
+        num_partitions,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let create = async |validate_only| {
+        let mut topics: Vec<_> = names.iter().map(|name| topic(name, 2)).collect();
+        topics.insert(40, topic("orders", 1));
+        topics.insert(30, topic("none", 0));
+        topics.insert(20, topic("twice", 1));
+        topics.insert(10, topic("twice", 1));
+        let asked: Vec<_> = topics.iter().map(|topic| topic.name.clone()).collect();
+        let request = CreateTopicsRequest { topics, timeout_ms: 60_000, validate_only };
+        let response = stage.call(&request).await;
+        let answered: Vec<_> = response.topics.iter().map(|topic| topic.name.clone()).collect();
+        assert_eq!(answered, asked);
+        let refused = response.topics.into_iter().filter(|topic| !topic.error_code.is_none());
+        refused.map(|topic| (topic.name, topic.error_code)).collect::<Vec<_>>()
+    };
+    let refused = [
+        ("twice".to_owned(), ErrorCode::INVALID_REQUEST),
+        ("twice".to_owned(), ErrorCode::INVALID_REQUEST),
+        ("none".to_owned(), ErrorCode::INVALID_PARTITIONS),
+        ("orders".to_owned(), ErrorCode::TOPIC_ALREADY_EXISTS),
+    ];
+    let there = || {
+        let core = stage.quorum.core();
+        names.iter().filter(|name| core.state.topic(name).is_some()).count()
+    };
+    assert_eq!(create(true).await, refused);
+    assert_eq!(there(), 0);
+    assert_eq!(create(false).await, refused);
+    assert_eq!(there(), names.len());
+
+    let topics = ["many-00", "many-01", "many-00", "nothing"].map(|name| CreatePartitionsTopic {
+        name: name.to_owned(),
+        count: 5,
+        assignments: None,
+    });
+    let request =
+        CreatePartitionsRequest { topics: topics.to_vec(), timeout_ms: 60_000, validate_only: false };
+    let codes = stage.call(&request).await.results.into_iter().map(|topic| topic.error_code);
+    let (done, twice) = (ErrorCode::NONE, ErrorCode::INVALID_REQUEST);
+    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(codes.collect::<Vec<_>>(), [twice, done, twice, unknown]);
+
+    let named = |name: &str| DeleteTopicState { name: Some(name.to_owned()), ..Default::default() };
+    let mut topics: Vec<_> = names.iter().map(|name| named(name)).collect();
+    topics.push(named("nothing"));
+    topics.push(named("many-59"));
+    let request = DeleteTopicsRequest { topics, timeout_ms: 60_000, ..Default::default() };
+    let codes = stage.call(&request).await.responses.into_iter().map(|topic| topic.error_code);
+    let expected: Vec<_> = std::iter::repeat_n(done, 59).chain([twice, unknown, twice]).collect();
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
+    assert_eq!(there(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

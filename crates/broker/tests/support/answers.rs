@@ -11,8 +11,9 @@ use axum::{
 };
 use common::{BrokerId, BrokerStatus, DirectoryId, IncarnationId, NodeId, Term};
 use http_api::{
-    AlterTopicRequest, BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, Delta, DeltaSet, ErrorCode,
-    HeartbeatRequest, HeartbeatResponse, Problem, RegisterBrokerRequest, RegisterBrokerResponse, TopicInfo,
+    AlterTopicRequest, BrokerInfo, ClusterImage, ClusterMetadata, ControllerInfo, CreateTopicRequest, Delta,
+    DeltaSet, ErrorCode, HeartbeatRequest, HeartbeatResponse, Problem, RegisterBrokerRequest,
+    RegisterBrokerResponse, TopicInfo,
     broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
     features::{FeatureLevel, SetFeatureLevelRequest},
     headers,
@@ -35,7 +36,8 @@ pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
         .route(paths::CLUSTER, get(cluster))
         .route(paths::INTERNAL_TOPICS, post(internal_topic))
         .route(paths::HISTORY, get(history))
-        .route(paths::TOPIC, patch(alter_topic))
+        .route(paths::TOPICS, post(create_topic))
+        .route(paths::TOPIC, patch(alter_topic).delete(delete_topic))
         .route(paths::BROKER_CONFIGS, patch(alter_all_brokers))
         .route(paths::CONFIGS_OF_BROKER, patch(alter_broker))
         .route(paths::FEATURES, post(feature_level))
@@ -277,6 +279,33 @@ fn decided(
             (StatusCode::from_u16(problem.status).unwrap(), Json(problem)).into_response()
         }
     }
+}
+
+async fn create_topic(State(node): Node, Json(request): Json<CreateTopicRequest>) -> Response {
+    let command = Command::CreateTopic {
+        topic_name: common::TopicName::new(&request.topic_name).unwrap(),
+        topic_id: common::TopicId(Uuid::new_v4()),
+        num_partitions: request.num_partitions.map_or(0, |number| i32::try_from(number).unwrap()),
+        replication_factor: request.replication_factor.map_or(0, |number| i16::try_from(number).unwrap()),
+        configs: request.configs,
+        assignments: request.assignments,
+        placement_seed: 0,
+        internal: false,
+    };
+    decided(&node, command, |_, outcome| match outcome {
+        Outcome::Topic { topic } => {
+            (StatusCode::CREATED, Json(TopicInfo::from(topic.as_ref().clone()))).into_response()
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+async fn delete_topic(State(node): Node, Path(name): Path<String>) -> Response {
+    let command = Command::DeleteTopic { topic_name: common::TopicName::new(&name).unwrap() };
+    decided(&node, command, |_, outcome| match outcome {
+        Outcome::TopicDeleted => StatusCode::NO_CONTENT.into_response(),
+        other => panic!("{other:?}"),
+    })
 }
 
 async fn alter_topic(

@@ -15,22 +15,34 @@ use kafka_wire::{
 };
 use tokio::time::timeout_at;
 
-use super::{Call, create_topics::Refusal};
+use super::{
+    Call,
+    create_topics::Refusal,
+    several::{in_order, named_twice, repeated},
+};
 use crate::kafka::{Server, errors};
 
 pub(super) async fn handle(call: Arc<Call>, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
     let deadline = call.arrived + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let mut response = CreatePartitionsResponse::default();
-    for topic in request.topics {
+    let twice = repeated(request.topics.iter().map(|topic| topic.name.as_str()));
+    let results = request.topics.iter().map(async |topic| {
         let late = Refusal::new(ErrorCode::REQUEST_TIMED_OUT, "the partitions are not known in time");
-        let made = timeout_at(deadline, create(&call.server, &topic, request.validate_only)).await;
-        let (error_code, error_message) = match made.unwrap_or(Err(late)) {
+        let made = if twice.contains(topic.name.as_str()) {
+            Err(named_twice())
+        } else {
+            let made = timeout_at(deadline, create(&call.server, topic, request.validate_only));
+            made.await.unwrap_or(Err(late))
+        };
+        let (error_code, error_message) = match made {
             Ok(()) => (ErrorCode::NONE, None),
             Err(refusal) => (refusal.code, Some(refusal.message)),
         };
-        response.results.push(CreatePartitionsTopicResult { name: topic.name, error_code, error_message });
+        CreatePartitionsTopicResult { name: topic.name.clone(), error_code, error_message }
+    });
+    CreatePartitionsResponse {
+        results: in_order(results.collect()).await,
+        ..CreatePartitionsResponse::default()
     }
-    response
 }
 
 async fn create(server: &Server, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {

@@ -5,11 +5,7 @@
 //!
 //! `__consumer_offsets` may be made by whoever wants other numbers for it than it would get; its settings are its own.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use client::api;
 use common::{BrokerId, BrokerStatus, TopicName, topic_config, topic_name::CONSUMER_OFFSETS_TOPIC};
@@ -23,7 +19,10 @@ use kafka_wire::{
 };
 use tokio::time::timeout_at;
 
-use super::Call;
+use super::{
+    Call,
+    several::{in_order, named_twice, repeated},
+};
 use crate::{
     coordinator::NoTopic,
     kafka::{Server, errors},
@@ -57,37 +56,32 @@ impl Refusal {
 
 pub(super) async fn handle(call: Arc<Call>, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let deadline = call.arrived + Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let mut seen = BTreeSet::new();
-    let twice: BTreeSet<&str> =
-        request.topics.iter().map(|topic| topic.name.as_str()).filter(|name| !seen.insert(*name)).collect();
-    let mut response = CreateTopicsResponse::default();
-    for topic in &request.topics {
-        let made = async {
-            if twice.contains(topic.name.as_str()) {
-                let message = "the request names this topic more than once";
-                return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+    let twice = repeated(request.topics.iter().map(|topic| topic.name.as_str()));
+    let results = request.topics.iter().map(async |topic| {
+        let made = match wish(topic) {
+            _ if twice.contains(topic.name.as_str()) => Err(named_twice()),
+            Err(refusal) => Err(refusal),
+            Ok(wish) if request.validate_only => validated(&call.server, wish),
+            Ok(wish) => {
+                let late = "the topic is not known everywhere in time";
+                let late = Refusal::new(ErrorCode::REQUEST_TIMED_OUT, late);
+                timeout_at(deadline, make(&call.server, wish)).await.unwrap_or(Err(late))
             }
-            let wish = wish(topic)?;
-            if request.validate_only {
-                return validate(&call.server, &wish).map(|(partitions, replicas)| Made {
-                    info: None,
-                    partitions,
-                    replicas,
-                    wish,
-                });
-            }
-            let late =
-                Refusal::new(ErrorCode::REQUEST_TIMED_OUT, "the topic is not known everywhere in time");
-            let info = timeout_at(deadline, create(&call.server, &wish)).await.map_err(|_| late)??;
-            let partitions = i32::try_from(info.num_partitions).unwrap_or(i32::MAX);
-            Ok(Made { partitions, replicas: info.replication_factor, info: Some(info), wish })
         };
-        response.topics.push(match made.await {
-            Ok(made) => made.result(&call.server),
-            Err(refusal) => refused(&topic.name, refusal),
-        });
-    }
-    response
+        made.map_or_else(|refusal| refused(&topic.name, refusal), |made| made.result(&call.server))
+    });
+    CreateTopicsResponse { topics: in_order(results.collect()).await, ..CreateTopicsResponse::default() }
+}
+
+async fn make(server: &Server, wish: Wish) -> Result<Made, Refusal> {
+    let info = create(server, &wish).await?;
+    let partitions = i32::try_from(info.num_partitions).unwrap_or(i32::MAX);
+    Ok(Made { partitions, replicas: info.replication_factor, info: Some(info), wish })
+}
+
+fn validated(server: &Server, wish: Wish) -> Result<Made, Refusal> {
+    let (partitions, replicas) = validate(server, &wish)?;
+    Ok(Made { info: None, partitions, replicas, wish })
 }
 
 /// A topic that was made, or could be.

@@ -14,7 +14,12 @@ use kafka_wire::{
 };
 use tokio::time::timeout_at;
 
-use super::{Call, create_topics::Refusal, topics::TopicRef};
+use super::{
+    Call,
+    create_topics::Refusal,
+    several::{in_order, named_twice, repeated},
+    topics::TopicRef,
+};
 use crate::kafka::{Server, errors};
 
 /// Since this version topics may be named by their ids.
@@ -28,28 +33,36 @@ pub(super) async fn handle(call: Arc<Call>, request: DeleteTopicsRequest) -> Del
         let by_name = |name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
         request.topic_names.into_iter().map(by_name).collect()
     };
-    let mut response = DeleteTopicsResponse::default();
-    for topic in wanted {
+    let wanted = wanted.into_iter().map(|topic| {
         let name = topic.name.as_deref().unwrap_or_default();
         let asked = TopicRef::new(topic.name.is_none(), name, topic.topic_id);
-        let found = call.server.image.read(|state| asked.find(state));
-        let (error_code, error_message) = match &found {
-            None => (asked.unknown(), None),
-            Some(found) => {
-                let late = Refusal::new(ErrorCode::REQUEST_TIMED_OUT, "not known to be deleted in time");
-                match timeout_at(deadline, delete(&call.server, found)).await.unwrap_or(Err(late)) {
-                    Ok(()) => (ErrorCode::NONE, None),
-                    Err(refusal) => (refusal.code, Some(refusal.message)),
-                }
+        let found = call.server.image.read(|state| asked.find(state)).ok_or_else(|| asked.unknown());
+        (found, topic)
+    });
+    let wanted: Vec<_> = wanted.collect();
+    let twice = repeated(wanted.iter().filter_map(|(found, _)| Some(found.as_ref().ok()?.topic_id)));
+    let responses = wanted.into_iter().map(async |(found, topic)| {
+        let found = match found {
+            Ok(found) => found,
+            Err(error_code) => {
+                let (name, topic_id) = (topic.name, topic.topic_id);
+                return DeletableTopicResult { name, topic_id, error_code, error_message: None };
             }
         };
-        let (name, topic_id) = match found {
-            Some(found) => (Some(found.topic_name.as_str().to_owned()), found.topic_id.0),
-            None => (topic.name, topic.topic_id),
+        let late = Refusal::new(ErrorCode::REQUEST_TIMED_OUT, "not known to be deleted in time");
+        let deleted = if twice.contains(&found.topic_id) {
+            Err(named_twice())
+        } else {
+            timeout_at(deadline, delete(&call.server, &found)).await.unwrap_or(Err(late))
         };
-        response.responses.push(DeletableTopicResult { name, topic_id, error_code, error_message });
-    }
-    response
+        let (error_code, error_message) = match deleted {
+            Ok(()) => (ErrorCode::NONE, None),
+            Err(refusal) => (refusal.code, Some(refusal.message)),
+        };
+        let name = Some(found.topic_name.as_str().to_owned());
+        DeletableTopicResult { name, topic_id: found.topic_id.0, error_code, error_message }
+    });
+    DeleteTopicsResponse { responses: in_order(responses.collect()).await, ..DeleteTopicsResponse::default() }
 }
 
 async fn delete(server: &Server, topic: &Topic) -> Result<(), Refusal> {

@@ -24,6 +24,7 @@ use super::{
     Call,
     create_topics::{self, Wish},
     operations::{self, if_asked},
+    several::in_order,
     topics::{Node, TopicRef},
 };
 
@@ -116,9 +117,8 @@ async fn create_missing(call: &Call, names: BTreeSet<&str>) {
             }
         }
     });
-    let all = futures_util::future::join_all(made);
     // Whatever is not there by then is not there.
-    let _ = tokio::time::timeout(AUTO_CREATE_WAIT, all).await;
+    let _ = tokio::time::timeout(AUTO_CREATE_WAIT, in_order(made.collect())).await;
 }
 
 fn broker(node: Node) -> MetadataResponseBroker {

@@ -44,6 +44,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod operations;
 mod produce;
+mod several;
 mod sync_group;
 mod topics;
 mod update_features;
