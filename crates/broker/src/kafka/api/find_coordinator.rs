@@ -1,11 +1,7 @@
 //! FindCoordinator (10), versions 0 to 6: which broker coordinates a group.
 //!
 //! It is the leader of the group's partition of `__consumer_offsets`. The topic is made when it is first asked for, and the
-//! answer waits for that.
-//!
-//! Transactions are not served. That is for InitProducerId to say, so whoever asks for a coordinator of transactions is sent to
-//! the broker that it asks: every client gives up where InitProducerId is refused, but franz-go looks for a coordinator for ever,
-//! whatever the error.
+//! answer waits for that. Transactions are not served: nobody coordinates them.
 
 use std::sync::Arc;
 
@@ -54,22 +50,28 @@ async fn find(call: &Call, key_type: i8, key: String) -> Coordinator {
         error_message: Some(message),
         ..Coordinator::default()
     };
-    let (coordinator, otherwise) = match key_type {
-        GROUP => {
-            let topic = call.server.groups.topic();
-            if let Err(error) = topic.ensure().await {
-                tracing::debug!(event = "kafka.no_coordinator", group = key, "{error}");
-                return none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, error.to_string());
-            }
-            (topic.coordinator_of(&key), "its partition of `__consumer_offsets` has no leader")
+    match key_type {
+        GROUP => {}
+        TRANSACTION => {
+            let message = "transactions are not served".to_owned();
+            // Not a code that clients try again on: nothing will change while they wait.
+            return none(key, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, message);
         }
-        TRANSACTION => (Some(call.server.settings.broker_id), "this broker is not registered"),
         other => return none(key, ErrorCode::INVALID_REQUEST, format!("no coordinators of type {other}")),
-    };
-    match coordinator.and_then(|id| call.server.image.read(|state| Node::of(state, id))) {
+    }
+    let topic = call.server.groups.topic();
+    if let Err(error) = topic.ensure().await {
+        tracing::debug!(event = "kafka.no_coordinator", group = key, "{error}");
+        return none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, error.to_string());
+    }
+    let node = topic.coordinator_of(&key).and_then(|id| call.server.image.read(|state| Node::of(state, id)));
+    match node {
         Some(Node { id, host, port, .. }) => {
             Coordinator { key, node_id: id, host, port, ..Coordinator::default() }
         }
-        None => none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, otherwise.to_owned()),
+        None => {
+            let message = "its partition of `__consumer_offsets` has no leader".to_owned();
+            none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, message)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! InitProducerId (22), versions 0 to 5: an id for an idempotent producer.
 //!
-//! Each call without a transactional id gives a fresh id with epoch 0. Transactions are not served: a transactional id is
-//! refused with the one code that every client takes as final, where others make librdkafka ask again for ever.
+//! Each call without a transactional id gives a fresh id with epoch 0. Transactions are not served, so a transactional
+//! id finds no coordinator.
 
 use std::sync::Arc;
 
