@@ -13,6 +13,8 @@ pub const TOPIC_NAME_LENGTH_MAX: usize = 249;
 pub const CONSUMER_OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// Where transaction coordinators keep their state.
 pub const TRANSACTION_STATE_TOPIC: &str = "__transaction_state";
+/// The log that Kafka's controllers keep. Ours keep theirs elsewhere, and leave the name to nobody.
+pub const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
 /// The topics that belong to the system.
 pub const INTERNAL_TOPICS: [&str; 2] = [CONSUMER_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC];
 

@@ -426,7 +426,7 @@ fn of_wire(topics: &[TopicPartitions]) -> BTreeSet<Partition> {
     topics.iter().flat_map(each).collect()
 }
 
-/// Of a share of version 0, all of whose partitions are of topic `t`.
+/// Of a share, all of whose partitions are of topic `t`.
 fn partitions_of(share: &[u8]) -> BTreeSet<Partition> {
     if share.is_empty() {
         return BTreeSet::new();

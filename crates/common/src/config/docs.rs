@@ -42,6 +42,7 @@ fn value(kind: &Kind) -> String {
             format!("`[min, max]`, each {} to {} {unit}", bounds.start(), bounds.end())
         }
         Kind::Name(length_max) => format!("1 to {length_max} of `a-z A-Z 0-9 . _ -`"),
+        Kind::Text(bytes_max) => format!("text of 1 to {bytes_max} bytes"),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Host => "host name or address".to_owned(),
         Kind::Url => "`http://host:port`".to_owned(),

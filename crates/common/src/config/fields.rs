@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::limits::BROKER_RACK_BYTES_MAX;
+
 /// The largest id of a node or broker: Kafka's protocol has 32 bits for it.
 pub const ID_MAX: u64 = i32::MAX as u64;
 
@@ -23,6 +25,8 @@ pub enum Kind {
     IntegerPair(RangeInclusive<u64>, &'static str),
     /// A name: letters, digits, `.`, `_`, `-`, at most so many.
     Name(usize),
+    /// Any text of at most so many bytes, without control characters.
+    Text(usize),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A host name or an address.
@@ -191,7 +195,7 @@ pub static BROKER: Section = Section {
         ),
         field(
             "rack",
-            Kind::Name(64),
+            Kind::Text(BROKER_RACK_BYTES_MAX),
             Presence::Derived("none"),
             "Its failure domain: replicas of a partition are spread over racks.",
         ),

@@ -284,6 +284,7 @@ fn is_valid_text(kind: &Kind, text: &str) -> bool {
     }
     match kind {
         Kind::Name(length_max) => text.len() <= *length_max && text.bytes().all(is_name_byte),
+        Kind::Text(bytes_max) => text.len() <= *bytes_max,
         Kind::Choice(words) => words.contains(&text),
         Kind::Host => is_host(text),
         Kind::Url => is_url(text),
@@ -326,6 +327,9 @@ fn expected(kind: &Kind) -> String {
         }
         Kind::Name(length_max) => {
             format!("a text of 1 to {length_max} characters out of a-z A-Z 0-9 . _ -")
+        }
+        Kind::Text(bytes_max) => {
+            format!("a text of 1 to {bytes_max} bytes without control characters")
         }
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::Host => "a host name or an IP address".to_owned(),

@@ -58,6 +58,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Name(length_max) => {
             json!({"type": "string", "pattern": format!("^[A-Za-z0-9._-]{{1,{length_max}}}$")})
         }
+        Kind::Text(bytes_max) => json!({"type": "string", "minLength": 1, "maxLength": bytes_max}),
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
         Kind::Host => json!({"type": "string", "minLength": 1, "maxLength": 253}),
         Kind::Url => json!({"type": "string", "pattern": "^http://.+:[0-9]{1,5}/?$"}),

@@ -84,6 +84,10 @@ fn each_wrong_field_is_named_with_its_value_and_what_would_be_right() {
             r#"clusterId: "my cluster" will not do; it must be a text of 1 to 64 characters out of a-z A-Z 0-9 . _ -"#,
         ),
         (
+            changed(r#""rack": "c""#, r#""rack": """#),
+            r#"services.storage-services[2].rack: "" will not do; it must be a text of 1 to 255 bytes without control characters"#,
+        ),
+        (
             changed("http://localhost:8083", "https://localhost:8083"),
             r#"services.storage-services[2].url: "https://localhost:8083" will not do; it must be a URL like http://host:port"#,
         ),
@@ -99,6 +103,12 @@ fn each_wrong_field_is_named_with_its_value_and_what_would_be_right() {
     for (text, expected) in cases {
         assert_eq!(errors(&text), [expected]);
     }
+}
+
+#[test]
+fn a_rack_may_be_any_text() {
+    let cluster = ClusterConfig::parse(&changed(r#""rack": "c""#, r#""rack": "eu/Köln 3""#)).unwrap();
+    assert!(cluster.brokers.iter().any(|broker| broker.rack.as_deref() == Some("eu/Köln 3")));
 }
 
 #[test]

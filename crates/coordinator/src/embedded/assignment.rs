@@ -21,14 +21,17 @@ pub(crate) fn has_user_data(share: &[u8]) -> bool {
     partitions.and_then(|_| reader.i32()).is_some_and(|bytes| bytes > 0)
 }
 
-/// Version 0, which every client reads. Topics that are gone are left out.
-pub(crate) fn encode_assignment(assignment: &Assignment, topics: &Topics) -> Bytes {
+/// The latest version of a share. All say the same, so far.
+const VERSION_MAX: i16 = 3;
+
+/// In a version that the reader knows. Topics that are gone are left out.
+pub(crate) fn encode_assignment(version: i16, assignment: &Assignment, topics: &Topics) -> Bytes {
     let named: Vec<_> = assignment
         .topics()
         .filter_map(|(id, partitions)| Some((topics.name_of(id)?.as_str(), partitions)))
         .collect();
     let mut bytes = BytesMut::new();
-    bytes.put_i16(0);
+    bytes.put_i16(version.clamp(0, VERSION_MAX));
     put_count(&mut bytes, named.len());
     for (name, partitions) in named {
         // A topic name has at most 249 bytes, by its type.
@@ -65,9 +68,10 @@ mod tests {
     fn what_is_written_is_read() {
         let id = TopicId(Uuid::from_u128(1));
         let share: Assignment = [(id, 0), (id, 7)].into_iter().collect();
-        let bytes = encode_assignment(&share, &topics());
-        assert_eq!(bytes.as_ref(), b"\0\0\0\0\0\x01\0\x01t\0\0\0\x02\0\0\0\0\0\0\0\x07\xff\xff\xff\xff");
+        let bytes = encode_assignment(3, &share, &topics());
+        assert_eq!(bytes.as_ref(), b"\0\x03\0\0\0\x01\0\x01t\0\0\0\x02\0\0\0\0\0\0\0\x07\xff\xff\xff\xff");
         assert_eq!(assigned_partitions(&bytes, &topics()), share);
+        assert_eq!(encode_assignment(i16::MAX, &share, &topics()), bytes);
         assert_eq!(assigned_partitions(&bytes, &Topics::default()), Assignment::default());
         assert_eq!(assigned_partitions(b"", &topics()), Assignment::default());
     }
@@ -76,7 +80,7 @@ mod tests {
     fn user_data_is_more_than_nothing() {
         assert!(has_user_data(b"\0\0\0\0\0\0\0\0\0\x01x"));
         assert!(!has_user_data(b"\0\0\0\0\0\0\0\0\0\0"));
-        assert!(!has_user_data(&encode_assignment(&Assignment::default(), &topics())));
+        assert!(!has_user_data(&encode_assignment(0, &Assignment::default(), &topics())));
         assert!(!has_user_data(b""));
     }
 

@@ -5,6 +5,8 @@ use super::read::Reader;
 /// What is needed of a subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Subscription<'a> {
+    /// Its version, and that of the shares that the consumer reads.
+    pub(crate) version: i16,
     /// The topics that it reads.
     pub(crate) topics: Vec<&'a str>,
     /// What it still has (version 1 and above). One that gives everything up before it joins has nothing.
@@ -19,7 +21,7 @@ impl<'a> Subscription<'a> {
         let mut reader = Reader::new(metadata);
         let version = reader.i16().filter(|version| *version >= 0)?;
         let topics = reader.array(Reader::string)?;
-        let mut subscription = Self { topics, ..Self::default() };
+        let mut subscription = Self { version, topics, ..Self::default() };
         reader.skip_nullable_bytes()?;
         if version >= 1 {
             subscription.owned_partitions = reader.array(Reader::topic_partitions)?;
@@ -58,7 +60,7 @@ mod tests {
         let owned_partitions = vec![("a", vec![0, 5])];
         assert_eq!(
             Subscription::parse(&bytes),
-            Some(Subscription { topics, owned_partitions, rack_id: Some("r") })
+            Some(Subscription { version: 3, topics, owned_partitions, rack_id: Some("r") })
         );
     }
 

@@ -115,6 +115,7 @@ pub(crate) fn downgrade(ctx: &mut Context<'_>, mut group: ConsumerGroup) -> Clas
     classic.generation_id = group.epoch;
     classic.protocol_type = Some("consumer".to_owned());
     for (member_id, member) in &group.members {
+        let share_version = member.share_version();
         let metadata = member.metadata.clone();
         let Some(spoken) = metadata.classic_member_metadata else { continue };
         let Current { assigned, revoking, .. } = &member.current;
@@ -129,7 +130,7 @@ pub(crate) fn downgrade(ctx: &mut Context<'_>, mut group: ConsumerGroup) -> Clas
             session_timeout_ms: spoken.session_timeout_ms,
             rebalance_timeout_ms: metadata.rebalance_timeout_ms,
             protocols: distinct(spoken.supported_protocols),
-            assignment: encode_assignment(&has, ctx.topics),
+            assignment: encode_assignment(share_version, &has, ctx.topics),
             is_new: false,
         };
         classic.protocols.add(&member);

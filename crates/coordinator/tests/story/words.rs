@@ -92,9 +92,9 @@ pub(crate) fn partition(word: &str) -> Option<(&str, i32)> {
     Some((topic, partition.parse().ok()?))
 }
 
-/// A share as it is told: text, or the partitions of a share that a consumer reads (version 0 of it).
+/// A share as it is told: text, or the partitions of a share that a consumer reads (its versions say the same).
 pub(crate) fn share(bytes: &[u8]) -> String {
-    if !bytes.starts_with(&[0, 0]) {
+    if !matches!(bytes, [0, 0..=3, ..]) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     let number = |at: usize, width: usize| {

@@ -8,13 +8,13 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::{PartitionId, TopicId, TopicName};
+use common::{PartitionId, TopicId, TopicName, topic_name::CLUSTER_METADATA_TOPIC};
 use http_api::{
     AlterTopicRequest, CreateTopicRequest, ErrorCode, PartitionLeader, Problem, TopicInfo, paths,
     query::{ReadQuery, WriteQuery},
     topics::TopicRef,
 };
-use metadata_core::{Command, Outcome};
+use metadata_core::{Command, Outcome, Rejection};
 use runtime::http::JsonBody;
 use uuid::Uuid;
 
@@ -54,8 +54,12 @@ pub(super) async fn create(
         None if assigned => -1,
         None => return Err(missing("replicationFactor")),
     };
+    let topic_name = topic_name(&request.topic_name)?;
+    if topic_name.as_str() == CLUSTER_METADATA_TOPIC {
+        return Err(Rejection::InternalTopic { topic_name, action: "created".to_owned() }.into());
+    }
     let command = Command::CreateTopic {
-        topic_name: topic_name(&request.topic_name)?,
+        topic_name,
         topic_id: TopicId(Uuid::new_v4()),
         num_partitions,
         replication_factor,

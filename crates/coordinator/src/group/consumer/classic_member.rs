@@ -30,7 +30,7 @@ impl ConsumerGroup {
         } else {
             request.member_id.clone()
         };
-        let refuse = |error| JoinRefused { error, member_id: request.member_id.clone() };
+        let refuse = |error| JoinRefused { error, member_id: MemberId::default() };
         let metadata = self.check_join(ctx, request, &member_id).map_err(refuse)?;
         if is_new && request.group_instance_id.is_none() && request.require_known_member_id {
             self.pending_members.insert(member_id.clone());
@@ -130,7 +130,7 @@ impl ConsumerGroup {
             self.expect_join(ctx, member_id);
             return Err(GroupError::RebalanceInProgress);
         }
-        let assignment = encode_assignment(&member.current.assigned, ctx.topics);
+        let assignment = encode_assignment(member.share_version(), &member.current.assigned, ctx.topics);
         ctx.timers.cancel(self.step_timer(member_id));
         self.touch(ctx, member_id);
         Ok(Synced { protocol_type: "consumer".to_owned(), protocol_name, assignment })

@@ -45,7 +45,7 @@ impl ConsumerGroup {
             client_id: member.metadata.client_id.clone(),
             client_host: member.metadata.client_host.clone(),
             metadata: bytes::Bytes::new(),
-            assignment: encode_assignment(&member.current.assigned, topics),
+            assignment: encode_assignment(member.share_version(), &member.current.assigned, topics),
         });
         GroupDescription {
             group_type: GroupType::Consumer,

@@ -3,6 +3,7 @@
 use crate::{
     api::TopicPartitions,
     assignment::Assignment,
+    embedded::Subscription,
     records::{ConsumerGroupMemberMetadataValue, CurrentMemberAssignmentValue},
 };
 
@@ -74,6 +75,13 @@ impl Member {
     /// Whether it uses the classic protocol.
     pub(super) fn is_classic(&self) -> bool {
         self.metadata.classic_member_metadata.is_some()
+    }
+
+    /// The version in which a share is encoded for it: that of what it subscribed with, if it uses the classic protocol.
+    pub(in crate::group) fn share_version(&self) -> i16 {
+        let classic = self.metadata.classic_member_metadata.as_ref();
+        let first = classic.and_then(|classic| classic.supported_protocols.first());
+        first.and_then(|protocol| Subscription::parse(&protocol.metadata)).unwrap_or_default().version
     }
 
     /// The session timeout, in ms: its own if it uses the classic protocol.

@@ -51,6 +51,7 @@ fn topics() -> Vec<(Method, &'static str, Value, ErrorCode)> {
         (post.clone(), TOPICS, topic("nul\0"), InvalidTopicName),
         (post.clone(), TOPICS, topic(&"x".repeat(250)), InvalidTopicName),
         (post.clone(), TOPICS, topic("__consumer_offsets"), InternalTopic),
+        (post.clone(), TOPICS, topic("__cluster_metadata"), InternalTopic),
         (post.clone(), TOPICS, with("configs", json!({"no.such": "1"})), InvalidConfig),
         (post.clone(), TOPICS, with("configs", json!({"retention.ms": "soon"})), InvalidConfig),
         (post.clone(), TOPICS, with("configs", json!({"retention.ms": "1\u{0}"})), InvalidConfig),
