@@ -12,8 +12,10 @@ fn discovery(nodes: impl IntoIterator<Item = String>) -> ControllerDiscovery {
     ControllerDiscovery::new(HttpClient::default(), nodes)
 }
 
-/// A starting broker is to find a leader within this time.
+/// A starting broker is to find a leader within this time. Waiting for a node costs a second each time; whatever else the
+/// machine does holds some attempts up, but not all.
 const GOAL: Duration = Duration::from_millis(200);
+const ATTEMPTS: usize = 20;
 
 #[tokio::test]
 async fn the_highest_term_wins_whoever_answers_first() {
@@ -39,10 +41,17 @@ async fn nodes_that_are_down_or_silent_cost_no_time() {
         vec![down.clone(), down.clone(), one.url.clone()],
         vec![silent.clone(), silent.clone(), one.url.clone()],
     ] {
-        let begun = Instant::now();
-        let found = discovery(nodes.clone()).find().await.unwrap();
-        assert_eq!(found.term, Term(7));
-        assert!(begun.elapsed() < GOAL, "{:?} with {nodes:?}", begun.elapsed());
+        let mut quickest = Duration::MAX;
+        for _ in 0..ATTEMPTS {
+            let begun = Instant::now();
+            let found = discovery(nodes.clone()).find().await.unwrap();
+            quickest = quickest.min(begun.elapsed());
+            assert_eq!(found.term, Term(7));
+            if quickest < GOAL {
+                break;
+            }
+        }
+        assert!(quickest < GOAL, "{quickest:?} with {nodes:?}");
     }
 }
 

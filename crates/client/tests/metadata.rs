@@ -11,10 +11,15 @@ use common::ClusterId;
 use http_api::{CreateTopicRequest, ErrorCode, members::TransferLeaderRequest};
 use support::{Node, Say, black_hole, nobody};
 
+/// Whatever does not come about in this time never does.
+const PATIENT: MetadataClientOptions =
+    MetadataClientOptions { retry_for: Duration::from_secs(60), attempt_timeout: Duration::from_secs(30) };
+
+/// How often something is done of which the quickest time counts.
+const CALLS: usize = 10;
+
 fn client(nodes: &[&Node]) -> MetadataClient {
-    let options =
-        MetadataClientOptions { retry_for: Duration::from_secs(5), attempt_timeout: Duration::from_secs(3) };
-    MetadataClient::new(HttpClient::default(), nodes.iter().map(|node| node.url.clone()), options)
+    MetadataClient::new(HttpClient::default(), nodes.iter().map(|node| node.url.clone()), PATIENT)
 }
 
 fn topic() -> serde_json::Value {
@@ -43,10 +48,8 @@ async fn follows_the_leader_that_a_503_or_307_names() {
         old.will_say([if redirect { Say::RedirectTo(new_url) } else { Say::LeaderIs(new_url) }]);
         new.will_say([Say::Json(topic()), Say::Json(topic())]);
         let client = client(&[&old]);
-        let begun = Instant::now();
         client.call(&create()).await.unwrap();
         client.call(&create()).await.unwrap();
-        assert!(begun.elapsed() < Duration::from_millis(500));
         assert_eq!(old.asked().len(), 1, "the second call goes to the new leader directly");
         assert_eq!(keys(&old)[0], keys(&new)[0], "it is the same request");
         assert_ne!(keys(&new)[0], keys(&new)[1], "and the second call is another");
@@ -97,10 +100,8 @@ async fn waits_for_an_election_and_no_longer_than_told() {
         node.will_say([Say::Json(topic())]);
         node.names(&node.url, 1, 2);
     };
-    let begun = Instant::now();
     let (result, ()) = tokio::join!(client.call(&call), elected);
     result.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
 
     let options =
         MetadataClientOptions { retry_for: Duration::from_millis(300), ..MetadataClientOptions::default() };
@@ -108,7 +109,7 @@ async fn waits_for_an_election_and_no_longer_than_told() {
     let begun = Instant::now();
     let error = impatient.call(&create()).await.unwrap_err();
     assert!(matches!(error, CallError::NoLeader(_)), "{error:?}");
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < MetadataClientOptions::default().retry_for, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -129,7 +130,7 @@ async fn a_leader_that_hangs_is_left_when_the_others_follow_another_one() {
     let begun = Instant::now();
     let (result, ()) = tokio::join!(client.call(&call), elected);
     result.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENT.attempt_timeout, "{:?}", begun.elapsed());
     assert_eq!(keys(&hung), keys(&new));
 }
 
@@ -137,17 +138,21 @@ async fn a_leader_that_hangs_is_left_when_the_others_follow_another_one() {
 async fn reads_are_answered_by_any_node() {
     let (_listener, silent) = black_hole().await;
     let node = Node::start().await;
-    node.will_say([Say::Problem(ErrorCode::StorageUnavailable), Say::Json(topic()), Say::Json(topic())]);
-    let options = MetadataClientOptions {
-        attempt_timeout: Duration::from_millis(100),
-        ..MetadataClientOptions::default()
-    };
+    node.will_say([Say::Problem(ErrorCode::StorageUnavailable)]);
+    node.will_say((0..=CALLS).map(|_| Say::Json(topic())));
+    let options =
+        MetadataClientOptions { attempt_timeout: Duration::from_secs(1), ..MetadataClientOptions::default() };
     let nodes = [nobody().await, silent, node.url.clone()];
     let client = MetadataClient::new(HttpClient::default(), nodes, options);
     client.call(&api::topic("orders")).await.unwrap();
-    let begun = Instant::now();
-    client.call(&api::topic("orders")).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(90), "the node that answered is asked first");
+    // Whoever asks the silent one first takes that long each time.
+    let mut quickest = Duration::MAX;
+    for _ in 0..CALLS {
+        let begun = Instant::now();
+        client.call(&api::topic("orders")).await.unwrap();
+        quickest = quickest.min(begun.elapsed());
+    }
+    assert!(quickest < options.attempt_timeout, "the node that answered is asked first");
 }
 
 #[tokio::test]

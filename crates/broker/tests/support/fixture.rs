@@ -12,7 +12,7 @@ use http_api::{Readiness, StorageStatus, paths};
 use runtime::{ShutdownReason, Tasks};
 
 /// How long a condition may take to come true.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` holds, and fails the test if it does not in time.
 pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
@@ -28,7 +28,7 @@ pub(crate) struct BrokerFixture {
 }
 
 impl BrokerFixture {
-    /// Settings whose times are a tenth of the usual ones.
+    /// The usual settings, but heartbeats come ten times as often, and nothing else takes long.
     pub(crate) fn settings(metadata_nodes: Vec<String>, data_dir: &Path) -> Settings {
         Settings {
             broker_id: BrokerId(101),
@@ -43,8 +43,9 @@ impl BrokerFixture {
             data_dir: data_dir.to_owned(),
             metadata_nodes,
             heartbeat_interval: Duration::from_millis(50),
-            session_timeout: Duration::from_millis(300),
-            request_timeout: Duration::from_millis(100),
+            // Long enough for a busy machine to send some heartbeats meanwhile.
+            session_timeout: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(1),
             metadata_refresh: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(2),
             delete_delay: Duration::from_millis(100),

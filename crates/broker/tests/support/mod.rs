@@ -11,7 +11,7 @@
 )]
 
 mod answers;
-mod fixture;
+pub(crate) mod fixture;
 pub(crate) mod groups;
 pub(crate) mod kafka;
 

@@ -41,8 +41,9 @@ const SLOW: usize = 500;
 /// below the bound of requests in memory (`queued.max.request.bytes`, 128 MiB).
 const GROWTH_BYTES_MAX: u64 = 96 << 20;
 
-/// The longest that one record of a client that does nothing wrong may take meanwhile, in a debug build on a busy machine.
-const LATENCY_MAX: Duration = Duration::from_secs(3);
+/// The longest that one record of a client that does nothing wrong may take meanwhile, in a debug build on a busy machine:
+/// nobody waits until those who do harm are given up.
+const LATENCY_MAX: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_clients_harm_nobody() {

@@ -16,7 +16,7 @@ use crate::{dmq, topic};
 const RECORDS: usize = 300;
 
 /// How long the next coordinator may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Partition and offset.
 type Place = (i64, i64);
@@ -36,7 +36,7 @@ impl Rest {
     }
 
     async fn poll(&self, turn: usize) -> Value {
-        let request = json!({"topics": ["jobs"], "maxRecords": 40, "leaseMs": 600_000, "maxWaitMs": 5_000});
+        let request = json!({"topics": ["jobs"], "maxRecords": 40, "leaseMs": 600_000, "maxWaitMs": 30_000});
         let (status, polled) = self.post(turn, "groups/workers/poll", &request).await;
         assert_eq!(status, 200, "{polled}");
         polled
@@ -59,7 +59,7 @@ async fn readers_share_a_group_and_outlive_its_coordinator() {
     cluster.client().call(&api::create_topic(&topic("jobs", 3, 3))).await.unwrap();
     let members = cluster.local().members().into_iter();
     let urls = members.filter(|it| it.name.starts_with("broker-")).map(|it| (it.name, it.url)).collect();
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
     let mut rest = Rest { http, urls };
     let records: Vec<Value> = (0..RECORDS).map(|n| json!({"value": n, "partition": n % 3})).collect();
     let (status, written) = rest.post(0, "topics/jobs/records", &json!({"records": records})).await;

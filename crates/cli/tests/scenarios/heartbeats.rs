@@ -43,8 +43,10 @@ async fn heartbeats_keep_their_interval_and_tell_the_version(storage: Storage) {
     .await;
     let mut intervals: Vec<u64> = seen.windows(2).map(|pair| pair[1] - pair[0]).collect();
     intervals.sort_unstable();
-    let median = intervals[intervals.len() / 2];
-    assert!((HEARTBEAT_MS * 7 / 10..=HEARTBEAT_MS * 15 / 10).contains(&median), "intervals {intervals:?} ms");
+    // A busy machine holds some of them up, and misses some: that makes intervals longer.
+    let (quarter, median) = (intervals[intervals.len() / 4], intervals[intervals.len() / 2]);
+    assert!(quarter <= HEARTBEAT_MS * 15 / 10, "intervals {intervals:?} ms");
+    assert!(median >= HEARTBEAT_MS * 7 / 10, "intervals {intervals:?} ms");
 
     // An empty body is a heartbeat of the current epoch.
     let beat = async || {

@@ -17,10 +17,10 @@ use tokio::{
 use super::*;
 use crate::{TaskKind, Tasks};
 
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Short enough for a test to wait for, long enough for a busy machine.
-const SHORT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(400);
 
 async fn explode() {
     panic!("handler")
