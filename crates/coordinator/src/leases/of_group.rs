@@ -16,6 +16,9 @@ const GROUPS_MAX: usize = 10_000;
 /// Records of one group that are given out and not done.
 const OUT_MAX: usize = 10_000;
 
+/// Leases of one group. Those of which nothing is left are forgotten before there are more.
+const LEASES_MAX: usize = OUT_MAX + 1_000;
+
 /// Of all groups of a coordinator.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
@@ -44,7 +47,7 @@ impl Leases {
 #[derive(Debug, Default)]
 pub(crate) struct GroupLeases {
     /// When each ends, by the monotonic clock, in ms. A lease of which nothing is left stays until then, so that an
-    /// acknowledgement can be repeated.
+    /// acknowledgement can be repeated; unless there are [many](LEASES_MAX).
     leases: BTreeMap<LeaseId, i64>,
     partitions: BTreeMap<(TopicName, i32), Progress>,
 }
@@ -171,12 +174,39 @@ impl GroupLeases {
         self.leases.get(&lease).is_some_and(|ends_ms| *ends_ms > now_ms)
     }
 
-    /// Forgets leases that have ended and have nothing left.
+    /// Forgets leases that have nothing left: those that have ended, and all if there are many.
     fn sweep(&mut self, now_ms: i64) {
-        if self.leases.values().all(|ends_ms| *ends_ms > now_ms) {
+        let are_many = self.leases.len() >= LEASES_MAX;
+        if !are_many && self.leases.values().all(|ends_ms| *ends_ms > now_ms) {
             return;
         }
         let used: BTreeSet<LeaseId> = self.partitions.values().flat_map(Progress::out).collect();
-        self.leases.retain(|lease, ends_ms| *ends_ms > now_ms || used.contains(lease));
+        self.leases.retain(|lease, ends_ms| used.contains(lease) || (!are_many && *ends_ms > now_ms));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::api::LeaseRest;
+
+    #[test]
+    fn long_leases_of_what_is_done_are_not_kept_without_bound() {
+        let topic = TopicName::new("t").unwrap();
+        let mut leases = GroupLeases::default();
+        leases.follow(&topic, 0, Some((Offset(0), 1)));
+        for n in 0..2 * LEASES_MAX as i64 {
+            let lease = LeaseId(Uuid::from_u128(n as u128));
+            let (from, to) = (Offset(n), Offset(n + 1));
+            let read = LeasedRead { topic: topic.clone(), partition: 0, from, to, offsets: vec![from] };
+            assert_eq!(leases.lease(lease, i64::MAX, &[read], 0), [[from]]);
+            let all = LeaseAck { group_id: "g".into(), lease, records: None, rest: LeaseRest::Stay };
+            assert_eq!(leases.acknowledge(&all, 0).unwrap().acknowledged, 1);
+            // It may be repeated.
+            assert!(leases.acknowledge(&all, 0).is_ok());
+            assert!(leases.leases.len() <= LEASES_MAX);
+        }
     }
 }
