@@ -12,7 +12,7 @@ use kafka_wire::{
 };
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use uuid::Uuid;
 
@@ -29,8 +29,8 @@ const JOINS: i32 = 0;
 struct Standing {
     epoch: i32,
     interval: Duration,
-    /// What the member is to have; `None`: it was not told yet.
-    target: Option<Partitions>,
+    /// What the member is to have, as it was told last; `None`: it was not told yet.
+    assignment: Option<Assignment>,
     /// What the coordinator was told that it has; `None`: nothing, or nobody knows.
     told: Option<Partitions>,
     /// By id, as far as they were looked up.
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &mut Session) -> GroupError {
         let mut standing = Standing {
             epoch: JOINS,
             interval: session.options.heartbeat_interval,
-            target: None,
+            assignment: None,
             told: None,
             topics: BTreeMap::new(),
         };
@@ -73,7 +73,9 @@ async fn life(session: &mut Session, standing: &mut Standing) -> Interrupted {
 /// A heartbeat, and what comes of it. The next one is at once if there is something to tell.
 async fn step(session: &mut Session, standing: &mut Standing) -> Result<(), Interrupted> {
     let next = beat(session, standing).await?;
-    let Some(target) = standing.target.clone() else {
+    // Its heartbeats do not wait for the names of topics.
+    let _ = timeout_at(next, learn_topics(session, standing)).await;
+    let Some(target) = target(standing) else {
         sleep_until(next).await;
         return Ok(());
     };
@@ -124,7 +126,7 @@ async fn beat(session: &mut Session, standing: &mut Standing) -> Result<Instant,
         };
         match response.error_code {
             ErrorCode::NONE => {
-                take_in(session, standing, response).await;
+                take_in(session, standing, response);
                 return Ok(Instant::now() + standing.interval);
             }
             ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => {
@@ -162,37 +164,47 @@ fn request(
     request
 }
 
-async fn take_in(session: &mut Session, standing: &mut Standing, response: ConsumerGroupHeartbeatResponse) {
+fn take_in(session: &Session, standing: &mut Standing, response: ConsumerGroupHeartbeatResponse) {
     standing.told = Some(session.owned.clone());
     standing.epoch = response.member_epoch;
     standing.interval = Duration::from_millis(u64::try_from(response.heartbeat_interval_ms).unwrap_or(0));
-    {
-        let mut identity = session.identity.lock();
-        identity.epoch = response.member_epoch;
-        if let Some(member_id) = response.member_id {
-            identity.member_id = member_id;
-        }
-    }
     if let Some(assignment) = response.assignment {
-        standing.target = Some(by_name(session, standing, &assignment).await);
+        standing.assignment = Some(assignment);
+    }
+    let mut identity = session.identity.lock();
+    identity.epoch = response.member_epoch;
+    if let Some(member_id) = response.member_id {
+        identity.member_id = member_id;
     }
 }
 
-/// Partitions of topics that are not known are left out: the coordinator goes on to want them taken.
-async fn by_name(session: &Session, standing: &mut Standing, assignment: &Assignment) -> Partitions {
-    let mut named = Partitions::new();
-    for of_topic in &assignment.topic_partitions {
-        if !standing.topics.contains_key(&of_topic.topic_id) {
-            for topic in &session.options.topics {
-                if let Ok(known) = session.cluster.look_up(topic).await {
-                    standing.topics.insert(known.id, topic.clone());
-                }
-            }
+/// Learns the names of the topics that the member is to have something of. What is known of them may be of a time before they
+/// were made.
+async fn learn_topics(session: &Session, standing: &mut Standing) {
+    for is_asked in [false, true] {
+        let of_topics = standing.assignment.iter().flat_map(|assignment| &assignment.topic_partitions);
+        if of_topics.map(|of_topic| of_topic.topic_id).all(|id| standing.topics.contains_key(&id)) {
+            return;
         }
-        let Some(topic) = standing.topics.get(&of_topic.topic_id) else { continue };
-        named.extend(of_topic.partitions.iter().map(|id| TopicPartition::new(topic, PartitionId(*id))));
+        let topics = &session.options.topics;
+        if is_asked {
+            let seen = session.cluster.generation();
+            // Those that are not known now are looked for again with the next heartbeat.
+            let _ = session.cluster.refresh(topics.iter().map(String::as_str), seen).await;
+        }
+        let known = topics.iter().filter_map(|topic| Some((session.cluster.known_topic(topic)?.id, topic)));
+        standing.topics.extend(known.map(|(id, topic)| (id, topic.clone())));
     }
-    named
+}
+
+/// What the member is to have. Partitions of topics whose names are not known are left out: it does not have them yet.
+fn target(standing: &Standing) -> Option<Partitions> {
+    let of_topics = standing.assignment.as_ref()?.topic_partitions.iter();
+    let named = of_topics.filter_map(|of_topic| {
+        let topic = standing.topics.get(&of_topic.topic_id)?;
+        Some(of_topic.partitions.iter().map(move |id| TopicPartition::new(topic, PartitionId(*id))))
+    });
+    Some(named.flatten().collect())
 }
 
 fn by_id(owned: &Partitions, topics: &BTreeMap<Uuid, String>) -> Vec<RequestTopicPartitions> {
