@@ -9,6 +9,8 @@
 
 mod support;
 
+use std::pin::pin;
+
 use client::Reply;
 use kafka_wire::{
     ErrorCode,
@@ -21,7 +23,7 @@ use kafka_wire::{
 };
 use serde_json::{Value, json};
 use support::{
-    BrokerFixture, Quorum,
+    BrokerFixture, Quorum, eventually,
     groups::{AT_ONCE, coordinating},
     kafka::{self, Client},
 };
@@ -118,6 +120,21 @@ async fn records_are_leased_acknowledged_and_come_again_if_not() {
     broker.stop().await.unwrap();
 }
 
+/// Two wait; one record is written, and when one of them has it, another. What each of them gets, the faster one first.
+async fn two_wait(broker: &BrokerFixture) -> [Vec<(i64, i64)>; 2] {
+    let wait = || poll(broker, json!({"maxWaitMs": 60_000}));
+    let (mut one, mut other) = (pin!(wait()), pin!(wait()));
+    let faster = async {
+        tokio::select! {
+            first = &mut one => (first, other),
+            first = &mut other => (first, one),
+        }
+    };
+    let ((first, waits), ()) = tokio::join!(faster, async { write(broker, 0, 5..6) });
+    write(broker, 0, 6..7);
+    [places(&first), places(&waits.await)]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_gets_what_is_written_and_only_one_does() {
     let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
@@ -126,13 +143,7 @@ async fn who_waits_gets_what_is_written_and_only_one_does() {
     write(&broker, 0, 0..5);
     assert_eq!(places(&poll(&broker, json!({"start": "latest"})).await), []);
     assert_eq!(committed(&broker).await, 5);
-    let wait = json!({"maxWaitMs": 3_000});
-    let (one, other, ()) = tokio::join!(poll(&broker, wait.clone()), poll(&broker, wait), async {
-        write(&broker, 0, 5..6);
-    });
-    let mut got = [places(&one), places(&other)];
-    got.sort();
-    assert_eq!(got, [vec![], vec![(0, 5)]]);
+    assert_eq!(two_wait(&broker).await, [[(0, 5)], [(0, 6)]]);
     broker.stop().await.unwrap();
 }
 
@@ -210,17 +221,7 @@ async fn what_cannot_be_is_told_with_its_bound() {
     assert_eq!(places(&poll(&broker, json!({})).await), [(0, 0)]);
 
     // A group that was put where no log is has to be put elsewhere, by somebody who knows why.
-    let partition = OffsetCommitRequestPartition { committed_offset: 99, ..Default::default() };
-    let topic =
-        OffsetCommitRequestTopic { name: "orders".into(), partitions: vec![partition], ..Default::default() };
-    let commit = OffsetCommitRequest {
-        group_id: "g".into(),
-        generation_id_or_member_epoch: -1,
-        topics: vec![topic],
-        ..OffsetCommitRequest::default()
-    };
-    let committed = client.call(8, &commit).topics[0].partitions[0].error_code;
-    assert_eq!(committed, ErrorCode::NONE);
+    commit(&broker, "orders", 0, 99);
     let outside = try_poll(&broker, json!({})).await;
     assert_eq!(code(&outside), (416, "OFFSET_OUT_OF_RANGE".to_owned()));
     let problem: Value = outside.json().unwrap();
@@ -228,5 +229,69 @@ async fn what_cannot_be_is_told_with_its_bound() {
     let reset = json!({"to": "earliest", "dryRun": false});
     assert_eq!(broker.post("/api/v1/groups/g/offsets", &reset).await.status, 200);
     assert_eq!(places(&poll(&broker, json!({})).await), [(0, 0)]);
+    broker.stop().await.unwrap();
+}
+
+/// Commits an offset in a partition, from outside of the group.
+fn commit(broker: &BrokerFixture, topic: &str, partition_index: i32, committed_offset: i64) {
+    let partition = OffsetCommitRequestPartition { partition_index, committed_offset, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: topic.into(), partitions: vec![partition], ..Default::default() };
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![topic],
+        ..OffsetCommitRequest::default()
+    };
+    let committed = Client::new(broker).call(8, &commit).topics[0].partitions[0].error_code;
+    assert_eq!(committed, ErrorCode::NONE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_nobody_serves_is_in_no_other_ones_way() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    quorum.register_other(102);
+    quorum.create_topic("far", 1, &[102]);
+    eventually("its leader is known", async || {
+        broker.get("/api/v1/topics/far/partitions/0/records").await.status == 503
+    })
+    .await;
+    write(&broker, 0, 0..5);
+    let both = |max_wait_ms: i64| json!({"topics": ["far", "orders"], "maxWaitMs": max_wait_ms});
+    let first = poll(&broker, both(0)).await;
+    assert_eq!(places(&first).len(), 5);
+    ack(&broker, json!({"lease": first["lease"]})).await;
+    // Who gets nothing is told why that may be.
+    let unreachable = (503, "LEADER_UNREACHABLE".to_owned());
+    assert_eq!(code(&try_poll(&broker, both(0)).await), unreachable);
+    let (waited, ()) = tokio::join!(poll(&broker, both(60_000)), async { write(&broker, 0, 5..6) });
+    assert_eq!(places(&waited), [(0, 5)]);
+
+    // Figures of the others are told, too.
+    commit(&broker, "far", 0, 7);
+    commit(&broker, "orders", 0, 2);
+    let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+    let lag = "kafka_consumergroup_lag{consumergroup=\"g\",topic=\"orders\",partition=\"0\"} 4";
+    assert!(scraped.lines().any(|line| line == lag), "{scraped}");
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_beyond_reason_are_shown_as_they_are() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    for partition in 0..2 {
+        commit(&broker, "orders", partition, i64::MAX);
+    }
+    let scraped = broker.get("/metrics").await;
+    assert_eq!(scraped.status, 200);
+    let place = "consumergroup=\"g\",topic=\"orders\"";
+    let sum = format!("kafka_consumergroup_current_offset_sum{{{place}}} {}", i64::MAX);
+    let scraped = String::from_utf8(scraped.body.to_vec()).unwrap();
+    assert!(scraped.lines().any(|line| line == sum), "{scraped}");
+    assert_eq!(code(&try_poll(&broker, json!({})).await), (416, "OFFSET_OUT_OF_RANGE".to_owned()));
+    let reset = broker.post("/api/v1/groups/g/offsets", &json!({"to": {"shift": -3}})).await;
+    assert_eq!(reset.json::<Value>().unwrap()["partitions"][0]["change"], -i64::MAX);
     broker.stop().await.unwrap();
 }

@@ -1,8 +1,9 @@
 //! ListOffsets: where partitions begin and end, and what was written since a time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use common::{BrokerId, Offset, PartitionId};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kafka_wire::{
     ErrorCode,
     messages::{
@@ -10,6 +11,7 @@ use kafka_wire::{
         list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
     },
 };
+use tokio::time::timeout;
 
 use crate::cluster::{Cluster, ClusterError, Leader};
 
@@ -50,6 +52,10 @@ impl TopicPartition {
     }
 }
 
+/// What is asked for, and what came of it.
+type Wanted = BTreeMap<TopicPartition, OffsetSpec>;
+type Found = BTreeMap<TopicPartition, Option<Offset>>;
+
 impl Cluster {
     /// Asks the leaders of partitions for offsets; waits for leaders up to `max.block.ms`. `None` for a time after which
     /// nothing was written.
@@ -59,54 +65,111 @@ impl Cluster {
     pub async fn offsets(
         &self,
         wanted: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
-    ) -> Result<BTreeMap<TopicPartition, Option<Offset>>, ClusterError> {
-        let mut wanted: BTreeMap<TopicPartition, OffsetSpec> = wanted.into_iter().collect();
-        let mut found = BTreeMap::new();
+    ) -> Result<Found, ClusterError> {
+        let mut wanted: Wanted = wanted.into_iter().collect();
+        let mut found = Found::new();
         let mut patience = self.patience();
         while !wanted.is_empty() {
             let seen = self.generation();
-            match self.ask_for_offsets(&mut wanted, &mut found).await {
-                Ok(()) => {}
-                Err(error) => {
-                    patience.after(error).await?;
-                    // Whether this helps, the next attempt tells.
-                    let _ = self.refresh(wanted.keys().map(|place| place.topic.as_str()), seen).await;
-                }
+            if let Err(error) = self.await_leaders_and_ask(&mut wanted, &mut found).await {
+                patience.after(error).await?;
+                // Whether this helps, the next attempt tells.
+                let _ = self.refresh(wanted.keys().map(|place| place.topic.as_str()), seen).await;
             }
         }
         Ok(found)
     }
 
-    /// Moves what it can from `wanted` to `found`.
-    async fn ask_for_offsets(
+    /// Asks the leaders of partitions for offsets, all at the same time and for no longer than `patience`. What cannot be had
+    /// is left out: a leader that is gone, or does not answer, is in nobody else's way.
+    pub async fn offsets_within(
         &self,
-        wanted: &mut BTreeMap<TopicPartition, OffsetSpec>,
-        found: &mut BTreeMap<TopicPartition, Option<Offset>>,
+        wanted: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
+        patience: Duration,
+    ) -> Found {
+        let mut wanted: Wanted = wanted.into_iter().collect();
+        let mut found = Found::new();
+        let asked = async {
+            let seen = self.generation();
+            if self.ask_leaders(&mut wanted, &mut found).await.is_err() {
+                // Others may lead by now.
+                self.refresh(wanted.keys().map(|place| place.topic.as_str()), seen).await?;
+                self.ask_leaders(&mut wanted, &mut found).await?;
+            }
+            Ok::<_, ClusterError>(())
+        };
+        // What was found until then counts.
+        let _ = timeout(patience, asked).await;
+        found
+    }
+
+    async fn await_leaders_and_ask(
+        &self,
+        wanted: &mut Wanted,
+        found: &mut Found,
     ) -> Result<(), ClusterError> {
+        for place in wanted.keys() {
+            self.await_leader(&place.topic, place.partition).await?;
+        }
+        self.ask_leaders(wanted, found).await
+    }
+
+    /// Moves what it can from `wanted` to `found`. Tells the first thing that was in the way.
+    async fn ask_leaders(&self, wanted: &mut Wanted, found: &mut Found) -> Result<(), ClusterError> {
+        let mut first = Ok(());
         let mut by_leader: BTreeMap<BrokerId, Vec<(TopicPartition, Leader)>> = BTreeMap::new();
         for place in wanted.keys() {
-            let leader = self.await_leader(&place.topic, place.partition).await?;
-            by_leader.entry(leader.broker).or_default().push((place.clone(), leader));
-        }
-        for (broker, places) in by_leader {
-            let topics = places.iter().filter_map(|(place, leader)| {
-                let partition = ListOffsetsPartition {
-                    partition_index: place.partition.0,
-                    current_leader_epoch: leader.epoch.0,
-                    timestamp: wanted.get(place)?.code(),
-                };
-                Some(ListOffsetsTopic { name: place.topic.clone(), partitions: vec![partition] })
-            });
-            let request = ListOffsetsRequest { replica_id: -1, topics: merged(topics), ..Default::default() };
-            let response = self.connection(broker).await?.call(&request).await?;
-            for (place, _) in places {
-                let offset = told(&response, &place)?;
-                wanted.remove(&place);
-                found.insert(place, offset);
+            match self.leader(&place.topic, place.partition) {
+                Some(leader) => by_leader.entry(leader.broker).or_default().push((place.clone(), leader)),
+                None => {
+                    let (topic, code) = (place.topic.clone(), ErrorCode::LEADER_NOT_AVAILABLE);
+                    first =
+                        first.and(Err(ClusterError::NoLeader { topic, partition: place.partition, code }));
+                }
             }
         }
-        Ok(())
+        let mut asked: FuturesUnordered<_> = by_leader
+            .into_iter()
+            .map(|(broker, places)| {
+                let request = request(&places, wanted);
+                async move {
+                    let response = self.connection(broker).await?.call(&request).await?;
+                    Ok::<_, ClusterError>((places, response))
+                }
+            })
+            .collect();
+        while let Some(answered) = asked.next().await {
+            let (places, response) = match answered {
+                Ok(answered) => answered,
+                Err(error) => {
+                    first = first.and(Err(error));
+                    continue;
+                }
+            };
+            for (place, _) in places {
+                match told(&response, &place) {
+                    Ok(offset) => {
+                        wanted.remove(&place);
+                        found.insert(place, offset);
+                    }
+                    Err(error) => first = first.and(Err(error)),
+                }
+            }
+        }
+        first
     }
+}
+
+fn request(places: &[(TopicPartition, Leader)], wanted: &Wanted) -> ListOffsetsRequest {
+    let topics = places.iter().filter_map(|(place, leader)| {
+        let partition = ListOffsetsPartition {
+            partition_index: place.partition.0,
+            current_leader_epoch: leader.epoch.0,
+            timestamp: wanted.get(place)?.code(),
+        };
+        Some(ListOffsetsTopic { name: place.topic.clone(), partitions: vec![partition] })
+    });
+    ListOffsetsRequest { replica_id: -1, topics: merged(topics), ..Default::default() }
 }
 
 /// Neighbours of the same topic as one.

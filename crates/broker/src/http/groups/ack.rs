@@ -54,7 +54,7 @@ pub(in crate::http) async fn ack(
     let asked = to_ask(&group_id, &request)?;
     let routed =
         Routed::new(&context, &group_id, Method::POST, paths::group_ack(&group_id), &request_headers)
-            .with_body(&request);
+            .with_body(|| &request);
     let local = || async {
         let acked = context.groups.ask(&group_id, asked.clone()).await;
         let acked = acked

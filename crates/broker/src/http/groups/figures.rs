@@ -96,8 +96,9 @@ impl Told {
         let mut topics: BTreeMap<(&str, &str), OfTopic> = BTreeMap::new();
         for (group, of) in self.offsets.iter().flatten() {
             let topic = topics.entry((group, &of.topic)).or_default();
-            topic.offset += of.offset.unwrap_or(0);
-            topic.lag += of.lag.unwrap_or(0);
+            // What is committed is for clients to say.
+            topic.offset = topic.offset.saturating_add(of.offset.unwrap_or(0));
+            topic.lag = topic.lag.saturating_add(of.lag.unwrap_or(0));
             topic.lag_ms = topic.lag_ms.max(of.lag_ms);
         }
         topics

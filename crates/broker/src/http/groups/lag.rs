@@ -21,20 +21,11 @@ const LOOKS: usize = 16;
 /// Where logs begin and end.
 pub(super) type Bounds = BTreeMap<TopicPartition, (i64, i64)>;
 
-/// Asks the leaders for the bounds of these partitions. Those that do not answer in time are left out.
+/// Asks the leaders for the bounds of these partitions. Those of which none answers in time are left out.
 pub(super) async fn bounds(context: &Context, places: &[TopicPartition]) -> Bounds {
     let Ok(cluster) = context.records.cluster() else { return Bounds::new() };
-    let of = |spec| places.iter().map(move |place| (place.clone(), spec));
-    let asked = async {
-        let (earliest, latest) = tokio::try_join!(
-            cluster.offsets(of(OffsetSpec::Earliest)),
-            cluster.offsets(of(OffsetSpec::Latest))
-        )?;
-        Ok::<_, kafka_client::ClusterError>((earliest, latest))
-    };
-    let Ok(Ok((earliest, latest))) = tokio::time::timeout(PATIENCE, asked).await else {
-        return Bounds::new();
-    };
+    let ask = |spec| cluster.offsets_within(places.iter().map(move |place| (place.clone(), spec)), PATIENCE);
+    let (earliest, latest) = tokio::join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest));
     let both = latest.into_iter().filter_map(|(place, latest)| {
         let earliest = earliest.get(&place).copied().flatten()?;
         Some((place, (earliest.0, latest?.0)))

@@ -6,7 +6,7 @@
 //! | `GET /api/v1/groups/{group}` | [`describe`], in words by [`words`], how far behind by [`lag`] |
 //! | `POST /api/v1/groups/{group}/offsets` | [`reset`] |
 //! | `DELETE /api/v1/groups/{group}` | [`delete`] |
-//! | `POST /api/v1/groups/{group}/poll` | [`poll`] |
+//! | `POST /api/v1/groups/{group}/poll` | [`poll`], at the coordinator by [`reading`] |
 //! | `POST /api/v1/groups/{group}/ack` | [`ack`] |
 //!
 //! `GET /metrics` tells of the groups that are coordinated here: [`figures`].
@@ -21,6 +21,7 @@ mod figures;
 mod lag;
 mod list;
 mod poll;
+mod reading;
 mod reset;
 mod route;
 mod words;

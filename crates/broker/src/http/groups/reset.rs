@@ -53,7 +53,8 @@ pub(in crate::http) async fn reset(
     JsonBody(request): JsonBody<ResetGroupRequest>,
 ) -> Result<Response, Refusal> {
     let path = paths::group_offsets(&group_id);
-    let routed = Routed::new(&context, &group_id, Method::POST, path, &request_headers).with_body(&request);
+    let routed =
+        Routed::new(&context, &group_id, Method::POST, path, &request_headers).with_body(|| &request);
     let local = || async {
         let partitions = plan(&context, &group_id, &request).await?;
         if !request.dry_run {
@@ -93,7 +94,7 @@ async fn plan(
     for place in places {
         let from = committed.get(&place).copied();
         let to = target(request.to, &place, from, &bounds, &at_time)?;
-        let change = from.map(|from| to - from);
+        let change = from.map(|from| to.saturating_sub(from));
         planned.push(ResetPartition { topic: place.topic, partition: place.partition.0, from, to, change });
     }
     Ok(planned)

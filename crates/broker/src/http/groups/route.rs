@@ -29,8 +29,9 @@ pub(super) struct Routed<'a> {
     method: Method,
     path: String,
     headers: &'a HeaderMap,
-    body: Option<Bytes>,
-    wait: Duration,
+    body: Option<Box<dyn Fn() -> Option<Bytes> + Send + Sync + 'a>>,
+    /// Until when the coordinator may wait before it answers.
+    deadline: Instant,
 }
 
 impl<'a> Routed<'a> {
@@ -42,19 +43,19 @@ impl<'a> Routed<'a> {
         path: String,
         headers: &'a HeaderMap,
     ) -> Self {
-        Self { context, group_id, method, path, headers, body: None, wait: Duration::ZERO }
+        Self { context, group_id, method, path, headers, body: None, deadline: Instant::now() }
     }
 
-    /// With what the caller sent.
-    pub(super) fn with_body(mut self, body: &impl Serialize) -> Self {
+    /// With this, made anew each time that the call is handed on.
+    pub(super) fn with_body<B: Serialize>(mut self, body: impl Fn() -> B + Send + Sync + 'a) -> Self {
         // Our own types are always written.
-        self.body = serde_json::to_vec(body).ok().map(Bytes::from);
+        self.body = Some(Box::new(move || serde_json::to_vec(&body()).ok().map(Bytes::from)));
         self
     }
 
-    /// The coordinator may wait so long before it answers.
-    pub(super) fn waiting(mut self, wait: Duration) -> Self {
-        self.wait = wait;
+    /// The coordinator may wait until then before it answers.
+    pub(super) fn waiting(mut self, deadline: Instant) -> Self {
+        self.deadline = deadline;
         self
     }
 
@@ -63,7 +64,7 @@ impl<'a> Routed<'a> {
     where
         F: Future<Output = Result<Response, Problem>>,
     {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = self.deadline.max(Instant::now() + PATIENCE);
         loop {
             let tried = self.attempt(&local).await;
             match tried {
@@ -94,8 +95,9 @@ impl<'a> Routed<'a> {
     }
 
     async fn hand_on(&self, coordinator: BrokerId) -> Result<Response, Problem> {
-        let (method, body) = (self.method.clone(), self.body.clone());
-        let reply = ask(self.context, coordinator, method, &self.path, body, self.wait).await?;
+        let (method, body) = (self.method.clone(), self.body.as_ref().and_then(|make| make()));
+        let wait = self.deadline.saturating_duration_since(Instant::now());
+        let reply = ask(self.context, coordinator, method, &self.path, body, wait).await?;
         if reply.status == StatusCode::SERVICE_UNAVAILABLE
             && let Ok(problem) = reply.json::<Problem>()
         {

@@ -34,6 +34,9 @@ const BODY_BYTES_MAX: usize = 128 << 20;
 /// Streams that are open at the same time.
 const STREAMS_MAX: usize = 500;
 
+/// Polls of groups that are told at the same time when there is something; others look now and then.
+const WATCHES_MAX: usize = 500;
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -49,6 +52,7 @@ pub(crate) struct Gateway {
     breakers: Mutex<Breakers>,
     body_bytes: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
     /// Where records without a key go next.
     turn: AtomicUsize,
 }
@@ -85,6 +89,7 @@ impl Gateway {
             breakers: Mutex::default(),
             body_bytes: Arc::new(Semaphore::new(BODY_BYTES_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            watches: Arc::new(Semaphore::new(WATCHES_MAX)),
             turn: AtomicUsize::new(0),
         }
     }
@@ -200,6 +205,11 @@ impl Gateway {
             Problem::new(ErrorCode::Overloaded, format!("{STREAMS_MAX} streams are open already"))
                 .with("bound", STREAMS_MAX)
         })
+    }
+
+    /// Room for a poll that is to be told, given back when it is dropped; `None`: there is none.
+    pub(in crate::http) fn room_for_watch(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.watches).try_acquire_owned().ok()
     }
 
     fn breakers(&self) -> std::sync::MutexGuard<'_, Breakers> {
