@@ -18,7 +18,9 @@ use bytes::Bytes;
 use kafka_wire::{
     ErrorCode,
     messages::{
-        ApiVersionsResponse, FetchRequest, MetadataRequest, ProduceRequest, api_versions::ApiVersion,
+        ApiVersionsResponse, FetchRequest, MetadataRequest, ProduceRequest,
+        api_versions::ApiVersion,
+        fetch::{FetchPartition, FetchTopic},
     },
 };
 use support::{
@@ -84,6 +86,36 @@ async fn a_long_poll_ends_with_the_record_that_it_waits_for() {
     // Nothing comes: the answer does all the same, when its time is up.
     let empty = fetched(&mut waiting, &fetch(0, 1, 50));
     assert_eq!((empty.error_code, empty.records.len(), empty.high_watermark), (ErrorCode::NONE, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_take_no_role_do_not_hold_a_fetch_up_one_by_one() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    for partition in 0..40 {
+        // A file where a directory has to be: the broker is to lead the partition, and cannot.
+        std::fs::write(dir.path().join(format!("stuck-{partition}")), "").unwrap();
+    }
+    quorum.create_topic("stuck", 40, &[101]);
+    eventually("the disk refuses", async || !broker.readiness().await.ready).await;
+    let mut client = Client::new(&broker);
+    assert_eq!(produced(&mut client, batch(&["a"])).base_offset, 0);
+    for replica_id in [-1, 102] {
+        let mut request = fetch(0, 0, 0);
+        let wanted = request.topics[0].partitions[0].clone();
+        let partitions = (0..40).map(|partition| FetchPartition { partition, ..wanted.clone() }).collect();
+        request.topics.push(FetchTopic { topic: "stuck".into(), partitions, ..FetchTopic::default() });
+        request.replica_id = replica_id;
+        // The client waits for 20 s; one partition alone would be waited for a second.
+        let response = client.call(12, &request);
+        let stuck = &response.responses[1].partitions;
+        assert!(stuck.iter().all(|one| one.error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER), "{stuck:?}");
+        if replica_id == -1 {
+            assert_eq!(values(&response.responses[0].partitions[0]), ["a"]);
+        }
+    }
+    drop(client);
+    broker.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -141,7 +141,7 @@ impl Fetcher {
         let pending = open.start::<FetchRequest>(&request, i16::MAX, wait).await?;
         let response = tokio::select! {
             response = pending.answer() => response?,
-            () = self.followed.newcomer(self.leader, &round.partitions) => {
+            () = self.followed.newcomer(self.leader, &round.partitions), if !round.grows => {
                 // The leader would keep this fetch while the newcomer waits: begin anew with it.
                 *connection = None;
                 session.restart();
@@ -245,11 +245,11 @@ fn is_about_session(error: ErrorCode) -> bool {
 fn take_in_one(followed: &Followed, figures: &ReplicationFigures, answer: Answer) {
     let Answer { key, partition, position, heard, .. } = answer;
     let (name, leader) = (partition.name(), position.leader);
-    let failed = || followed.failed(&key, Instant::now());
+    let failed = || followed.failed(&key, None, Instant::now());
     let taken = match heard {
         Heard::Answer(answer, records) => partition.fetched(&position, &answer, &records),
         Heard::Refused(error) => {
-            if failed() {
+            if followed.failed(&key, Some(error), Instant::now()) {
                 tracing::debug!(event = "replication.refused", partition = %name, %leader, ?error, "asking again");
             }
             return;

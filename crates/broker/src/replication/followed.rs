@@ -7,6 +7,7 @@ use std::{
 };
 
 use common::{BrokerId, PartitionId, TopicId};
+use kafka_wire::ErrorCode;
 use replica::FetchPosition;
 use tokio::{sync::Notify, time::Instant};
 
@@ -18,6 +19,9 @@ use crate::partition::{News, NextFetch, Partition, Quota, Watch};
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 
+/// The longest of them if its leader may just be about to take its role, which is a matter of opening a log.
+const BACKOFF_MAX_NOT_YET: Duration = Duration::from_millis(100);
+
 /// Partitions in one request.
 const PARTITIONS_MAX: usize = 2_000;
 
@@ -25,8 +29,12 @@ const PARTITIONS_MAX: usize = 2_000;
 /// others only tell where they are, so that whoever has caught up is in the ISR again after one trip.
 const CATCHING_UP_MAX: usize = 4;
 
-/// How long a leader may keep a fetch if not every partition fitted into it.
+/// How long a leader may keep a fetch if not every partition fitted into it, or more of them are expected.
 const SHORT_WAIT: Duration = Duration::from_millis(10);
+
+/// For so long after a partition has come, more are expected: those of a new topic come one by one, and those of a leader that
+/// died as well.
+const GROWS_FOR: Duration = Duration::from_millis(500);
 
 pub(super) type Key = (TopicId, PartitionId);
 
@@ -44,6 +52,8 @@ pub(super) struct Followed {
 #[derive(Debug)]
 struct Entry {
     partition: Arc<Partition>,
+    /// When it came, or came again in another epoch.
+    since: Instant,
     failures: u32,
     retry_at: Option<Instant>,
     _watch: Watch,
@@ -62,13 +72,17 @@ pub(super) struct Round {
     pub(super) due_at: Option<Instant>,
     /// How long the leader may keep the fetch.
     pub(super) wait: Duration,
+    /// More partitions may be about to come. They wait for this fetch to be answered, which is why it is a short one: if it
+    /// were given up for each of them, with its connection, none would ever be answered while they come.
+    pub(super) grows: bool,
 }
 
 impl Followed {
     /// It follows this fetcher's leader from now on, maybe in another epoch than before.
     pub(super) fn add(&self, partition: &Arc<Partition>) {
         let watch = partition.watch(News::Appended, &self.news);
-        let entry = Entry { partition: Arc::clone(partition), failures: 0, retry_at: None, _watch: watch };
+        let (partition_, since) = (Arc::clone(partition), Instant::now());
+        let entry = Entry { partition: partition_, since, failures: 0, retry_at: None, _watch: watch };
         self.lock().insert(key(partition), entry);
         self.news.notify_one();
     }
@@ -118,6 +132,7 @@ impl Followed {
             }
             match entry.partition.next_fetch() {
                 NextFetch::Ask { position, in_isr, throttled } if position.leader == leader => {
+                    round.grows |= now.saturating_duration_since(entry.since) < GROWS_FOR;
                     let name = entry.partition.name().clone();
                     let wanted = Wanted { name, position, bytes_max: options.partition_bytes_max };
                     let listed = match (in_isr, throttled) {
@@ -133,6 +148,9 @@ impl Followed {
             }
         }
         drop(entries);
+        if round.grows {
+            round.wait = round.wait.min(SHORT_WAIT);
+        }
         // What was there when this round was made is known to it.
         if !throttled_ones.is_empty() {
             match quota.allowance(now) {
@@ -157,11 +175,12 @@ impl Followed {
         }
     }
 
-    /// The answer about this partition was of no use. Whether the one before was.
-    pub(super) fn failed(&self, key: &Key, now: Instant) -> bool {
+    /// The answer about this partition was of no use; the leader refused it perhaps. Whether the one before was of use.
+    pub(super) fn failed(&self, key: &Key, refused: Option<ErrorCode>, now: Instant) -> bool {
         let mut entries = self.lock();
         let Some(entry) = entries.get_mut(key) else { return false };
-        entry.retry_at = Some(now + backoff(entry.failures));
+        let max = if refused.is_some_and(is_for_now) { BACKOFF_MAX_NOT_YET } else { BACKOFF_MAX };
+        entry.retry_at = Some(now + backoff(entry.failures).min(max));
         entry.failures = entry.failures.saturating_add(1);
         entry.failures == 1
     }
@@ -197,6 +216,14 @@ fn turned(entries: &BTreeMap<Key, Entry>, turn: usize) -> impl Iterator<Item = (
     entries.iter().skip(first).chain(entries.iter().take(first))
 }
 
+/// Whether a leader that knows what the metadata say answers otherwise in a moment.
+fn is_for_now(refused: ErrorCode) -> bool {
+    matches!(
+        refused,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::UNKNOWN_LEADER_EPOCH | ErrorCode::UNKNOWN_TOPIC_ID
+    )
+}
+
 /// The pause after so many failures in a row.
 pub(super) fn backoff(failures: u32) -> Duration {
     BACKOFF_MIN.saturating_mul(1 << failures.min(8)).min(BACKOFF_MAX)
@@ -221,6 +248,9 @@ pub(super) mod tests {
         quota.spend(1 << 20, now);
         let options = ReplicationOptions::new(BrokerId(1), Duration::from_secs(3));
         let round = followed.round(leader, &options, quota, 0, now);
+        assert!(round.grows && round.wait == SHORT_WAIT, "more may be coming");
+        let later = followed.round(leader, &options, quota, 0, Instant::now() + GROWS_FOR);
+        assert!(!later.grows && later.wait == options.fetch_wait_max);
         assert_eq!(round.due_at.is_some(), round.wanted.is_empty(), "whoever waits is asked for later");
         round.wanted.len()
     }

@@ -36,7 +36,7 @@ use tokio::{
 use super::{
     Call, blocking,
     list_offsets::{isolation, known_epoch},
-    topics::{Node, TopicRef, wants_leader},
+    topics::{Node, ROLE_WAIT, TopicRef, wants_leader},
 };
 use crate::{
     kafka::{errors, limits::Held, writer::Pending},
@@ -192,7 +192,8 @@ impl Fetch {
         for topic in &request.topics {
             let name = TopicRef::new(self.by_id, &topic.topic, topic.topic_id);
             for wanted in &topic.partitions {
-                let answer = match self.call.server.led_partition(name, wanted.partition).await {
+                let led = self.call.server.led_partition_by(name, wanted.partition, self.roles_until());
+                let answer = match led.await {
                     Ok(partition) => self
                         .look_at(&partition, wanted, &mut looked)
                         .await
@@ -206,6 +207,13 @@ impl Fetch {
         // A request that names nothing waits for nothing.
         looked.urgent |= looked.partitions.is_empty();
         looked
+    }
+
+    /// Until when this fetch waits for partitions that this broker is about to lead. A follower asks again soon, and all
+    /// others that it follows here would wait along.
+    fn roles_until(&self) -> Instant {
+        let wait = if self.follower.is_some() { Duration::ZERO } else { ROLE_WAIT };
+        self.call.arrived + wait
     }
 
     /// The answer of a partition that gives nothing. A follower whose offset is not there is told where to begin anew.

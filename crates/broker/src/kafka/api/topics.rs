@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use common::{BrokerId, PartitionId, Topic, TopicId};
 use kafka_wire::ErrorCode;
 use metadata_core::State;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::super::Server;
 use crate::{kafka::errors, partition::Partition, partition::PartitionError};
 
 /// How long a request waits for a partition to take the role that the metadata give it.
-const ROLE_WAIT: Duration = Duration::from_secs(1);
+pub(super) const ROLE_WAIT: Duration = Duration::from_secs(1);
 
 /// How a request names a topic.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +99,16 @@ impl Server {
         topic: TopicRef<'_>,
         index: i32,
     ) -> Result<Arc<Partition>, ErrorCode> {
+        self.led_partition_by(topic, index, Instant::now() + ROLE_WAIT).await
+    }
+
+    /// As [`Server::led_partition`], for requests that name many partitions: those share one wait.
+    pub(super) async fn led_partition_by(
+        &self,
+        topic: TopicRef<'_>,
+        index: i32,
+        deadline: Instant,
+    ) -> Result<Arc<Partition>, ErrorCode> {
         if let Ok(partition) = self.partition(topic, index)
             && partition.leader_epoch().is_some_and(|(_, leads)| leads)
         {
@@ -118,7 +129,7 @@ impl Server {
                 _ => Some(found),
             }
         });
-        match tokio::time::timeout(ROLE_WAIT, ready).await {
+        match timeout_at(deadline, ready).await {
             Ok(found) => found,
             Err(_) => self.partition(topic, index),
         }
