@@ -9,6 +9,7 @@ use super::{
     super::{Figure, Figures},
     cluster::GroupsCluster,
     commits, outage, rebalance,
+    samples::{Extent, Samples},
 };
 use crate::{
     commands::drill::ThrowAwayArgs, connection::ConnectionArgs, exit::Failure, kafka::BootstrapArgs,
@@ -45,6 +46,9 @@ pub(crate) struct GroupsBench {
     /// How often the coordinator is killed
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     kills: u32,
+    /// No rebalance and no kill is begun after so many seconds of one figure, but its first
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    within: Option<u64>,
     /// Offsets that a coordinator has to read when it takes over
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     offsets: u64,
@@ -114,16 +118,15 @@ impl GroupsBench {
                 for (name, protocol) in PROTOCOLS {
                     let goal = if protocol == GroupProtocol::Consumer { "<= 1000 ms" } else { "<= 3000 ms" };
                     let what = if part == Part::Start { "all start" } else { "one more joins" };
-                    say!("measuring {what}, {name}");
-                    let mut samples = Vec::new();
-                    for _ in 0..self.times {
+                    let mut samples = self.samples(format!("{what}, {name}"), self.times);
+                    while samples.want_more() {
                         let group = rebalance::Scene { topic: &topic, protocol, members, partitions };
-                        samples.push(match part {
+                        samples.take(match part {
                             Part::Start => group.all_start(cluster).await?,
                             _ => group.one_more_joins(cluster).await?,
                         });
                     }
-                    figures.push(Figure::of(format!("{what}, {name}"), &samples, goal));
+                    figures.push(samples.figure(goal));
                 }
             }
             Part::Commits => {
@@ -132,9 +135,9 @@ impl GroupsBench {
             }
             Part::Outage => {
                 for (name, protocol) in PROTOCOLS {
-                    say!("measuring the outage of a killed coordinator, {name}");
-                    let samples = outage::outages(cluster, protocol, self.kills).await?;
-                    figures.push(Figure::of(format!("coordinator killed, {name}"), &samples, "<= 2000 ms"));
+                    let mut samples = self.samples(format!("coordinator killed, {name}"), self.kills);
+                    outage::outages(cluster, protocol, &mut samples).await?;
+                    figures.push(samples.figure("<= 2000 ms"));
                 }
             }
             Part::Load => {
@@ -143,5 +146,9 @@ impl GroupsBench {
             }
         }
         Ok(figures)
+    }
+
+    fn samples(&self, what: String, times: u32) -> Samples {
+        Samples::of(what, Extent { times, within: self.within.map(Duration::from_secs) })
     }
 }

@@ -7,11 +7,13 @@
 //! | [`outage`] | until members commit again, when their coordinator is killed |
 //! | [`commits`] | commits per second of one coordinator; and how soon another one has read a million of them |
 //! | [`cluster`] | the cluster: a throw-away one, or any other |
+//! | [`samples`] | how many samples are taken, and for how long |
 
 mod cluster;
 mod command;
 mod commits;
 mod outage;
 mod rebalance;
+mod samples;
 
 pub(super) use command::GroupsBench;

@@ -13,7 +13,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::cluster::{DEADLINE, GroupsCluster};
+use super::{
+    cluster::{DEADLINE, GroupsCluster},
+    samples::Samples,
+};
 use crate::exit::Failure;
 
 /// Members of the group, and partitions that each has.
@@ -25,12 +28,12 @@ const COMMIT_EVERY: Duration = Duration::from_millis(10);
 /// When each member's latest commit that was acknowledged was begun, and when its answer came.
 type Committed = Vec<Option<(Instant, Instant)>>;
 
-/// Kills the coordinator of a group so many times: how long it took each time until every member had committed again.
+/// Kills the coordinator of a group, again and again: how long it takes each time until every member has committed again.
 pub(super) async fn outages(
     cluster: &mut GroupsCluster,
     protocol: GroupProtocol,
-    kills: u32,
-) -> Result<Vec<Duration>, Failure> {
+    samples: &mut Samples,
+) -> Result<(), Failure> {
     let topic = cluster.topic(MEMBERS).await?;
     let group_id = format!("bench-groups-{}", uuid::Uuid::new_v4().simple());
     let client = cluster.client();
@@ -42,17 +45,16 @@ pub(super) async fn outages(
         let member = GroupMember::join(client.clone(), options);
         members.spawn(commit_on(member, position, committed.clone()));
     }
-    let mut samples = Vec::new();
-    for _ in 0..kills {
+    while samples.want_more() {
         // From the beginning, and after each kill: everybody commits.
         all_commit(&committed, Instant::now()).await?;
         let coordinator = client.coordinator(&group_id).await.map_err(Failure::failed)?;
         let fault = Instant::now();
         cluster.kill(coordinator).await?;
-        samples.push(all_commit(&committed, Instant::now()).await?.duration_since(fault));
+        samples.take(all_commit(&committed, Instant::now()).await?.duration_since(fault));
         cluster.start(coordinator).await?;
     }
-    Ok(samples)
+    Ok(())
 }
 
 /// Waits until every member has committed what it began to after a moment: when the last answer came.
