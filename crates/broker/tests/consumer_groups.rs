@@ -185,7 +185,7 @@ async fn members_share_partitions_and_outlive_the_broker() {
     let mut client = Client::new(&broker);
     let told = client.call(1, &living("one", 2, None));
     assert_eq!((told.error_code, told.member_epoch, given(&told)), (ErrorCode::NONE, 2, None));
-    assert_eq!(told.heartbeat_interval_ms, 5_000, "nothing has changed here");
+    assert_eq!(told.heartbeat_interval_ms, 500, "nothing has changed here");
 
     // One leaves, and the other one has everything.
     assert_eq!(client.call(1, &living("one", -1, None)).member_epoch, -1);
@@ -376,7 +376,8 @@ async fn settings_take_effect_while_groups_are_at_work() {
     let mut client = Client::new(&broker);
     assert_eq!(client.call(1, &joining("one")).error_code, ErrorCode::NONE);
     let settings = [
-        ("group.consumer.heartbeat.interval.ms", "777"),
+        ("group.consumer.heartbeat.interval.ms", "888"),
+        ("group.consumer.min.heartbeat.interval.ms", "777"),
         ("group.consumer.max.size", "1"),
         ("group.min.session.timeout.ms", "40000"),
     ];

@@ -59,8 +59,10 @@ pub struct Settings {
     pub offsets_retention_check_interval_ms: i64,
     /// `group.consumer.session.timeout.ms`: of members of consumer groups.
     pub group_consumer_session_timeout_ms: i32,
-    /// `group.consumer.heartbeat.interval.ms`: told to members of consumer groups.
+    /// `group.consumer.heartbeat.interval.ms`: the longest that members of consumer groups are told.
     pub group_consumer_heartbeat_interval_ms: i32,
+    /// `group.consumer.min.heartbeat.interval.ms`: the shortest that they are told while nothing changes.
+    pub group_consumer_min_heartbeat_interval_ms: i32,
     /// `group.consumer.max.size`: members of a consumer group.
     pub group_consumer_max_size: usize,
     /// `group.consumer.migration.policy`.
@@ -80,6 +82,7 @@ impl Default for Settings {
             offsets_retention_check_interval_ms: 600_000,
             group_consumer_session_timeout_ms: 45_000,
             group_consumer_heartbeat_interval_ms: 5_000,
+            group_consumer_min_heartbeat_interval_ms: 500,
             group_consumer_max_size: i32::MAX as usize,
             group_consumer_migration_policy: MigrationPolicy::Bidirectional,
         }

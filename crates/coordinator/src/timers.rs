@@ -53,6 +53,11 @@ impl Timers {
         self.deadlines.contains_key(timer)
     }
 
+    /// How many are set.
+    pub(crate) fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+
     /// Takes out the earliest timer that is due.
     pub(crate) fn pop_due(&mut self, now_ms: i64) -> Option<Timer> {
         if self.next_deadline()? > now_ms {

@@ -1,83 +1,75 @@
 //! How soon members of a consumer group are told to come again.
 
-use std::sync::Arc;
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
-use common::{TopicId, TopicName};
-use coordinator::{
-    Coordinator, Now, Reply, Settings, Token, TopicInfo,
-    api::{ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, TopicPartitions},
-};
-use uuid::Uuid;
+mod support;
+
+use coordinator::Settings;
+use support::{Bench, heartbeat, topics};
 
 const USUAL_MS: i32 = 5_000;
+const CALM_MS: i32 = 500;
 const BUSY_MS: i32 = 200;
 
-fn at(monotonic_ms: i64) -> Now {
-    Now { monotonic_ms, unix_ms: monotonic_ms }
-}
-
 /// A coordinator of a topic with two partitions.
-fn coordinator() -> Coordinator {
-    let settings = Settings { group_consumer_heartbeat_interval_ms: USUAL_MS, ..Settings::default() };
-    let mut coordinator = Coordinator::new(settings);
-    let info = TopicInfo { id: TopicId(Uuid::from_u128(1)), partitions: 2 };
-    let topics = [(TopicName::new("t").expect("the name obeys the grammar"), info)].into_iter().collect();
-    coordinator.activate(Arc::new(topics), at(0));
-    coordinator
+fn bench(settings: Settings) -> Bench {
+    let mut bench = Bench::new(settings);
+    bench.set_topics(topics(&[("t", 1, 2)]));
+    bench
 }
 
-fn beat(
-    coordinator: &mut Coordinator,
-    now_ms: i64,
-    member: &str,
-    epoch: i32,
-    has: &[i32],
-) -> ConsumerGroupHeartbeatAnswer {
-    let joins = epoch == 0;
-    let has = TopicPartitions { topic_id: TopicId(Uuid::from_u128(1)), partitions: has.to_vec() };
-    let request = ConsumerGroupHeartbeat {
-        group_id: "g".into(),
-        member_id: member.into(),
-        member_epoch: epoch,
-        instance_id: None,
-        rack_id: None,
-        rebalance_timeout_ms: joins.then_some(60_000),
-        subscribed_topic_names: joins.then(|| vec!["t".to_owned()]),
-        subscribed_topic_regex: None,
-        server_assignor: None,
-        topic_partitions: Some(if has.partitions.is_empty() { Vec::new() } else { vec![has] }),
-        client_id: String::new(),
-        client_host: String::new(),
-        fresh_id: Uuid::nil(),
-    };
-    let outcome = coordinator.handle(Token(0), request.into(), at(now_ms));
-    match outcome.replies.into_iter().next() {
-        Some((_, Reply::ConsumerGroupHeartbeat(Ok(answer)))) => answer,
-        other => unreachable!("{other:?}"),
-    }
+/// What a member is told that joins, or has these partitions.
+fn interval_ms(bench: &mut Bench, now_ms: i64, member: &str, epoch: i32, has: &[i32]) -> i32 {
+    bench.now_ms = now_ms;
+    bench.ask(heartbeat(member, epoch, has)).unwrap().heartbeat_interval_ms
 }
 
 #[test]
-fn members_come_soon_while_their_group_changes_and_seldom_once_it_has_settled() {
-    let mut coordinator = coordinator();
-    let mut interval = |now_ms, member, epoch, has: &[i32]| {
-        beat(&mut coordinator, now_ms, member, epoch, has).heartbeat_interval_ms
-    };
-    assert_eq!(interval(0, "a", 0, &[]), BUSY_MS, "others may start along with it");
-    assert_eq!(interval(4_999, "a", 1, &[0, 1]), BUSY_MS);
-    assert_eq!(interval(5_000, "a", 1, &[0, 1]), USUAL_MS, "nobody came for an interval");
-    assert_eq!(interval(60_000, "b", 0, &[]), BUSY_MS);
-    assert_eq!(interval(66_000, "a", 1, &[0, 1]), BUSY_MS, "it is to give a partition up");
-    assert_eq!(interval(66_000, "b", 2, &[]), BUSY_MS, "it waits for that, however long");
-    assert_eq!(interval(66_010, "a", 1, &[0]), USUAL_MS, "it has, and the group changed long ago");
-    assert_eq!(interval(66_200, "b", 2, &[]), USUAL_MS, "it has what it waited for");
+fn members_come_soon_while_their_group_changes_and_less_often_once_it_has_settled() {
+    let mut bench = bench(Settings::default());
+    let mut interval_ms =
+        |now_ms, member, epoch, has: &[i32]| interval_ms(&mut bench, now_ms, member, epoch, has);
+    assert_eq!(interval_ms(0, "a", 0, &[]), BUSY_MS, "others may start along with it");
+    assert_eq!(interval_ms(4_999, "a", 1, &[0, 1]), BUSY_MS);
+    assert_eq!(interval_ms(5_000, "a", 1, &[0, 1]), CALM_MS, "nobody came for the longest interval");
+    assert_eq!(interval_ms(60_000, "b", 0, &[]), BUSY_MS);
+    assert_eq!(interval_ms(66_000, "a", 1, &[0, 1]), BUSY_MS, "it is to give a partition up");
+    assert_eq!(interval_ms(66_000, "b", 2, &[]), BUSY_MS, "it waits for that, however long");
+    assert_eq!(interval_ms(66_010, "a", 1, &[0]), CALM_MS, "it has, and the group changed long ago");
+    assert_eq!(interval_ms(66_200, "b", 2, &[]), CALM_MS, "it has what it waited for");
 }
 
 #[test]
-fn a_large_group_is_not_told_to_come_more_often_than_a_coordinator_likes() {
-    let mut coordinator = coordinator();
-    let answers: Vec<i32> = (0..1_000)
-        .map(|number| beat(&mut coordinator, 0, &format!("m{number}"), 0, &[]).heartbeat_interval_ms)
-        .collect();
-    assert_eq!((answers[0], answers[399], answers[999]), (200, 200, 500));
+fn members_of_a_large_group_come_less_often() {
+    let mut bench = bench(Settings::default());
+    let told: Vec<i32> =
+        (0..1_000).map(|number| interval_ms(&mut bench, 0, &format!("m{number}"), 0, &[])).collect();
+    assert_eq!((told[0], told[399], told[999]), (200, 200, 500), "while it changes");
+    // The first two have the partitions, and the last member's epoch is the group's.
+    assert_eq!(interval_ms(&mut bench, 6_000, "m999", 1_000, &[]), USUAL_MS, "and when it does not");
+}
+
+#[test]
+fn all_members_of_a_coordinator_count_and_the_settings_have_the_last_word() {
+    let calm_ms = |settings, others| {
+        let mut bench = bench(settings);
+        for number in 0..others {
+            let mut other = heartbeat("m", 0, &[]);
+            other.group_id = format!("g{number}").into();
+            bench.ask(other).unwrap();
+        }
+        interval_ms(&mut bench, 0, "a", 0, &[]);
+        interval_ms(&mut bench, 6_000, "a", 1, &[0, 1])
+    };
+    let told = [0, 199, 399, 999, 1_999].map(|others| calm_ms(Settings::default(), others));
+    // The coordinator has a timer of its own, which counts like a member.
+    assert_eq!(told, [CALM_MS, 1_005, 2_005, USUAL_MS, USUAL_MS]);
+    let with = |shortest_ms, longest_ms| Settings {
+        group_consumer_min_heartbeat_interval_ms: shortest_ms,
+        group_consumer_heartbeat_interval_ms: longest_ms,
+        ..Settings::default()
+    };
+    let told = [(500, 300), (100, 1_000), (5_000, 5_000)]
+        .map(|(shortest, longest)| calm_ms(with(shortest, longest), 0));
+    assert_eq!(told, [300, 100, 5_000], "the longest one wins");
 }

@@ -43,6 +43,7 @@ pub(super) fn rules(config: &LiveConfig, image: &SharedImage) -> coordinator::Se
         group_max_size: config.number("group.max.size"),
         group_consumer_session_timeout_ms: config.number("group.consumer.session.timeout.ms"),
         group_consumer_heartbeat_interval_ms: config.number("group.consumer.heartbeat.interval.ms"),
+        group_consumer_min_heartbeat_interval_ms: config.number("group.consumer.min.heartbeat.interval.ms"),
         group_consumer_max_size: config.number("group.consumer.max.size"),
         group_consumer_migration_policy: config.number("group.consumer.migration.policy"),
         offset_metadata_max_bytes: config.number::<usize>("offset.metadata.max.bytes").min(NOTE_BYTES_MAX),

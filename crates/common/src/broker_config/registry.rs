@@ -61,7 +61,7 @@ pub(super) const OWN: &[(Change, Setting)] = &[
             "group.consumer.heartbeat.interval.ms",
             1,
             "5000",
-            "How often members of consumer groups are to be heard.",
+            "How often members of consumer groups are to be heard, if they are many.",
         ),
     ),
     (PerBroker, int("group.consumer.max.size", 1, "2147483647", "Members of a consumer group.")),
@@ -73,6 +73,15 @@ pub(super) const OWN: &[(Change, Setting)] = &[
             default: "bidirectional",
             doc: "Whether a group with members may go over to the consumer protocol, and back.",
         },
+    ),
+    (
+        PerBroker,
+        int(
+            "group.consumer.min.heartbeat.interval.ms",
+            1,
+            "500",
+            "The shortest interval that few members in groups that do not change are told (5000 in Kafka, where it limits settings of groups).",
+        ),
     ),
     (
         PerBroker,

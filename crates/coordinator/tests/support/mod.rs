@@ -10,7 +10,10 @@ use common::{TopicId, TopicName};
 use coordinator::{
     Call, Coordinator, GroupId, GroupState, Now, Outcome, Record, Reply, Request, Settings, Token, TopicInfo,
     Topics, Transaction,
-    api::{ConsumerGroupDescribe, DescribeGroup, GroupDescription, ListGroups, OffsetFetch},
+    api::{
+        ConsumerGroupDescribe, ConsumerGroupHeartbeat, DescribeGroup, GroupDescription, ListGroups,
+        OffsetFetch, TopicPartitions,
+    },
 };
 use uuid::Uuid;
 
@@ -197,6 +200,27 @@ pub(crate) fn topics(listed: &[(&str, u128, i32)]) -> Topics {
         (TopicName::new(name).unwrap(), TopicInfo { id, partitions: *partitions })
     });
     named.collect()
+}
+
+/// What a member of group `g` says that reads topic `t`, whose id is number 1, and has these partitions of it. Epoch 0: it joins.
+pub(crate) fn heartbeat(member_id: &str, member_epoch: i32, has: &[i32]) -> ConsumerGroupHeartbeat {
+    let joins = member_epoch == 0;
+    let has = TopicPartitions { topic_id: TopicId(Uuid::from_u128(1)), partitions: has.to_vec() };
+    ConsumerGroupHeartbeat {
+        group_id: "g".into(),
+        member_id: member_id.into(),
+        member_epoch,
+        instance_id: None,
+        rack_id: None,
+        rebalance_timeout_ms: joins.then_some(60_000),
+        subscribed_topic_names: joins.then(|| vec!["t".to_owned()]),
+        subscribed_topic_regex: None,
+        server_assignor: None,
+        topic_partitions: Some(if has.partitions.is_empty() { Vec::new() } else { vec![has] }),
+        client_id: String::new(),
+        client_host: String::new(),
+        fresh_id: Uuid::nil(),
+    }
 }
 
 /// What a consumer says under a protocol: version 1, the topics, no user data, what it has.

@@ -16,12 +16,6 @@ use crate::{
     sizes,
 };
 
-/// The heartbeat interval in a group that is changing, in ms.
-const BUSY_INTERVAL_MS: i32 = 200;
-
-/// How many heartbeats such a group may cost per ms: a large one is told to come less often.
-const BUSY_HEARTBEATS_PER_MS: i32 = 2;
-
 /// That a heartbeat is one: what does not depend on the group.
 pub(crate) fn check(request: &ConsumerGroupHeartbeat) -> Result<(), GroupError> {
     let refuse = |reason| Err(GroupError::InvalidRequest { reason });
@@ -106,19 +100,6 @@ impl ConsumerGroup {
             heartbeat_interval_ms: self.heartbeat_interval_ms(ctx, &current),
             assignment: (is_complete || has_other_partitions).then(|| current.assigned.to_wire()),
         })
-    }
-
-    /// When a member is to come again. Soon, while it waits for what others give up; and while the group has just changed, since
-    /// it may well change again, as when many members start at once: nobody hears of that before its next heartbeat.
-    fn heartbeat_interval_ms(&self, ctx: &Context<'_>, current: &Current) -> i32 {
-        let usual_ms = ctx.settings.group_consumer_heartbeat_interval_ms;
-        let age_ms = self.raised_ms.map(|raised_ms| ctx.now.monotonic_ms.saturating_sub(raised_ms));
-        let has_changed = age_ms.is_some_and(|age_ms| age_ms < i64::from(usual_ms));
-        if !has_changed && current.is_reconciled_to(self.assignment_epoch) {
-            return usual_ms;
-        }
-        let members = i32::try_from(self.members.len()).unwrap_or(i32::MAX);
-        (members / BUSY_HEARTBEATS_PER_MS).max(BUSY_INTERVAL_MS).min(usual_ms)
     }
 
     /// Lets a member in, or finds it. A static member that comes back takes the place of its former self.

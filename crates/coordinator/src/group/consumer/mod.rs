@@ -7,6 +7,8 @@
 //! - Each member's **current assignment** goes towards its target, heartbeat by heartbeat (`reconcile`): first it gives up
 //!   what is not in its target, then it takes the new epoch, then it gets what others have given up.
 //!
+//! Nobody hears of anything before its next heartbeat, so `interval` decides how long a rebalance takes.
+//!
 //! All of it changes by records only: `store` applies them, whether they are new or replayed. Members that still use the classic
 //! protocol take part by JoinGroup, SyncGroup and Heartbeat (`classic_member`).
 
@@ -15,6 +17,7 @@ mod classic_member;
 mod describe;
 mod group;
 mod heartbeat;
+mod interval;
 mod leave;
 mod member;
 mod offsets;
