@@ -68,7 +68,8 @@ async fn read_requests(
             Err(_) => return Ended::Idle,
         }
         let request = match requests.next().await {
-            Ok(request) => request,
+            Ok(Some(request)) => request,
+            Ok(None) => continue,
             Err(ended) => return ended,
         };
         match api::start(server, &client, request).await {

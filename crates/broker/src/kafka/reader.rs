@@ -54,22 +54,26 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// Waits until the next request begins to arrive, if it has not.
+    /// Waits until the next request begins to arrive, if it has not. May also return when nothing came: a socket counts as
+    /// readable until somebody finds it empty.
     pub(super) async fn begins(&mut self) -> io::Result<()> {
         if self.frames.pending_bytes() == 0 { self.stream.readable().await } else { Ok(()) }
     }
 
-    /// The next request, which has begun to arrive.
-    pub(super) async fn next(&mut self) -> Result<Request, Ended> {
+    /// The next request; `None` if it has not begun to arrive.
+    pub(super) async fn next(&mut self) -> Result<Option<Request>, Ended> {
         loop {
             let frame = self.frames.next_frame();
             if let Some(bytes) = frame.map_err(|error| Ended::Cut(error.to_string()))? {
                 self.hold(bytes.len()).await?;
-                return Ok(Request { bytes, held: std::mem::take(&mut self.held) });
+                return Ok(Some(Request { bytes, held: std::mem::take(&mut self.held) }));
             }
             let room = self.frames.space().remaining_mut();
             self.hold(self.frames.pending_bytes() + room).await?;
-            self.fill().await?;
+            if !self.fill().await? {
+                self.held = Held::default();
+                return Ok(None);
+            }
         }
     }
 
@@ -84,14 +88,18 @@ impl<'a> Requests<'a> {
         Ok(())
     }
 
-    /// Reads what is there, once anything is.
-    async fn fill(&mut self) -> Result<(), Ended> {
+    /// Reads what is there. In the middle of a request it waits for more; before one there may be nothing.
+    async fn fill(&mut self) -> Result<bool, Ended> {
         loop {
             match self.stream.try_read_buf(&mut self.frames.space()) {
                 Ok(0) if self.frames.pending_bytes() == 0 => return Err(Ended::Closed),
                 Ok(0) => return Err(Ended::Cut("it ended in the middle of a request".to_owned())),
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.frames.pending_bytes() == 0 {
+                        return Ok(false);
+                    }
+                }
                 Err(error) => return Err(Ended::Cut(error.to_string())),
             }
             match self.in_time(self.stream.readable()).await {
@@ -104,5 +112,45 @@ impl<'a> Requests<'a> {
 
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         timeout(self.stall_timeout, work).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    /// A client between two requests is not one that stops in the middle of one, however long it is silent.
+    #[tokio::test]
+    async fn silence_between_requests_is_no_stall() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut requests = Requests {
+            stream: stream.split().0,
+            frames: FrameReader::new(100),
+            held: Held::default(),
+            budget: Budget::new(1 << 20),
+            // Whoever waits at all waits too long.
+            stall_timeout: Duration::ZERO,
+        };
+        for _ in 0..2 {
+            client.write_all(b"\0\0\0\x02hi").await.unwrap();
+            requests.begins().await.unwrap();
+            assert_eq!(&requests.next().await.unwrap().unwrap().bytes[..], b"hi");
+            assert!(requests.next().await.unwrap().is_none());
+            assert_eq!(requests.held.bytes(), 0);
+            // Now it is known that nothing is there.
+            assert!(requests.begins().now_or_never().is_none());
+        }
+        client.write_all(b"\0\0\0\x02h").await.unwrap();
+        requests.begins().await.unwrap();
+        let Err(Ended::Cut(why)) = requests.next().await else { panic!("a part of a request") };
+        assert_eq!(why, "it stopped in the middle of a request");
     }
 }
