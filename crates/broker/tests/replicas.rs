@@ -34,7 +34,7 @@ fn check(readiness: &http_api::Readiness, name: &str) -> http_api::Check {
 async fn a_deleted_topics_data_is_put_aside_and_removed_later() {
     let (quorum, dir) = quorum_and_dir().await;
     let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
-    settings.delete_delay = Duration::from_millis(400);
+    settings.delete_delay = Duration::from_secs(3);
     let broker = BrokerFixture::following(settings).await;
     quorum.create_topic("orders", 2, &[101]);
     quorum.create_topic("other", 1, &[101]);

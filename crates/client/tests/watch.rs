@@ -5,9 +5,11 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use axum::{middleware::map_response, response::Response};
 use client::{PeerLost, PeerWatch, PeerWatchOptions};
 use common::IncarnationId;
 use http_api::{Livez, ProcessRole};
@@ -15,6 +17,7 @@ use runtime::{Tasks, http::HttpLimits};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 use uuid::Uuid;
 
@@ -134,11 +137,19 @@ async fn a_peer_that_stops_in_good_order_says_so() {
     let tasks = Tasks::new();
     let listener = runtime::http::bind("127.0.0.1", 0).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    runtime::http::serve(&tasks, listener, runtime::http::livez(&tasks, livez(1)), HttpLimits::default());
+    let asked = Arc::new(Notify::new());
+    let noted = Arc::clone(&asked);
+    let router = runtime::http::livez(&tasks, livez(1)).layer(map_response(move |answer: Response| {
+        noted.notify_one();
+        std::future::ready(answer)
+    }));
+    runtime::http::serve(&tasks, listener, router, HttpLimits::default());
     let watcher = watch();
-    let mut lost = std::pin::pin!(watcher.lost(&url, None));
-    assert!(tokio::time::timeout(Duration::from_millis(100), lost.as_mut()).await.is_err());
-    let (lost, _) = tokio::join!(lost, tasks.drain(Duration::from_secs(5)));
+    let stops = async {
+        asked.notified().await;
+        tasks.drain(Duration::from_secs(30)).await
+    };
+    let (lost, _) = tokio::join!(watcher.lost(&url, None), stops);
     assert_eq!(lost, PeerLost::Left { url: url.clone() });
     assert!(!lost.process_is_gone());
 }
