@@ -1,6 +1,6 @@
 //! OffsetDelete (47), version 0: an administrator forgets offsets of topics that the group does not read.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use common::TopicName;
 use coordinator::api::{CommittedTopic, OffsetDelete, OffsetFetchTopic};
@@ -15,12 +15,14 @@ use kafka_wire::{
 use super::Call;
 use crate::kafka::errors;
 
+/// By topic, what came of each partition.
+type Answered = BTreeMap<String, Vec<OffsetDeleteResponsePartition>>;
+
 pub(super) async fn handle(call: Arc<Call>, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
-    let mut topics: Vec<OffsetDeleteResponseTopic> = Vec::new();
+    let mut answered = Answered::new();
     let mut wanted = Vec::new();
-    let mut seen = BTreeSet::new();
     for topic in request.topics {
-        if !seen.insert(topic.name.clone()) {
+        if answered.contains_key(&topic.name) {
             continue;
         }
         let count =
@@ -28,22 +30,20 @@ pub(super) async fn handle(call: Arc<Call>, request: OffsetDeleteRequest) -> Off
         let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
         let (known, unknown): (Vec<i32>, Vec<i32>) =
             indexes.partition(|index| usize::try_from(*index).is_ok_and(|index| index < count));
-        if !unknown.is_empty() || known.is_empty() {
-            topics.push(not_there(&topic.name, &unknown));
-        }
         if let Some(name) = TopicName::new(&topic.name).ok().filter(|_| !known.is_empty()) {
             wanted.push(OffsetFetchTopic { name, partitions: known });
         }
+        let not_there = |index| partition(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        answered.insert(topic.name, unknown.into_iter().map(not_there).collect());
     }
     let asked = OffsetDelete { group_id: request.group_id.as_str().into(), topics: wanted };
     let error_code = match call.ask(&request.group_id, asked).await {
         Ok(Ok(deleted)) => {
-            for deleted in deleted.into_iter().map(response) {
-                match topics.iter_mut().find(|topic| topic.name == deleted.name) {
-                    Some(topic) => topic.partitions.extend(deleted.partitions),
-                    None => topics.push(deleted),
-                }
+            for topic in deleted {
+                take_in(&mut answered, topic);
             }
+            let topic = |(name, partitions)| OffsetDeleteResponseTopic { name, partitions };
+            let topics = answered.into_iter().map(topic).collect();
             return OffsetDeleteResponse { topics, ..OffsetDeleteResponse::default() };
         }
         Ok(Err(error)) => errors::of_group(&error),
@@ -52,18 +52,14 @@ pub(super) async fn handle(call: Arc<Call>, request: OffsetDeleteRequest) -> Off
     OffsetDeleteResponse { error_code, ..OffsetDeleteResponse::default() }
 }
 
-fn not_there(name: &str, partitions: &[i32]) -> OffsetDeleteResponseTopic {
-    let partitions = partitions.iter().map(|partition_index| OffsetDeleteResponsePartition {
-        partition_index: *partition_index,
-        error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+fn take_in(answered: &mut Answered, topic: CommittedTopic) {
+    let partitions = topic.partitions.into_iter().map(|deleted| {
+        let error_code = deleted.result.err().map_or(ErrorCode::NONE, |error| errors::of_group(&error));
+        partition(deleted.partition, error_code)
     });
-    OffsetDeleteResponseTopic { name: name.to_owned(), partitions: partitions.collect() }
+    answered.entry(topic.name.as_str().to_owned()).or_default().extend(partitions);
 }
 
-fn response(topic: CommittedTopic) -> OffsetDeleteResponseTopic {
-    let partitions = topic.partitions.into_iter().map(|partition| OffsetDeleteResponsePartition {
-        partition_index: partition.partition,
-        error_code: partition.result.as_ref().map_or_else(errors::of_group, |()| ErrorCode::NONE),
-    });
-    OffsetDeleteResponseTopic { name: topic.name.as_str().to_owned(), partitions: partitions.collect() }
+fn partition(partition_index: i32, error_code: ErrorCode) -> OffsetDeleteResponsePartition {
+    OffsetDeleteResponsePartition { partition_index, error_code }
 }
