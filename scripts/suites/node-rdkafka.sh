@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# node-rdkafka's own end-to-end tests.
+#
+# usage: scripts/suites/node-rdkafka.sh [--short] [NAME...]     as "Admin createTopic::should create topic sucessfully"
+#
+# Its package on npm carries them, and the source of librdkafka, which it builds.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+needs node npm c++ make
+version=3.6.1 mocha=10.8.2
+package=$made/node_modules/node-rdkafka
+
+fetch() {
+    [ -e "$made/complete" ] && return
+    debian libssl-dev zlib1g-dev libzstd-dev
+    npm install --silent --prefix "$made" "node-rdkafka@$version" "mocha@$mocha" >"$made/build.log" 2>&1 ||
+        { tail -30 "$made/build.log" >&2; exit 1; }
+    touch "$made/complete"
+}
+
+# chosen: the flags that choose the wanted tests, by their titles as mocha joins them.
+chosen() {
+    local names=() name
+    if [ ${#only[@]} -gt 0 ]; then names=("${only[@]}"); elif [ -n "$short" ]; then mapfile -t names < <(selection node-rdkafka); fi
+    for name in "${names[@]}"; do printf '%s\n' "${name/::/ }"; done | sed 's/[][\.*^$()+?{}|/]/\\&/g; s/.*/^&$/' | paste -sd'|'
+}
+
+fetch
+cluster
+for topic in test test2 test3 test4 test5 test6; do
+    "$DMQ" topic create "$topic" --services "$cluster_dir/services.json" --partitions 1 >"$out/topics.log"
+done
+grep=$(chosen)
+(cd "$package" && KAFKA_HOST=$bootstrap timeout 900 "$made/node_modules/.bin/mocha" --exit --timeout 120000 --ui bdd \
+    ${grep:+--grep "$grep"} --reporter xunit --reporter-option "output=$out/mocha.xml" e2e/*.spec.js >"$out/mocha.log" 2>&1) || true
+judge node-rdkafka "node-rdkafka $version (npm), its end-to-end tests" junit "$out/mocha.xml"
+finish
