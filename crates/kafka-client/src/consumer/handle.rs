@@ -95,10 +95,10 @@ impl Consumer {
         }
     }
 
-    /// Reads these partitions too.
+    /// Reads these partitions too. Where a start is an offset, no leader is waited for: until there is one, the others are read.
     ///
     /// # Errors
-    /// If a start is an offset that a leader must be asked for, and it cannot be had.
+    /// If there is no such partition; or if a start is an offset that a leader must be asked for, and it cannot be had.
     pub async fn assign(
         &mut self,
         starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
@@ -392,8 +392,13 @@ async fn positions(
     for (place, start) in starts {
         match start {
             StartAt::Offset(offset) => {
-                // Also to find out that there is no such partition.
-                cluster.await_leader(&place.topic, place.partition).await?;
+                let topic = cluster.topic(&place.topic).await?;
+                if topic.partition(place.partition).is_none() {
+                    let (partition, partitions) = (place.partition, topic.partitions.len());
+                    let unknown =
+                        ClusterError::UnknownPartition { topic: place.topic, partition, partitions };
+                    return Err(unknown.into());
+                }
                 positions.push((place, offset));
             }
             StartAt::Listed(spec) => listed.push((place, spec)),
