@@ -7,7 +7,8 @@
 # Durability `fsync`: an answer to acks=all means fsynced on the in-sync replicas. That is our default; Kafka gets
 # flush.messages=1 on the topics. Durability `page-cache`: Kafka's default; ours gets flush.policy=os.
 #
-# RECORDS (200000), SIZE (1024 bytes) and WAYS ("fsync page-cache") may be set, and DMQ to a binary that is built already.
+# RECORDS (200000), SIZE (1024 bytes) and WAYS ("fsync page-cache") may be set, SKIP to figures that are left out (any from
+# latency-rf3 on; what they write is then not there for those behind them), and DMQ to a binary that is built already.
 # Needs java 17, mvn, python3 with venv; Kafka comes from Maven Central, the client from PyPI. Results stay in
 # target/bench-vs-kafka/.
 set -euo pipefail
@@ -17,6 +18,7 @@ runs=${1:-3}
 records=${RECORDS:-200000}
 size=${SIZE:-1024}
 ways=${WAYS:-fsync page-cache}
+skip=${SKIP:-}
 out=$PWD/target/bench-vs-kafka
 rm -rf "$out"
 mkdir -p "$out"
@@ -28,10 +30,14 @@ if ! "$python" -c "import confluent_kafka" 2>/dev/null; then
 fi
 [ -n "${DMQ:-}" ] || cargo build --quiet --release
 
+# skipped FIGURE
+skipped() { [[ " $skip " == *" $1 "* ]]; }
+
 # load FIGURE LOAD_ARGUMENTS...: one figure of the running system, as a line of the results.
 load() {
     local figure=$1
     shift
+    skipped "$figure" && return 0
     "$python" scripts/bench/load.py "$@" 2>>"$out/client.log" |
         sed "s/^{/{\"system\": \"$system\", \"way\": \"$way\", \"run\": $run, \"figure\": \"$figure\", /" |
         tee -a "$out/results.jsonl"
@@ -46,6 +52,7 @@ field() {
 own() {
     local figure=$1 action=$2 topic=$3 count=$4
     shift 4
+    skipped "$figure" && return 0
     "${DMQ:-target/release/dmq}" bench "$action" --bootstrap "$bootstrap" --topic "$topic" --records "$count" "$@" -o json 2>>"$out/client.log" |
         "$python" -c "import json, sys
 seen = json.load(sys.stdin)
@@ -77,7 +84,7 @@ measure() {
     own own-history consume replicated "$records"
     load tail "$bootstrap" tail replicated "$records" --size "$size" --pids "$pids"
     # Once is enough for what no durability changes.
-    [ "$way" = "${ways##* }" ] || return 0
+    [ "$way" = "${ways##* }" ] && ! skipped restart-1000 || return 0
     for number in $(seq 10); do load create "$bootstrap" create "many-$number" 100 3; done
     "$cluster" stop "$dir"
     load restart-1000 - ready 3 1000 "$dir/started" "$cluster" start "$dir"

@@ -12,14 +12,13 @@ pub enum FlushPolicy {
     /// Acknowledged once it is synced. Batches that come while a sync runs share the next one.
     #[default]
     Ack,
-    /// Acknowledged once it is written; synced when so much time has passed or so many bytes have come.
+    /// Acknowledged once it is written; synced when so much time has passed, or too much has come
+    /// ([`LogOptions::unsynced_bytes_max`]).
     Interval {
         /// Most time between a write and its sync, in ms (`flush.ms`).
         max_ms: i64,
-        /// Most bytes that are not synced.
-        max_bytes: u64,
     },
-    /// Acknowledged once it is written; synced when the operating system likes, and when a segment is full.
+    /// Acknowledged once it is written; synced when too much has come, whatever the time.
     Os,
 }
 
@@ -39,6 +38,11 @@ pub struct LogOptions {
     pub file_delete_delay_ms: i64,
     /// See [`FlushPolicy`].
     pub flush: FlushPolicy,
+    /// A log with more bytes than this that are not synced, or with a full segment that is not, is due for a flush, whatever
+    /// the policy. Nobody waits for it. Left to the operating system, they would become as much as memory holds, and be
+    /// written back all at once, which appends wait for; and the recovery point, which only what is durable moves, would
+    /// stay where it is.
+    pub unsynced_bytes_max: u64,
     /// Bytes after which the recovery point moves up: what a crash makes the next start read.
     pub checkpoint_bytes: u64,
     /// Bytes of the last batches that are kept in memory for consumers at the end of the log.
@@ -56,6 +60,7 @@ impl Default for LogOptions {
             segment_jitter_ms: 0,
             file_delete_delay_ms: 0,
             flush: FlushPolicy::default(),
+            unsynced_bytes_max: 4 << 20,
             checkpoint_bytes: 16 << 20,
             tail_bytes: 1 << 20,
             rules: BatchRules::default(),

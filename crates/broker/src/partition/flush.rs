@@ -124,4 +124,53 @@ mod tests {
         assert!(interrupted >= 10, "a checkpoint has {interrupted} calls");
         partition.close().unwrap();
     }
+
+    #[test]
+    fn producers_of_a_lazy_topic_do_not_wait_for_its_syncs() {
+        for policy in ["os", "interval"] {
+            let disk = SimDisk::new();
+            let partition = leader(&disk, &[("flush.policy", policy)]);
+            let large = || {
+                let mut batch = BatchBuilder::default();
+                batch.record(0, None, Some(&[7; 900_000]));
+                let produced = partition.produce(batch.build(Offset(0)).unwrap().into(), Acks::All).unwrap();
+                assert_eq!(produced.ack.unwrap().try_recv(), Ok(Ok(())), "it is as safe as it gets");
+            };
+            large();
+            assert!(!partition.lock().flush_queued, "a little may wait");
+            // The first sync of an epoch writes frames too, with the partition in hand.
+            while partition.flush() {}
+            (0..5).for_each(|_| large());
+            assert!(partition.lock().flush_queued, "but not much");
+            let theirs = Arc::clone(&partition);
+            disk.interrupt_after(0, move || {
+                let last = produce(&theirs);
+                assert!(theirs.high_watermark() > Some(last));
+            });
+            assert!(!partition.flush(), "what came meanwhile is little again");
+            assert!(!disk.uninterrupted());
+            let mut state = partition.lock();
+            let log = &state.running().unwrap().log;
+            assert_eq!((log.durable().offset(), log.log_end()), (Offset(6), Offset(7)));
+        }
+    }
+
+    #[test]
+    fn what_a_lazy_topic_is_to_forget_goes() {
+        for policy in ["os", "interval"] {
+            let settings = [("flush.policy", policy), ("segment.bytes", "1000"), ("retention.bytes", "2000")];
+            let partition = leader(&SimDisk::new(), &settings);
+            for _ in 0..40 {
+                produce(&partition);
+                if partition.lock().flush_queued {
+                    while partition.flush() {}
+                }
+            }
+            while partition.checkpoint() {}
+            while partition.retain(true) {}
+            let mut state = partition.lock();
+            let log = &state.running().unwrap().log;
+            assert!(log.size_bytes() < 4_000, "{} bytes are left", log.size_bytes());
+        }
+    }
 }

@@ -25,9 +25,7 @@ pub(super) fn log_options(config: &TopicConfig, tail_bytes: usize) -> LogOptions
     };
     let flush = match config.flush_policy {
         topic_config::FlushPolicy::Ack => FlushPolicy::Ack,
-        topic_config::FlushPolicy::Interval => {
-            FlushPolicy::Interval { max_ms: config.flush_ms, max_bytes: u64::MAX }
-        }
+        topic_config::FlushPolicy::Interval => FlushPolicy::Interval { max_ms: config.flush_ms },
         topic_config::FlushPolicy::Os => FlushPolicy::Os,
     };
     LogOptions {
@@ -101,7 +99,7 @@ mod tests {
         assert_eq!(options.rules.records, RecordCheck::Keys);
         assert_eq!((options.rules.max_bytes, options.segment_bytes, options.tail_bytes), (500, 1024, 7));
         assert_eq!(options.index_bytes, 640);
-        assert_eq!(options.flush, FlushPolicy::Interval { max_ms: 9, max_bytes: u64::MAX });
+        assert_eq!(options.flush, FlushPolicy::Interval { max_ms: 9 });
         assert_eq!(unsynced_records_max(&config), Some(3));
     }
 }

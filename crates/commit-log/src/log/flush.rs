@@ -120,10 +120,8 @@ impl Log {
         let since = *self.flush.waiting_since_ms.get_or_insert(now_ms);
         match self.options.flush {
             FlushPolicy::Ack => true,
-            FlushPolicy::Interval { max_ms, max_bytes } => {
-                now_ms.saturating_sub(since) >= max_ms || self.unsynced_bytes() >= max_bytes
-            }
-            FlushPolicy::Os => self.segments.last().is_some_and(|last| last.base > self.durable().offset()),
+            FlushPolicy::Interval { max_ms } => now_ms.saturating_sub(since) >= max_ms || self.has_backlog(),
+            FlushPolicy::Os => self.has_backlog(),
         }
     }
 
@@ -212,7 +210,12 @@ impl Log {
         Ok(())
     }
 
-    fn unsynced_bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| u64::from(segment.size - segment.synced)).sum()
+    /// Whether more waits for a sync than is good, whoever waits for it.
+    fn has_backlog(&self) -> bool {
+        let durable = self.durable().offset();
+        let unsynced = self.segments.iter().skip(self.segment_of(durable));
+        let bytes: u64 = unsynced.map(|segment| u64::from(segment.size - segment.synced)).sum();
+        bytes >= self.options.unsynced_bytes_max
+            || self.segments.last().is_some_and(|last| last.base > durable)
     }
 }

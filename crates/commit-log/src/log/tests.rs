@@ -1,5 +1,6 @@
 //! The log against a naive one, and against everything a disk can do to it.
 
+mod backlog;
 mod basics;
 mod compacted;
 mod compaction;

@@ -73,7 +73,7 @@ pub const SETTINGS: &[Setting] = &[
         "flush.policy",
         &["ack", "interval", "os"],
         "ack",
-        "When records are synced: before they are acknowledged, by flush.ms and flush.messages, or when the system likes.",
+        "When records are synced: before they are acknowledged (ack), or later: by flush.ms and flush.messages (interval), and in any case once a segment is full or a few MiB wait for it (os: only then).",
     ),
     Setting {
         name: "follower.replication.throttled.replicas",

@@ -82,9 +82,9 @@ pub struct CleanupPolicy {
 pub enum FlushPolicy {
     /// Before they are acknowledged.
     Ack,
-    /// By `flush.ms` and `flush.messages`.
+    /// By `flush.ms` and `flush.messages`, and where [`FlushPolicy::Os`] does.
     Interval,
-    /// When the operating system likes.
+    /// Once a segment is full, or a few MiB wait for it.
     Os,
 }
 
