@@ -7,8 +7,8 @@
 #        scripts/bench/our-cluster.sh pids DIR      of brokers and metadata nodes
 #
 # KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen for Kafka clients there; BROKER_IDS=0 or another list makes a new cluster
-# have these brokers. DIR/started holds the time of the launch, in
-# ms since 1970.
+# have these brokers, and BROKER_HOST=localhost gives them another name than 127.0.0.1. DIR/started holds the time of the launch,
+# in ms since 1970.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,13 +29,14 @@ for one in held:
 ports = [one.getsockname()[1] for one in held]
 if wanted := os.environ.get("KAFKA_PORTS"):
     ports[3 + len(ids):] = map(int, wanted.split(","))
+host = os.environ.get("BROKER_HOST", "127.0.0.1")
 url = lambda port: f"http://127.0.0.1:{port}"
 metadata = [
     {"id": n + 1, "host": "127.0.0.1", "port": ports[n], "url": url(ports[n]), "database": f"sqlite:metadata-{n + 1}/raft.db"}
     for n in range(3)
 ]
 storage = [
-    {"id": id, "host": "127.0.0.1", "port": rest, "url": url(rest), "kafkaPort": kafka, "dataDir": f"broker-{id}"}
+    {"id": id, "host": host, "port": rest, "url": f"http://{host}:{rest}", "kafkaPort": kafka, "dataDir": f"broker-{id}"}
     for id, rest, kafka in zip(ids, ports[3:], ports[3 + len(ids):])
 ]
 with open(sys.argv[1], "w") as file:

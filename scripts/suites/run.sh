@@ -3,7 +3,7 @@
 # this.
 #
 # usage: scripts/suites/run.sh [--short] [SUITE...]     all without a name: librdkafka confluent-kafka node-rdkafka franz-go
-#                                                       kafka-python aiokafka kafkajs java
+#                                                       kafka-go kafka-python aiokafka kafkajs java
 #
 # --short runs the tests that are marked so in allow/, and writes no report. DMQ names a binary; without it one is built.
 set -euo pipefail
@@ -15,7 +15,7 @@ for word in "$@"; do
     if [ "$word" = --short ]; then short=--short; else suites+=("$word"); fi
 done
 if [ ${#suites[@]} = 0 ]; then
-    for name in librdkafka confluent-kafka node-rdkafka franz-go kafka-python aiokafka kafkajs java; do
+    for name in librdkafka confluent-kafka node-rdkafka franz-go kafka-go kafka-python aiokafka kafkajs java; do
         [ -e "$here/$name.sh" ] && suites+=("$name")
     done
 fi
