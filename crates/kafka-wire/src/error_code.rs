@@ -36,10 +36,6 @@ impl ErrorCode {
     }
 }
 
-/// What the message beside KAFKA_STORAGE_ERROR says, in the answer to Produce, where the batch was certainly not written. Kafka
-/// has one code for that and for a disk that failed in the middle of it; other brokers say nothing, and leave it open.
-pub const NOTHING_APPENDED: &str = "nothing was appended";
-
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {

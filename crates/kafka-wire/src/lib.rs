@@ -56,7 +56,7 @@ pub mod registry;
 pub mod schema;
 
 pub use codec::{DecodeError, EncodeError};
-pub use error_code::{ErrorCode, NOTHING_APPENDED};
+pub use error_code::ErrorCode;
 pub use frame::{Frame, FrameError, FrameReader, Piece};
 pub use header::{Incoming, IncomingError, RequestHeader, decode_response, encode_request, encode_response};
 pub use message::{Message, Request, Response};

@@ -13,7 +13,8 @@ use kafka_wire::{
     encode_response,
     messages::{
         ApiVersionsRequest, ApiVersionsResponse, FetchRequest, FetchResponse, HeartbeatRequest,
-        MetadataRequest, MetadataResponse, api_versions,
+        MetadataRequest, MetadataResponse, ProduceResponse, api_versions,
+        produce::{PartitionProduceResponse, TopicProduceResponse},
     },
     registry,
 };
@@ -65,6 +66,32 @@ fn tagged_fields_that_hold_their_default_are_left_out() {
     assert_eq!(body, [0, 0, 1, 0, 0, 0, 0, 0]);
     let with_epoch = ApiVersionsResponse { finalized_features_epoch: 0, ..ApiVersionsResponse::default() };
     assert_eq!(with_epoch.write_body(Vec::new(), 3).unwrap().0[7..], [1, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+/// The one field that is not Kafka's: whoever does not know it skips it.
+#[test]
+fn that_nothing_was_appended_is_told_in_a_tagged_field_of_our_own() {
+    let answer = |nothing_appended| {
+        let partition = PartitionProduceResponse {
+            error_code: ErrorCode::KAFKA_STORAGE_ERROR,
+            nothing_appended,
+            ..PartitionProduceResponse::default()
+        };
+        let topic =
+            TopicProduceResponse { partition_responses: vec![partition], ..TopicProduceResponse::default() };
+        ProduceResponse { responses: vec![topic], ..ProduceResponse::default() }
+    };
+    let body =
+        |nothing_appended, version| answer(nothing_appended).write_body(Vec::new(), version).unwrap().0;
+    for version in [9, 12, 13] {
+        let told = ProduceResponse::from_body(&body(true, version).into(), version).unwrap();
+        assert!(told.responses[0].partition_responses[0].nothing_appended, "v{version}");
+        // One tag more, which is 1000 in two bytes, one byte long, and true.
+        let [with, without] = [true, false].map(|nothing_appended| body(nothing_appended, version));
+        assert_eq!(with.len(), without.len() + 4, "v{version}");
+        assert!(with.windows(4).any(|bytes| bytes == [0xe8, 0x07, 1, 1]), "v{version}: {with:?}");
+    }
+    assert_eq!(body(true, 8), body(false, 8), "older versions have no tags");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use commit_log::{LogError, Refused};
 use common::{LeaderEpoch, Offset};
-use kafka_wire::NOTHING_APPENDED;
 use replica::{FetchRefused, NotAvailable, NotEnoughReplicas, ProduceRefused, WrongEpoch};
 use thiserror::Error;
 
@@ -68,7 +67,7 @@ pub enum PartitionError {
     #[error("{0}")]
     Storage(String),
     /// The disk takes no records, or had no space for these: they are not in the log.
-    #[error("{0}; {NOTHING_APPENDED}")]
+    #[error("{0}; nothing was appended")]
     NothingAppended(String),
 }
 

@@ -49,6 +49,8 @@ pub(super) struct PartitionAnswer {
     pub(super) message: Option<Arc<str>>,
     pub(super) base_offset: Option<Offset>,
     pub(super) hint: Option<LeaderHint>,
+    /// The broker says that the batch is certainly not in its log.
+    pub(super) nothing_appended: bool,
 }
 
 impl Sent {
@@ -162,6 +164,7 @@ impl PartitionAnswer {
             base_offset: (told.error_code.is_none() && told.base_offset >= 0)
                 .then_some(Offset(told.base_offset)),
             hint,
+            nothing_appended: told.nothing_appended,
         }
     }
 }

@@ -314,7 +314,7 @@ impl Sender {
             return queue.put_back(batch, rested);
         };
         let code = answer.code;
-        match Verdict::of(code, answer.message.as_deref()) {
+        match Verdict::of(code, answer.nothing_appended) {
             Verdict::Written => {
                 queue.written();
                 batch.completion.written(answer.base_offset);

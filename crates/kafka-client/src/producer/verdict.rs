@@ -1,6 +1,6 @@
 //! What an error code in the answer to Produce says about a batch. Pure.
 
-use kafka_wire::{ErrorCode, NOTHING_APPENDED};
+use kafka_wire::ErrorCode;
 
 /// What is to be done with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +24,11 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// `message` is what the broker said beside the code.
-    pub(super) fn of(code: ErrorCode, message: Option<&str>) -> Self {
+    /// Kafka has one code for a full disk and for one that failed in the middle of a batch, and leaves it open; our brokers say
+    /// if `nothing_appended`.
+    pub(super) fn of(code: ErrorCode, nothing_appended: bool) -> Self {
         match code {
-            ErrorCode::KAFKA_STORAGE_ERROR if message.is_some_and(|said| said.contains(NOTHING_APPENDED)) => {
+            ErrorCode::KAFKA_STORAGE_ERROR if nothing_appended => {
                 Self::Retry { uncertain: false, moved: true }
             }
             // A duplicate is a batch that was written before.
@@ -64,7 +65,7 @@ mod tests {
     fn what_may_have_been_written_is_in_doubt() {
         let uncertain = |code| {
             matches!(
-                Verdict::of(code, None),
+                Verdict::of(code, false),
                 Verdict::Retry { uncertain: true, .. } | Verdict::Refused { uncertain: true }
             )
         };
@@ -81,14 +82,14 @@ mod tests {
         {
             assert!(!uncertain(code), "{code}");
         }
-        let full = Verdict::of(ErrorCode::KAFKA_STORAGE_ERROR, Some("no space left; nothing was appended"));
+        let full = Verdict::of(ErrorCode::KAFKA_STORAGE_ERROR, true);
         assert_eq!(full, Verdict::Retry { uncertain: false, moved: true });
     }
 
     #[test]
     fn every_code_has_a_verdict_and_only_success_is_success() {
         let written: Vec<ErrorCode> =
-            ErrorCode::all().filter(|code| Verdict::of(*code, None) == Verdict::Written).collect();
+            ErrorCode::all().filter(|code| Verdict::of(*code, false) == Verdict::Written).collect();
         assert_eq!(written, [ErrorCode::NONE, ErrorCode::DUPLICATE_SEQUENCE_NUMBER]);
     }
 }

@@ -232,6 +232,8 @@ pub struct PartitionProduceResponse {
     pub error_message: Option<String>,
     /// `CurrentLeader`, of type `LeaderIdAndEpoch` (since v10).
     pub current_leader: LeaderIdAndEpoch,
+    /// `NothingAppended`, of type `bool` (since v9).
+    pub nothing_appended: bool,
 }
 
 impl Default for PartitionProduceResponse {
@@ -245,6 +247,7 @@ impl Default for PartitionProduceResponse {
             record_errors: Default::default(),
             error_message: None,
             current_leader: Default::default(),
+            nothing_appended: false,
         }
     }
 }
@@ -267,6 +270,7 @@ impl Struct for PartitionProduceResponse {
         decoder.tags(|tag, decoder| {
             match tag {
                 0 if version >= 10 => this.current_leader = decoder.read("CurrentLeader")?,
+                1000 if version >= 9 => this.nothing_appended = decoder.read("NothingAppended")?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -298,6 +302,15 @@ impl Struct for PartitionProduceResponse {
             )?;
         } else {
             encoder.absent("CurrentLeader", self.current_leader == LeaderIdAndEpoch::default())?;
+        }
+        if version >= 9 {
+            encoder.tag(
+                &mut tags,
+                1000,
+                "NothingAppended",
+                &self.nothing_appended,
+                !self.nothing_appended,
+            )?;
         }
         encoder.end_tags(tags);
         Ok(())

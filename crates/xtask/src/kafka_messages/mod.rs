@@ -2,12 +2,13 @@
 //!
 //! Kafka describes each message in a JSON file, and Maven Central's `kafka-clients` jar holds them all; the records of
 //! `__consumer_offsets` are described in the same way in `kafka-group-coordinator`. Only the code made from them is in
-//! the tree: building needs neither the jars nor this command. Another Kafka version, another API or record is a change
+//! the tree: building needs neither the jars nor this command. Fields that only we know are added (`own_fields.rs`). Another Kafka version, another API or record is a change
 //! of a constant in `lists.rs`, one run, and a review of the difference.
 
 mod api;
 mod jar;
 mod lists;
+mod own_fields;
 mod record;
 mod schema;
 mod structs;
@@ -60,8 +61,9 @@ fn read_schemas(root: &Path) -> Result<(Vec<Api>, Vec<GroupRecord>), String> {
         |jar: &Path, name: &str| schema::parse(&jar::read(jar, &format!("common/message/{name}.json"))?);
     let jar = jar::fetch(root, "kafka-clients", KAFKA_VERSION)?;
     let apis = APIS.iter().map(|name| {
-        let (request, response) =
+        let (request, mut response) =
             (read(&jar, &format!("{name}Request"))?, read(&jar, &format!("{name}Response"))?);
+        own_fields::add(&mut response)?;
         Api::new(name, request, response)
     });
     let mut apis: Vec<Api> = apis.collect::<Result<_, _>>()?;

@@ -20,12 +20,9 @@ use http_api::{
     records::{NewRecord, RecordOutcome, WrittenRecord},
 };
 use kafka_client::{CallError, Cluster, ClusterError, ErrorCode as KafkaCode, producer::partition_of_key};
-use kafka_wire::{
-    NOTHING_APPENDED,
-    messages::{
-        ProduceRequest, ProduceResponse,
-        produce::{PartitionProduceData, TopicProduceData},
-    },
+use kafka_wire::messages::{
+    ProduceRequest, ProduceResponse,
+    produce::{PartitionProduceData, TopicProduceData},
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -222,11 +219,8 @@ impl<'a> Delivery<'a> {
         let said = answer.error_message.as_deref().unwrap_or_default();
         let problem = problems::of_code(code, format!("{place} refuses the records: {code} {said}"));
         // These are said before anything is written.
-        let surely_not = match code {
-            KafkaCode::NOT_ENOUGH_REPLICAS | KafkaCode::UNKNOWN_TOPIC_OR_PARTITION => true,
-            KafkaCode::KAFKA_STORAGE_ERROR => said.contains(NOTHING_APPENDED),
-            _ => false,
-        };
+        let surely_not = answer.nothing_appended
+            || matches!(code, KafkaCode::NOT_ENOUGH_REPLICAS | KafkaCode::UNKNOWN_TOPIC_OR_PARTITION);
         self.in_doubt |= code.is_retriable() && !surely_not;
         Err(if code.is_retriable() { Failed::Retry(problem) } else { Failed::Final(problem) })
     }

@@ -208,6 +208,7 @@ fn failed(index: i32, code: ErrorCode, error: Option<&PartitionError>) -> Partit
         log_start_offset: -1,
         record_errors,
         error_message: error.map(ToString::to_string),
+        nothing_appended: matches!(error, Some(PartitionError::NothingAppended(_))),
         ..PartitionProduceResponse::default()
     }
 }
@@ -233,4 +234,22 @@ fn add_leaders(call: &Call, response: &mut ProduceResponse) {
         rack: node.rack,
     };
     response.node_endpoints = nodes.into_values().map(endpoint).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_certainly_not_in_the_log_is_told_apart() {
+        let told = |error: PartitionError| {
+            let answer = failed(0, errors::of_partition(&error), Some(&error));
+            (answer.error_code, answer.nothing_appended)
+        };
+        let full = PartitionError::NothingAppended("no space left".to_owned());
+        assert_eq!(told(full), (ErrorCode::KAFKA_STORAGE_ERROR, true));
+        // Whatever the disk's own words are.
+        let failed = PartitionError::Storage("nothing was appended".to_owned());
+        assert_eq!(told(failed), (ErrorCode::KAFKA_STORAGE_ERROR, false));
+    }
 }
