@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use common::{Broker, BrokerStatus, MetadataVersion, Partition, Topic};
+use common::{Broker, BrokerId, BrokerStatus, MetadataVersion, Partition, Topic};
 use serde::Serialize;
 
-use crate::{Event, Outcome, Rejection, RequestId};
+use crate::{Command, Event, Outcome, Rejection, RequestId};
 
 /// One event with its place in the change stream and what it replaced. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,7 +36,7 @@ pub enum Before {
     Nothing,
     /// A deleted topic.
     Topic(Arc<Topic>),
-    /// All settings of a topic, or of brokers.
+    /// All settings of a topic, of brokers, or of a group.
     Configs(BTreeMap<String, String>),
     /// How many partitions a topic had.
     NumPartitions(usize),
@@ -61,4 +61,39 @@ pub struct Applied {
     pub version: MetadataVersion,
     /// The events, in order. Empty for a rejection, a no-op, and a repeated request id.
     pub changes: Vec<Change>,
+}
+
+impl Applied {
+    /// How many partitions got a leader that may lack acknowledged records, where this came of `command`.
+    pub fn unclean_elections(&self, command: &Command) -> usize {
+        // Who leads after a change of an ISR is in it by the word of the former leader, though it was not before.
+        if matches!(command, Command::AlterIsr { .. }) {
+            return 0;
+        }
+        let wiped = self.changes.iter().find_map(|change| match &*change.event {
+            Event::BrokerRegistered { broker } if broker.disk_lost_at == Some(broker.broker_epoch) => {
+                Some(broker.broker_id)
+            }
+            _ => None,
+        });
+        self.changes.iter().map(|change| unclean_elections(change, wiped)).sum()
+    }
+}
+
+/// Of one event; `wiped` has just come without the data that it had.
+fn unclean_elections(change: &Change, wiped: Option<BrokerId>) -> usize {
+    let (Event::PartitionsChanged { partitions, .. }, Before::Partitions(before)) =
+        (&*change.event, &change.before)
+    else {
+        return 0;
+    };
+    let is_unclean = |(before, after): &(&Partition, &Partition)| {
+        let has_all = |leader| {
+            let eligible = &before.eligible_leader_replicas;
+            Some(leader) != wiped && (before.isr.contains(&leader) || eligible.contains(&leader))
+        };
+        let is_elected = after.leader_epoch != before.leader_epoch;
+        is_elected && after.leader.is_some_and(|leader| !has_all(leader))
+    };
+    before.iter().zip(partitions).filter(is_unclean).count()
 }

@@ -101,6 +101,10 @@ impl Story {
         let proposal = Proposal { time_ms: 0, author: "story".to_owned(), request_id, command };
         let applied = self.state.apply(MetadataVersion(self.index), &proposal);
         tell(&applied, results);
+        match applied.unclean_elections(&proposal.command) {
+            0 => {}
+            unclean => writeln!(results, "elected uncleanly: {unclean}").unwrap(),
+        }
     }
 
     fn command(&mut self, words: &Words<'_>) -> Command {

@@ -2,26 +2,34 @@
 //! something; ours begin with `dmq_`. Units are seconds and bytes.
 
 use std::{
+    fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use axum::http::StatusCode;
+use common::BrokerStatus;
 use prometheus_client::{
-    encoding::EncodeLabelSet,
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
     metrics::{
+        MetricType,
         counter::Counter,
         family::{Family, MetricConstructor},
-        gauge::Gauge,
+        gauge::{ConstGauge, Gauge},
         histogram::Histogram,
     },
     registry::Registry,
 };
 
-use crate::{http::Api, raft::Role, store::StoreEvents};
+use crate::{
+    http::Api,
+    raft::{Rates, Role},
+    store::StoreEvents,
+};
 
 /// Upper bounds of the buckets of request times, in seconds: from a heartbeat to a write that waits for its quorum.
 const REQUEST_SECONDS: [f64; 12] =
@@ -85,7 +93,8 @@ impl RouteMetrics {
 /// What the node's state shows, read at each scrape.
 #[derive(Default)]
 struct StateGauges {
-    brokers: Gauge,
+    live_brokers: LiveBrokers,
+    brokers_registered: Gauge,
     brokers_online: Gauge,
     topics: Gauge,
     partitions: Gauge,
@@ -110,6 +119,41 @@ struct StateGauges {
     early_elections: Counter,
     rpcs_refused: Counter,
     snapshots_installed: Counter,
+    unclean_elections: Counter,
+    append_records_rate: Gauge<f64, AtomicU64>,
+    commit_latency_avg: Gauge<f64, AtomicU64>,
+}
+
+/// The figure of the whole cluster that kafka_exporter has under this name. Every node knows it; only the controller tells it,
+/// so that a sum over all nodes is right, as are dashboards that know of one exporter per cluster.
+#[derive(Debug, Clone)]
+struct LiveBrokers(Arc<AtomicI64>);
+
+impl LiveBrokers {
+    const NOT_TOLD: i64 = -1;
+
+    fn set(&self, told: Option<usize>) {
+        let told = told.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        self.0.store(told.unwrap_or(Self::NOT_TOLD), Ordering::Relaxed);
+    }
+}
+
+impl Default for LiveBrokers {
+    fn default() -> Self {
+        Self(Arc::new(AtomicI64::new(Self::NOT_TOLD)))
+    }
+}
+
+impl Collector for LiveBrokers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let count = self.0.load(Ordering::Relaxed);
+        if count == Self::NOT_TOLD {
+            return Ok(());
+        }
+        let help = "Brokers that are not OFFLINE; told by the controller alone";
+        let metric = encoder.encode_descriptor("kafka_brokers", help, None, MetricType::Gauge)?;
+        ConstGauge::new(count).encode(metric)
+    }
 }
 
 /// What the controller counts.
@@ -195,7 +239,11 @@ impl Metrics {
 impl StateGauges {
     fn register(&self, registry: &mut Registry) {
         let mut gauge = |name: &str, help: &str, gauge: &Gauge| registry.register(name, help, gauge.clone());
-        gauge("kafka_brokers", "Registered brokers", &self.brokers);
+        gauge(
+            "dmq_brokers_registered",
+            "Registered brokers, also those that are OFFLINE",
+            &self.brokers_registered,
+        );
         gauge("dmq_brokers_online", "Brokers that are ONLINE", &self.brokers_online);
         gauge("dmq_topics", "Topics", &self.topics);
         gauge("dmq_partitions", "Partitions of all topics", &self.partitions);
@@ -254,6 +302,8 @@ impl StateGauges {
             &self.projection_lag,
         );
         self.register_raft_counters(registry);
+        self.register_rates(registry);
+        registry.register_collector(Box::new(self.live_brokers.clone()));
     }
 
     fn register_raft_counters(&self, registry: &mut Registry) {
@@ -278,13 +328,34 @@ impl StateGauges {
             "Snapshots of a leader that replaced this node's state",
             &self.snapshots_installed,
         );
+        counter(
+            "kafka_controller_controllerstats_uncleanleaderelections",
+            "Leaders elected that may lack acknowledged records; told by the controller that let them",
+            &self.unclean_elections,
+        );
+    }
+
+    fn register_rates(&self, registry: &mut Registry) {
+        registry.register(
+            "kafka_server_raftmetrics_append_records_rate",
+            "Entries per second that this node proposed as leader, over the last 30 to 60 s",
+            self.append_records_rate.clone(),
+        );
+        registry.register(
+            "kafka_server_raftmetrics_commit_latency_avg",
+            "Average time in ms from proposal to outcome, over the last 30 to 60 s; NaN if nothing was proposed",
+            self.commit_latency_avg.clone(),
+        );
     }
 
     fn read(&self, api: &Api) {
+        let leads = api.consensus.leader().is_self;
         api.consensus.read(|state| {
-            let online =
-                state.brokers().filter(|broker| broker.status == common::BrokerStatus::Online).count();
-            set(&self.brokers, state.broker_count());
+            let count = |is: fn(BrokerStatus) -> bool| state.brokers().filter(|it| is(it.status)).count();
+            let online = count(|status| status == BrokerStatus::Online);
+            let live = count(|status| status != BrokerStatus::Offline);
+            self.live_brokers.set(leads.then_some(live));
+            set(&self.brokers_registered, state.broker_count());
             set(&self.brokers_online, online);
             set(&self.topics, state.topic_count());
             set(&self.partitions, state.total_partitions());
@@ -294,7 +365,7 @@ impl StateGauges {
             set(&self.metadata_version, state.version().0);
         });
         let status = api.consensus.status();
-        self.active_controller.set(i64::from(api.consensus.leader().is_self));
+        self.active_controller.set(i64::from(leads));
         self.raft_state.set(match status.role {
             Role::Learner => 0,
             Role::Follower => 1,
@@ -319,6 +390,10 @@ impl StateGauges {
         count(&self.early_elections, figures.early_elections());
         count(&self.rpcs_refused, figures.rpcs_refused());
         count(&self.snapshots_installed, figures.snapshots_installed());
+        count(&self.unclean_elections, figures.unclean_elections());
+        let Rates { per_second, latency_avg } = figures.lately();
+        self.append_records_rate.set(per_second);
+        self.commit_latency_avg.set(latency_avg.map_or(f64::NAN, |avg| avg.as_secs_f64() * 1_000.0));
     }
 }
 

@@ -108,10 +108,29 @@ async fn metrics_tell_what_happens_in_names_that_dashboards_know() {
     assert_eq!(after.sum("kafka_server_replicamanager_leadercount"), 1.0);
 
     a_lost_replica_shows(&mut cluster, &http, &urls).await;
+    the_quorum_tells_of_the_cluster_once(&mut cluster, &http).await;
     let node = Scrape::of(&http, &cluster.leader().await.url).await;
     assert_eq!(node.value("kafka_controller_kafkacontroller_activecontrollercount"), Some(1.0));
     assert_eq!(node.value("kafka_controller_kafkacontroller_offlinepartitionscount"), Some(0.0));
     documented(&after.0[0], &node);
+}
+
+/// A figure of the whole cluster is told by the controller alone, and so is what only the leader does.
+async fn the_quorum_tells_of_the_cluster_once(cluster: &mut Cluster, http: &reqwest::Client) {
+    let members = cluster.local().members().into_iter();
+    let urls: Vec<String> = members.filter(|it| it.name.starts_with("metadata-")).map(|it| it.url).collect();
+    until("two brokers live", DEADLINE, async || {
+        Brokers::scrape(http, &urls).await.told("kafka_brokers") == [2.0]
+    })
+    .await;
+    let nodes = Brokers::scrape(http, &urls).await;
+    assert_eq!(nodes.told("dmq_brokers_registered"), [3.0; 3]);
+    assert_eq!(nodes.told("kafka_controller_controllerstats_uncleanleaderelections_total"), [0.0; 3]);
+    let leader = Scrape::of(http, &cluster.leader().await.url).await;
+    for name in ["commit_latency_avg", "append_records_rate"] {
+        let value = leader.value(&format!("kafka_server_raftmetrics_{name}"));
+        assert!(value.is_some_and(|value| value > 0.0), "{name} is {value:?}");
+    }
 }
 
 async fn write(cluster: &Cluster) {

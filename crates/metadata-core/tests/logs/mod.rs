@@ -33,6 +33,7 @@ impl Logs {
         after: &State,
     ) -> Result<(), TestCaseError> {
         let restarted = restarted(before, applied);
+        let mut losses = 0;
         self.0.retain(|(topic, _), _| after.topic_by_id(*topic).is_some());
         for topic in after.topics() {
             let former = before.topic_by_id(topic.topic_id);
@@ -41,16 +42,19 @@ impl Logs {
                 let id = usize::try_from(partition.id.0).unwrap();
                 if let Some((topic, former)) = former.and_then(|it| Some((it, it.partitions.get(id)?))) {
                     log.before(min_insync(before, topic), former, restarted);
-                    log.change(former, partition, &proposal.command, |leader| {
+                    let loses = log.change(former, partition, &proposal.command, |leader| {
                         let wiped = restarted == Some((leader, true));
                         let unclean = unclean(before, topic);
                         may_lose(unclean, former, leader, wiped, &proposal.command, after)
                     });
+                    losses += usize::from(loses);
                 }
                 log.check(partition)?;
                 log.acknowledge(partition, min_insync(after, topic));
             }
         }
+        let counted = applied.unclean_elections(&proposal.command);
+        prop_assert!(losses <= counted, "{} of {} losses counted: {:?}", counted, losses, proposal);
         Ok(())
     }
 }
@@ -106,13 +110,14 @@ impl Log {
         }
     }
 
+    /// Gives whether acknowledged records are lost.
     fn change(
         &mut self,
         former: &Partition,
         partition: &Partition,
         command: &Command,
         may_lose: impl Fn(BrokerId) -> bool,
-    ) {
+    ) -> bool {
         // Who joins on the leader's word has caught up with it.
         if let (Command::AlterIsr { .. }, Some(leader)) = (command, former.leader) {
             let has = self.of(leader);
@@ -124,10 +129,13 @@ impl Log {
         if let Some(leader) = partition.leader
             && may_lose(leader)
         {
+            let all = self.acknowledged;
             self.acknowledged = self.acknowledged.min(self.of(leader));
             let rest = self.acknowledged;
             self.has.values_mut().for_each(|has| *has = (*has).min(rest));
+            return rest < all;
         }
+        false
     }
 
     fn check(&self, partition: &Partition) -> Result<(), TestCaseError> {

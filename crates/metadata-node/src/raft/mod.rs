@@ -38,7 +38,7 @@ pub(crate) mod wire;
 pub use admission::AdmissionError;
 pub use consensus::Consensus;
 pub use error::{MembershipError, ProposeError, ReadError};
-pub use figures::RaftFigures;
+pub use figures::{RaftFigures, Rates};
 pub use hint::{LeaderAddress, LeaderHint};
 pub use start::{ConsensusError, ConsensusOptions};
 pub use status::{LogEntryView, RaftStatus, Role};

@@ -48,12 +48,8 @@ impl Consensus {
         }
         let started = Instant::now();
         let result = inner.propose(command, started).await;
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         match &result {
-            Ok(_) => {
-                inner.figures.add_proposals(1);
-                inner.figures.add_commit_micros(micros);
-            }
+            Ok(_) => inner.figures.committed(started.elapsed()),
             Err(ProposeError::OutcomeUnknown { .. }) => inner.figures.add_proposals_unknown(1),
             Err(_) => {}
         }

@@ -66,7 +66,8 @@ impl Consensus {
         // Twice the longest stall that does not depose a leader anyway.
         let append_timeout = (options.timings.election_max * 2).max(Duration::from_secs(1));
         let log = LogStore::new(store.clone(), opened);
-        let machine = Machine::open(store.clone(), options.cluster_id).await?;
+        let figures = Arc::new(RaftFigures::default());
+        let machine = Machine::open(store.clone(), options.cluster_id, Arc::clone(&figures)).await?;
         let published = machine.published();
         let founders = options.founders.clone();
         let peers =
@@ -75,7 +76,6 @@ impl Consensus {
             .await
             .map_err(|error| ConsensusError::Raft(error.to_string()))?;
 
-        let figures = Arc::new(RaftFigures::default());
         let (hint_sender, hint) = watch::channel(LeaderHint::default());
         let view = leader::View {
             id: options.node_id,

@@ -57,6 +57,9 @@ async fn what_was_on_a_lost_disk_is_led_only_by_wish() {
     let elected = node.post(ELECTIONS, &unclean).await.expect(200);
     let result = json!({"topicName": "orders", "partition": 0, "result": "ELECTED", "leader": 101});
     assert_eq!((&elected["elected"], &elected["results"]), (&json!(1), &json!([result])));
+    let figures = node.get("/metrics").await.body;
+    let counted = "kafka_controller_controllerstats_uncleanleaderelections_total 1";
+    assert!(figures.lines().any(|line| line == counted), "{figures}");
     let again = node.post(ELECTIONS, &unclean).await.expect(200);
     assert_eq!(again["results"][0]["result"], "NOT_NEEDED");
     node.post(ELECTIONS, &json!({"partitions": [{"topicName": "x", "partition": 0}], "unclean": true}))

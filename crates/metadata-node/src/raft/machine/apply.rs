@@ -12,6 +12,7 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 use super::applied::{Applied, Published};
 use super::codec;
 use super::snapshot::{SnapshotBuilder, SnapshotData, decode_off_thread};
+use crate::raft::figures::RaftFigures;
 use crate::raft::types::{EntryPayload, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::store::{AppliedEntry, Image, LogPosition, Store};
 
@@ -22,13 +23,18 @@ const BATCH_MAX: usize = 256;
 pub(crate) struct Machine {
     published: Arc<Published>,
     store: Store,
+    figures: Arc<RaftFigures>,
     /// Serializes writes of snapshots, and keeps an older one from replacing a newer one.
     saved: Arc<tokio::sync::Mutex<Option<LogId>>>,
 }
 
 impl Machine {
     /// The state as of the snapshot in the store; empty if there is none.
-    pub(crate) async fn open(store: Store, cluster_id: ClusterId) -> io::Result<Self> {
+    pub(crate) async fn open(
+        store: Store,
+        cluster_id: ClusterId,
+        figures: Arc<RaftFigures>,
+    ) -> io::Result<Self> {
         let (applied, saved) = match store.snapshot().await? {
             None => (Applied::empty(State::new(cluster_id)), None),
             Some((_, data)) => {
@@ -40,6 +46,7 @@ impl Machine {
         Ok(Self {
             published: Arc::new(Published::new(applied)),
             store,
+            figures,
             saved: Arc::new(tokio::sync::Mutex::new(saved)),
         })
     }
@@ -55,11 +62,14 @@ impl Machine {
         let mut projected = Vec::with_capacity(batch.len());
         self.published.update(|applied, change_log| {
             for (entry, responder) in batch {
-                let (decided, changes) = apply_entry(applied, entry.log_id, entry.payload)?;
+                let Effect { decided, changes, unclean_elections } =
+                    apply_entry(applied, entry.log_id, entry.payload)?;
                 change_log.push(&changes);
                 projected.push(AppliedEntry { position: position(entry.log_id), changes });
+                // Whoever waits for an answer here made this node propose it: each is counted by one node, and once.
                 if let Some(responder) = responder {
                     answers.push((responder, decided));
+                    self.figures.add_unclean_elections(unclean_elections);
                 }
             }
             io::Result::Ok(())
@@ -73,16 +83,20 @@ impl Machine {
     }
 }
 
+/// What came of one entry.
+#[derive(Default)]
+struct Effect {
+    decided: Option<Decided>,
+    changes: Vec<Change>,
+    unclean_elections: u64,
+}
+
 /// Applies one entry. A command that cannot be read stops the node: leaving it out would make this node differ from
 /// the others.
-fn apply_entry(
-    applied: &mut Applied,
-    log_id: LogId,
-    payload: EntryPayload,
-) -> io::Result<(Option<Decided>, Vec<Change>)> {
+fn apply_entry(applied: &mut Applied, log_id: LogId, payload: EntryPayload) -> io::Result<Effect> {
     let index = log_id.index;
-    let outcome = match payload {
-        EntryPayload::Blank => (None, Vec::new()),
+    let effect = match payload {
+        EntryPayload::Blank => Effect::default(),
         EntryPayload::Normal(command) => {
             let proposal = command.proposal().map_err(|error| {
                 let text = format!("log entry {index} holds a command that this build cannot read: {error}");
@@ -96,16 +110,18 @@ fn apply_entry(
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, text));
             }
-            (Some(Decided { result: done.result, version: done.version }), done.changes)
+            let unclean_elections = done.unclean_elections(&proposal.command) as u64;
+            let decided = Some(Decided { result: done.result, version: done.version });
+            Effect { decided, changes: done.changes, unclean_elections }
         }
         EntryPayload::Membership(membership) => {
             applied.used_ids.extend(membership.nodes().map(|(id, _)| *id));
             applied.membership = StoredMembership::new(Some(log_id), membership);
-            (None, Vec::new())
+            Effect::default()
         }
     };
     applied.last_applied = Some(log_id);
-    Ok(outcome)
+    Ok(effect)
 }
 
 /// The store's form of a log id.

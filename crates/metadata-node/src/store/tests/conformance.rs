@@ -1,5 +1,7 @@
 //! openraft's own storage suite, on both databases, with the log adapter and the state machine that the node runs.
 
+use std::sync::Arc;
+
 use common::ClusterId;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -16,7 +18,8 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, (Place, Running)> for Builder {
         let place = (self.0)();
         let running = place.open().await;
         let log = LogStore::new(running.store.clone(), &running.opened);
-        let machine = Machine::open(running.store.clone(), ClusterId("test".into())).await.unwrap();
+        let machine =
+            Machine::open(running.store.clone(), ClusterId("test".into()), Arc::default()).await.unwrap();
         Ok(((place, running), log, machine))
     }
 }
