@@ -37,6 +37,13 @@ says "Deletion of requested consumer groups .* was successful"
 tool configs "${at[@]}" --alter --entity-type topics --entity-name "$topic" --add-config max.message.bytes=2000000
 tool configs "${at[@]}" --describe --entity-type topics --entity-name "$topic"
 says "max.message.bytes=2000000 .*DYNAMIC_TOPIC_CONFIG"
+group=(--entity-type groups --entity-name "$topic")
+tool configs "${at[@]}" --alter "${group[@]}" --add-config consumer.session.timeout.ms=50000
+tool configs "${at[@]}" --describe "${group[@]}"
+says "consumer.session.timeout.ms=50000 .*DYNAMIC_GROUP_CONFIG"
+tool configs "${at[@]}" --alter "${group[@]}" --add-config consumer.session.timeout.ms=1 || true
+says "at least 45000, which is .group.consumer.min.session.timeout.ms"
+tool configs "${at[@]}" --alter "${group[@]}" --delete-config consumer.session.timeout.ms
 tool producer-perf-test --topic "$topic" --num-records 5000 --record-size 200 --throughput -1 \
     --producer-props "bootstrap.servers=$bootstrap" acks=all
 says "^5000 records sent"

@@ -175,7 +175,7 @@ impl FollowerTask {
             Some(since) => api::cluster_since(since).send_within(&self.http, url, PULL_TIMEOUT).await,
             None => {
                 let image = api::cluster().send_within(&self.http, url, PULL_TIMEOUT).await;
-                image.map(ClusterMetadata::Full)
+                image.map(|image| ClusterMetadata::Full(Box::new(image)))
             }
         };
         let metadata = answer.map_err(|error| PullFailure::Failed { detail: error.to_string() })?;

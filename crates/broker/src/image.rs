@@ -92,6 +92,8 @@ impl Changes {
                 self.brokers.insert(*broker_id);
             }
             Event::BrokerConfigsChanged { .. } => self.configs = true,
+            // Coordinators look for themselves.
+            Event::GroupConfigsChanged { .. } => {}
             Event::ProducerIdsAllocated { .. } | Event::FeatureLevelChanged { .. } => {}
         }
     }
@@ -148,7 +150,7 @@ impl MetadataImage {
     pub fn take_in(&self, pulled: ClusterMetadata) -> Result<Changes, ImageError> {
         let changes = match pulled {
             ClusterMetadata::Deltas(deltas) => self.advance(&deltas),
-            ClusterMetadata::Full(image) => self.replace(image),
+            ClusterMetadata::Full(image) => self.replace(*image),
         };
         self.changed.notify_waiters();
         changes
@@ -231,6 +233,9 @@ fn build(image: ClusterImage) -> State {
     }
     let configs = image.broker_configs.cluster;
     state.evolve(image.version, &Event::BrokerConfigsChanged { broker_id: None, configs });
+    for (group_id, configs) in image.group_configs {
+        state.evolve(image.version, &Event::GroupConfigsChanged { group_id, configs });
+    }
     if image.feature_level > 0 {
         state.evolve(image.version, &Event::FeatureLevelChanged { level: image.feature_level });
     }

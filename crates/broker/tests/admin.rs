@@ -16,7 +16,7 @@ use commit_log::{
     ProducerId, ProducerStamp,
     batch::{Batch, BatchBuilder, Compression},
 };
-use common::Offset;
+use common::{MetadataVersion, Offset};
 use kafka_client::{Address, Connection, ConnectionOptions};
 use kafka_wire::{
     ErrorCode, Records, Request,
@@ -37,11 +37,13 @@ use kafka_wire::{
         update_features::FeatureUpdateKey,
     },
 };
+use metadata_core::{Command, Event, command::GROUP_CONFIGS_LEVEL};
 use support::{BrokerFixture, Quorum, eventually};
 use tempfile::TempDir;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const GROUP: i8 = 32;
 
 /// `AlterConfigOp.OpType`.
 const SET: i8 = 0;
@@ -57,7 +59,11 @@ struct Stage {
 
 impl Stage {
     async fn new(started: &[&str]) -> Self {
-        let (quorum, dir) = (Quorum::start(1).await, tempfile::tempdir().unwrap());
+        Self::of(Quorum::start(1).await, started).await
+    }
+
+    async fn of(quorum: Quorum, started: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
         settings.kafka_port = Some(0);
         settings.config = BrokerConfig::parse(started.iter().copied()).unwrap();
@@ -241,6 +247,65 @@ async fn what_cannot_be_is_refused_by_name_value_and_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_has_its_brokers_settings_unless_it_sets_its_own_within_bounds() {
+    let stage = Stage::new(&["group.consumer.session.timeout.ms=46000"]).await;
+    let session = "consumer.session.timeout.ms";
+    let shown = async || stage.shown(GROUP, "billing", session).await;
+    let rest = "group.consumer.session.timeout.ms=46000 4, group.consumer.session.timeout.ms=45000 5";
+    assert_eq!(shown().await, format!("46000 4: {rest}"));
+    let names: Vec<_> = stage.described(GROUP, "billing").await.into_iter().map(|it| it.name).collect();
+    assert_eq!(names, ["consumer.heartbeat.interval.ms", session]);
+
+    let none = (ErrorCode::NONE, String::new());
+    assert_eq!(stage.altered(GROUP, "billing", &[(session, SET, "50000")]).await, none);
+    assert_eq!(shown().await, format!("50000 8: {session}=50000 8, {rest}"));
+    assert_eq!(stage.shown(GROUP, "audit", session).await, format!("46000 4: {rest}"));
+
+    let refused = async |name: &str, changes: &[(&str, i8, &str)]| stage.altered(GROUP, name, changes).await;
+    let (code, message) = refused("billing", &[(session, SET, "60001")]).await;
+    assert_eq!(code, ErrorCode::INVALID_CONFIG);
+    assert_eq!(
+        message,
+        "`consumer.session.timeout.ms` is 60001; it must be at most 60000, which is \
+         `group.consumer.max.session.timeout.ms`"
+    );
+    let (code, message) = refused("billing", &[("share.session.timeout.ms", SET, "50000")]).await;
+    assert_eq!(
+        (code, message.as_str()),
+        (ErrorCode::INVALID_CONFIG, "unknown group setting `share.session.timeout.ms`")
+    );
+    assert_eq!(refused("", &[(session, SET, "50000")]).await.0, ErrorCode::INVALID_REQUEST);
+    // A bound stays around what is set.
+    let bound = [("group.consumer.max.session.timeout.ms", SET, "49000")];
+    let (code, message) = stage.altered(BROKER, "", &bound).await;
+    assert!(code == ErrorCode::INVALID_CONFIG && message.starts_with("group `billing`: "), "{message}");
+    assert_eq!(stage.altered(GROUP, "billing", &[(session, DELETE, "")]).await, none);
+    assert_eq!(stage.altered(BROKER, "", &bound).await, none);
+    assert_eq!(shown().await, format!("46000 4: {rest}"));
+    stage.broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_groups_wait_for_the_feature_level() {
+    // As in a cluster that older nodes began.
+    let quorum = Quorum::start(1).await;
+    quorum.core().state.evolve(MetadataVersion(0), &Event::FeatureLevelChanged { level: 1 });
+    let stage = Stage::of(quorum, &[]).await;
+    let set = [("consumer.session.timeout.ms", SET, "50000")];
+    let (code, message) = stage.altered(GROUP, "billing", &set).await;
+    assert_eq!(code, ErrorCode::UNSUPPORTED_VERSION);
+    assert_eq!(message, "settings of groups take `dmq.feature.level` 2, and 1 is in force");
+    let bound = [("group.consumer.min.session.timeout.ms", SET, "6000")];
+    let (code, message) = stage.altered(BROKER, "", &bound).await;
+    assert!(code == ErrorCode::INVALID_CONFIG && message.contains("unknown broker setting"), "{message}");
+
+    let level = GROUP_CONFIGS_LEVEL;
+    stage.quorum.apply(Command::SetFeatureLevel { level, level_max: level }).result.unwrap();
+    eventually("it is in force", async || stage.altered(GROUP, "billing", &set).await.0.is_none()).await;
+    stage.broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn new_partitions_go_where_they_are_wanted() {
     let stage = Stage::new(&[]).await;
     stage.quorum.register_other(102);
@@ -344,7 +409,12 @@ async fn what_has_settings_is_listed() {
         (response.error_code, resources.map(|it| (it.resource_type, it.resource_name)).collect::<Vec<_>>())
     };
     let (orders, broker) = ((TOPIC, "orders".to_owned()), (BROKER, "101".to_owned()));
-    assert_eq!(listed(&[]).await, (ErrorCode::NONE, vec![orders.clone(), broker]));
+    assert_eq!(listed(&[]).await, (ErrorCode::NONE, vec![orders.clone(), broker.clone()]));
+    let set = stage.altered(GROUP, "billing", &[("consumer.session.timeout.ms", SET, "50000")]).await;
+    assert!(set.0.is_none(), "{set:?}");
+    let billing = (GROUP, "billing".to_owned());
+    assert_eq!(listed(&[GROUP]).await, (ErrorCode::NONE, vec![billing.clone()]));
+    assert_eq!(listed(&[]).await, (ErrorCode::NONE, vec![orders.clone(), broker, billing]));
     assert_eq!(listed(&[TOPIC, 16]).await, (ErrorCode::NONE, vec![orders]));
     assert_eq!(listed(&[3]).await, (ErrorCode::UNSUPPORTED_VERSION, vec![]));
 }

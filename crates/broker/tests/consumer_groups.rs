@@ -406,6 +406,108 @@ async fn settings_take_effect_while_groups_are_at_work() {
     broker.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_by_its_own_settings_while_it_is_at_work() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    let mut client = Client::new(&broker);
+    let set = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+    let bounds = ["session.timeout.ms", "heartbeat.interval.ms"];
+    let bounds = bounds.map(|name| set(&format!("group.consumer.min.{name}"), "1"));
+    quorum.apply(Command::AlterBrokerConfigs { broker_id: None, configs: bounds.into() }).result.unwrap();
+    assert_eq!(client.call(1, &joining("one")).error_code, ErrorCode::NONE);
+    let mut other = joining("other");
+    other.group_id = "h".into();
+    assert_eq!(client.call(1, &other).error_code, ErrorCode::NONE);
+
+    // The interval below which members come while a group changes is bounded by the group's own.
+    let alter = |pairs: &[(&str, &str)]| Command::AlterGroupConfigs {
+        group_id: "g".into(),
+        configs: pairs.iter().map(|(name, value)| set(name, value)).collect(),
+    };
+    quorum.apply(alter(&[("consumer.heartbeat.interval.ms", "77")])).result.unwrap();
+    eventually("the interval is told", async || {
+        client.call(1, &living("one", 1, None)).heartbeat_interval_ms == 77
+    })
+    .await;
+    let mut lives = living("other", 1, None);
+    lives.group_id = "h".into();
+    assert_ne!(client.call(1, &lives).heartbeat_interval_ms, 77, "it is another group's");
+
+    // A member that is silent for the group's session is gone, long before others' sessions end.
+    let shorter = [("consumer.session.timeout.ms", "300"), ("consumer.heartbeat.interval.ms", "78")];
+    quorum.apply(alter(&shorter)).result.unwrap();
+    eventually("that is told, or it is gone already", async || {
+        let answer = client.call(1, &living("one", 1, None));
+        answer.heartbeat_interval_ms == 78 || answer.error_code == ErrorCode::UNKNOWN_MEMBER_ID
+    })
+    .await;
+    eventually("its session ends", async || described(&mut client, 1, "g").members.is_empty()).await;
+    assert_eq!(described(&mut client, 1, "h").members.len(), 1);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_data_that_no_log_takes_is_refused_and_harms_nobody() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    let (mut old, mut new) = (Client::new(&broker), Client::new(&broker));
+    let saying = |bytes: usize| {
+        let mut subscription = subscription().to_vec();
+        subscription.truncate(14);
+        subscription.put_i32(i32::try_from(bytes).unwrap());
+        subscription.resize(subscription.len() + bytes, 7);
+        Bytes::from(subscription)
+    };
+    // A consumer group keeps what its classic members say as it is, beside the topics that are in it.
+    assert_eq!(new.call(1, &joining("new")).member_epoch, 1);
+    let refused = old.call(3, &classic("g", "", saying(300_000)));
+    assert_eq!(refused.error_code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert_eq!(described(&mut new, 1, "g").members.len(), 1);
+    assert_eq!(new.call(1, &living("new", 1, None)).error_code, ErrorCode::NONE);
+    join(&mut old, &classic("g", "", saying(100_000)));
+    assert_eq!(described(&mut new, 1, "g").members.len(), 2);
+
+    // A classic group takes more, and stays one then.
+    let joined = join(&mut old, &classic("h", "", saying(300_000)));
+    let shares = [(joined.member_id.as_str(), Bytes::new())];
+    assert_eq!(sync(&mut old, "h", &joined, &shares).error_code, ErrorCode::NONE);
+    let mut consumer = joining("new");
+    consumer.group_id = "h".into();
+    assert_eq!(new.call(1, &consumer).error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(heartbeat(&mut old, "h", &joined), ErrorCode::NONE);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_members_read_is_described_as_they_say_it() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    let mut client = Client::new(&broker);
+    let mut joins = joining("one");
+    joins.subscribed_topic_names = None;
+    joins.subscribed_topic_regex = Some("ord(er|eal)s".into());
+    let joined = client.call(1, &joins);
+    assert_eq!((joined.error_code, given(&joined)), (ErrorCode::NONE, Some(vec![0, 1])));
+    let reads = |client: &mut Client, version| {
+        let member = described(client, version, "g").members.remove(0);
+        (member.subscribed_topic_names, member.subscribed_topic_regex.unwrap())
+    };
+    for version in [0, 1] {
+        assert_eq!(reads(&mut client, version), (vec![], "ord(er|eal)s".to_owned()));
+    }
+    // It reads one more by its name, and then that alone.
+    let mut other = living("one", 1, None);
+    other.subscribed_topic_names = Some(vec!["audit".into()]);
+    assert_eq!(client.call(1, &other).error_code, ErrorCode::NONE);
+    assert_eq!(reads(&mut client, 1), (vec!["audit".to_owned()], "ord(er|eal)s".to_owned()));
+    let mut other = living("one", described(&mut client, 1, "g").members[0].member_epoch, None);
+    other.subscribed_topic_regex = Some(String::new());
+    assert_eq!(client.call(1, &other).error_code, ErrorCode::NONE);
+    assert_eq!(reads(&mut client, 1), (vec!["audit".to_owned()], String::new()));
+    broker.stop().await.unwrap();
+}
+
 /// Commits an offset in partition 0 of `orders`.
 fn commit(client: &mut Client, group: &str, member: &JoinGroupResponse, offset: i64) -> ErrorCode {
     let partition = OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };

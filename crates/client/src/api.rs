@@ -10,6 +10,7 @@ use http_api::{
     broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
     elections::{ElectLeadersRequest, ElectLeadersResponse},
     features::{FeatureLevel, SetFeatureLevelRequest},
+    group_configs::{AlterGroupConfigsRequest, GroupConfigsInfo},
     groups::{GroupInfo, GroupSummary, ResetGroupRequest, ResetGroupResponse},
     internal_topics::CreateInternalTopicRequest,
     isr::{AlterIsrRequest, AlterIsrResponse},
@@ -100,6 +101,21 @@ pub fn alter_broker_configs(
     request: &AlterBrokerConfigsRequest,
 ) -> Call<BrokerConfigsInfo> {
     Call::write(Method::PATCH, paths::broker_configs(id)).json(request)
+}
+
+/// The groups that have settings of their own.
+pub fn all_group_configs() -> Call<Vec<GroupConfigsInfo>> {
+    Call::read(paths::GROUP_CONFIGS)
+}
+
+/// The settings that are kept for one group.
+pub fn group_configs(id: &str) -> Call<GroupConfigsInfo> {
+    Call::read(paths::group_configs(id))
+}
+
+/// Changes settings that are kept for one group.
+pub fn alter_group_configs(id: &str, request: &AlterGroupConfigsRequest) -> Call<GroupConfigsInfo> {
+    Call::write(Method::PATCH, paths::group_configs(id)).json(request)
 }
 
 /// Tells the leader that a broker is alive.

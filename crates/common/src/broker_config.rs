@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use thiserror::Error;
 
 use crate::{
+    group_config::{self, InvalidGroupConfig},
     limits::{TOPIC_CONFIG_VALUE_BYTES_MAX, TOPIC_CONFIGS_BYTES_MAX},
     topic_config::{self, Kind, Setting, cut},
 };
@@ -75,6 +76,9 @@ pub enum InvalidBrokerConfig {
     /// It is the same for all brokers.
     #[error("`{0}` is the same for all brokers: set it for the cluster, not for one broker")]
     ClusterWide(String),
+    /// It bounds settings of groups, and no value is left for them, or not the one that a group has.
+    #[error(transparent)]
+    OfGroups(#[from] InvalidGroupConfig),
 }
 
 impl InvalidBrokerConfig {
@@ -83,6 +87,7 @@ impl InvalidBrokerConfig {
         match self {
             Self::Form(name) | Self::Unknown(name) | Self::ReadOnly(name) | Self::ClusterWide(name) => name,
             Self::Value { name, .. } | Self::TooLong { name, .. } => name,
+            Self::OfGroups(error) => error.name(),
         }
     }
 }
@@ -148,7 +153,8 @@ pub fn validate(configs: &Configs, for_one: bool) -> Result<(), InvalidBrokerCon
             return Err(InvalidBrokerConfig::TooLong { name: name.clone(), length });
         }
     }
-    Ok(())
+    // Bounds are set for all brokers, or not at all.
+    if for_one { Ok(()) } else { Ok(group_config::validate_bounds(configs)?) }
 }
 
 /// What these settings say about topics that do not say it themselves, by the names of the topic settings. The first of

@@ -6,6 +6,7 @@
 
 pub mod broker_config;
 pub mod config;
+pub mod group_config;
 pub mod ids;
 pub mod limits;
 pub mod model;

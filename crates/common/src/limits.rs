@@ -28,6 +28,13 @@ pub const BROKER_HOST_BYTES_MAX: usize = 253;
 /// Bytes of a broker's rack name.
 pub const BROKER_RACK_BYTES_MAX: usize = 255;
 
+// --- Groups ----------------------------------------------------------------------------------------------------
+
+/// Bytes of a group's id.
+pub const GROUP_ID_BYTES_MAX: usize = 1_024;
+/// Groups that have settings of their own.
+pub const GROUPS_WITH_CONFIGS_MAX: usize = 10_000;
+
 // --- Commands --------------------------------------------------------------------------------------------------
 
 /// ISR changes in one command.

@@ -1,8 +1,7 @@
 //! Why a request is refused.
 
+use common::limits::GROUP_ID_BYTES_MAX;
 use thiserror::Error;
-
-use crate::sizes::GROUP_ID_BYTES_MAX;
 
 /// Why, with the Kafka error that it is told by. Whoever answers clients maps them one to one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

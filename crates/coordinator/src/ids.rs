@@ -2,7 +2,9 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use crate::{GroupError, sizes::GROUP_ID_BYTES_MAX};
+use common::limits::GROUP_ID_BYTES_MAX;
+
+use crate::GroupError;
 
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -48,6 +48,6 @@ pub use now::Now;
 pub use outcome::{Outcome, Transaction};
 pub use records::Record;
 pub use routing::partition_of;
-pub use settings::{MigrationPolicy, Settings, UnknownMigrationPolicy};
+pub use settings::{GroupSettings, MigrationPolicy, Settings, UnknownMigrationPolicy};
 pub use state::{GroupState, GroupType};
 pub use topics::{TopicInfo, Topics};

@@ -1,8 +1,10 @@
 //! Settings of groups, under Kafka's names and with its defaults.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use thiserror::Error;
+
+use crate::GroupId;
 
 /// Whether a group may go from one protocol to the other while it has members (`group.consumer.migration.policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,9 +59,9 @@ pub struct Settings {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_retention_check_interval_ms: i64,
-    /// `group.consumer.session.timeout.ms`: of members of consumer groups.
+    /// `group.consumer.session.timeout.ms`: of members of consumer groups that set none.
     pub group_consumer_session_timeout_ms: i32,
-    /// `group.consumer.heartbeat.interval.ms`: the longest that members of consumer groups are told.
+    /// `group.consumer.heartbeat.interval.ms`: the longest that members of consumer groups that set none are told.
     pub group_consumer_heartbeat_interval_ms: i32,
     /// `group.consumer.min.heartbeat.interval.ms`: the shortest that they are told while nothing changes.
     pub group_consumer_min_heartbeat_interval_ms: i32,
@@ -67,6 +69,36 @@ pub struct Settings {
     pub group_consumer_max_size: usize,
     /// `group.consumer.migration.policy`.
     pub group_consumer_migration_policy: MigrationPolicy,
+    /// What single groups have set for themselves.
+    pub of_groups: Arc<BTreeMap<GroupId, GroupSettings>>,
+}
+
+/// What one group has set for itself; times in ms. For the rest it goes by the [settings](Settings) of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// `consumer.session.timeout.ms`: of its members.
+    pub consumer_session_timeout_ms: Option<i32>,
+    /// `consumer.heartbeat.interval.ms`: told to its members.
+    pub consumer_heartbeat_interval_ms: Option<i32>,
+}
+
+impl Settings {
+    /// After how long a member of this consumer group is gone, in ms.
+    pub(crate) fn consumer_session_timeout_ms(&self, group_id: &GroupId) -> i32 {
+        let own = self.of_groups.get(group_id).and_then(|own| own.consumer_session_timeout_ms);
+        own.unwrap_or(self.group_consumer_session_timeout_ms)
+    }
+
+    /// The shortest and the longest interval that members of this consumer group are told while nothing changes, in ms. There is
+    /// one interval if the group says which.
+    pub(crate) fn consumer_heartbeat_interval_ms(&self, group_id: &GroupId) -> (i32, i32) {
+        match self.of_groups.get(group_id).and_then(|own| own.consumer_heartbeat_interval_ms) {
+            Some(own) => (own, own),
+            None => {
+                (self.group_consumer_min_heartbeat_interval_ms, self.group_consumer_heartbeat_interval_ms)
+            }
+        }
+    }
 }
 
 impl Default for Settings {
@@ -85,6 +117,7 @@ impl Default for Settings {
             group_consumer_min_heartbeat_interval_ms: 500,
             group_consumer_max_size: i32::MAX as usize,
             group_consumer_migration_policy: MigrationPolicy::Bidirectional,
+            of_groups: Arc::default(),
         }
     }
 }

@@ -4,15 +4,14 @@
 //! Only records that grow with what clients say are looked at. Sizes are estimates from above: how records are written is not
 //! known here.
 
+use common::limits::GROUP_ID_BYTES_MAX;
+
 use crate::{
     GroupError, Settings,
     api::{ConsumerGroupHeartbeat, JoinGroup, Protocol},
     assignment::Assignment,
     records::GroupMetadataValue,
 };
-
-/// The longest group id, in bytes: it is part of every key.
-pub(crate) const GROUP_ID_BYTES_MAX: usize = 1_024;
 
 /// A record without the texts that a client has a say in, and with the batch around it; in bytes.
 const RECORD_BYTES: usize = 512 + GROUP_ID_BYTES_MAX;

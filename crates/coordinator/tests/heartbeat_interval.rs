@@ -4,7 +4,9 @@
 
 mod support;
 
-use coordinator::Settings;
+use std::sync::Arc;
+
+use coordinator::{GroupSettings, Settings};
 use support::{Bench, heartbeat, topics};
 
 const USUAL_MS: i32 = 5_000;
@@ -72,4 +74,30 @@ fn all_members_of_a_coordinator_count_and_the_settings_have_the_last_word() {
     let told = [(500, 300), (100, 1_000), (5_000, 5_000)]
         .map(|(shortest, longest)| calm_ms(with(shortest, longest), 0));
     assert_eq!(told, [300, 100, 5_000], "the longest one wins");
+}
+
+/// What a group sets holds for the members it has from their next heartbeat on, and for no other group.
+#[test]
+fn a_running_group_goes_by_its_own_settings_at_once() {
+    let mut bench = bench(Settings::default());
+    interval_ms(&mut bench, 0, "a", 0, &[]);
+    assert_eq!(interval_ms(&mut bench, 6_000, "a", 1, &[0, 1]), CALM_MS);
+    let own = |session_ms, interval_ms| GroupSettings {
+        consumer_session_timeout_ms: session_ms,
+        consumer_heartbeat_interval_ms: interval_ms,
+    };
+    let set = |group: &str, own| Settings {
+        of_groups: Arc::new([(group.into(), own)].into()),
+        ..Settings::default()
+    };
+    bench.coordinator.set_settings(set("other", own(Some(9_000), Some(7_000))));
+    assert_eq!(interval_ms(&mut bench, 7_000, "a", 1, &[0, 1]), CALM_MS);
+    bench.coordinator.set_settings(set("g", own(Some(9_000), None)));
+    assert_eq!(interval_ms(&mut bench, 8_000, "a", 1, &[0, 1]), CALM_MS);
+    assert_eq!(bench.coordinator.next_deadline(), Some(17_000), "the session is shorter");
+    bench.coordinator.set_settings(set("g", own(None, Some(7_000))));
+    assert_eq!(interval_ms(&mut bench, 9_000, "a", 1, &[0, 1]), 7_000);
+    assert_eq!(bench.coordinator.next_deadline(), Some(54_000), "the session is as long as others'");
+    bench.coordinator.set_settings(Settings::default());
+    assert_eq!(interval_ms(&mut bench, 10_000, "a", 1, &[0, 1]), CALM_MS);
 }

@@ -1,8 +1,8 @@
 //! `GET /api/v1/metadata/cluster`: the whole metadata, or what changed since a version.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use common::{ClusterId, MetadataVersion, NodeId};
+use common::{ClusterId, MetadataVersion, NodeId, broker_config::Configs};
 use metadata_core::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +28,10 @@ pub struct ClusterImage {
     /// Settings that are kept for brokers.
     #[serde(default)]
     pub broker_configs: AllBrokerConfigs,
+    /// Settings that are kept for single groups, by group id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, String>>)]
+    pub group_configs: BTreeMap<String, Configs>,
     /// The feature level in force; 0: an older node does not say.
     #[serde(default)]
     pub feature_level: u16,
@@ -69,5 +73,5 @@ pub enum ClusterMetadata {
     /// What changed.
     Deltas(DeltaSet),
     /// Everything.
-    Full(ClusterImage),
+    Full(Box<ClusterImage>),
 }

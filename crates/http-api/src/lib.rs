@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod controller;
 pub mod elections;
 pub mod features;
+pub mod group_configs;
 pub mod group_reading;
 pub mod groups;
 pub mod headers;

@@ -22,6 +22,10 @@ pub const BROKER: &str = "/api/v1/metadata/brokers/{id}";
 pub const CONFIGS_OF_BROKER: &str = "/api/v1/metadata/brokers/{id}/configs";
 /// Settings that are kept for all brokers.
 pub const BROKER_CONFIGS: &str = "/api/v1/metadata/broker-configs";
+/// Groups that have settings of their own.
+pub const GROUP_CONFIGS: &str = "/api/v1/metadata/group-configs";
+/// Settings that are kept for one group.
+pub const CONFIGS_OF_GROUP: &str = "/api/v1/metadata/groups/{group}/configs";
 /// Heartbeats of one broker.
 pub const HEARTBEAT: &str = "/api/v1/metadata/heartbeat/{brokerId}";
 /// ISR changes.
@@ -111,6 +115,11 @@ pub fn broker(id: BrokerId) -> String {
 /// [`CONFIGS_OF_BROKER`] of a broker; `None`: [`BROKER_CONFIGS`].
 pub fn broker_configs(id: Option<BrokerId>) -> String {
     id.map_or_else(|| BROKER_CONFIGS.to_owned(), |id| format!("{BROKERS}/{id}/configs"))
+}
+
+/// [`CONFIGS_OF_GROUP`] of a group, whose id may be any string.
+pub fn group_configs(id: &str) -> String {
+    format!("/api/v1/metadata/groups/{}/configs", segment(id))
 }
 
 /// [`HEARTBEAT`] of a broker.

@@ -84,6 +84,8 @@ error_codes! {
     InvalidAssignment = 400, "Invalid replica assignment", Never;
     /// An unknown setting, or a value out of its range.
     InvalidConfig = 400, "Invalid setting", Never;
+    /// No group can be called so.
+    InvalidGroupId = 400, "Invalid group id", Never;
     /// A registration whose fields cannot be.
     InvalidRegistration = 400, "Invalid broker registration", Never;
     /// A feature level that cannot be set.

@@ -15,6 +15,7 @@ impl From<Rejection> for Problem {
             Rejection::InvalidConfig { name, .. } => {
                 problem.with("field", format!("configs.{name}")).with("config", name)
             }
+            Rejection::InvalidGroupId { .. } => problem.with("field", "group"),
             Rejection::InvalidRegistration { .. }
             | Rejection::FencedLeaderEpoch { .. }
             | Rejection::InvalidUpdateVersion { .. }
@@ -58,6 +59,7 @@ fn code(rejection: &Rejection) -> ErrorCode {
         Rejection::InvalidReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
         Rejection::InvalidAssignment { .. } => ErrorCode::InvalidAssignment,
         Rejection::InvalidConfig { .. } => ErrorCode::InvalidConfig,
+        Rejection::InvalidGroupId { .. } => ErrorCode::InvalidGroupId,
         Rejection::TopicAlreadyExists { .. } => ErrorCode::TopicAlreadyExists,
         Rejection::UnknownTopic { .. } => ErrorCode::UnknownTopic,
         Rejection::UnknownPartition { .. } => ErrorCode::UnknownPartition,
@@ -95,6 +97,7 @@ mod tests {
             Rejection::InvalidReplicationFactor { detail: detail() },
             Rejection::InvalidAssignment { detail: detail() },
             Rejection::InvalidConfig { name: "retention.ms".into(), detail: detail() },
+            Rejection::InvalidGroupId { detail: detail() },
             Rejection::TopicAlreadyExists { topic_name: topic_name.clone() },
             Rejection::UnknownTopic { topic_name: topic_name.clone() },
             Rejection::UnknownPartition { topic_name: topic_name.clone(), partition: PartitionId(7) },

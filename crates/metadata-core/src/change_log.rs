@@ -1,6 +1,9 @@
 //! The recent end of the metadata change stream, which `?since=V` is answered from.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use common::{MetadataVersion, Partition, Topic};
 
@@ -83,17 +86,19 @@ impl ChangeLog {
     }
 }
 
+/// What an event takes in memory beside what grows, and what one setting does.
+const EVENT: usize = 128;
+
 /// What an event takes in memory, to within a small factor.
 fn estimated_bytes(event: &Event) -> usize {
-    const EVENT: usize = 128;
     EVENT
         + match event {
             Event::TopicCreated { topic } => size_of::<Topic>() + partitions(&topic.partitions),
             Event::PartitionsAdded { partitions: changed, .. }
             | Event::PartitionsChanged { partitions: changed, .. } => partitions(changed),
-            Event::TopicConfigsChanged { configs, .. } | Event::BrokerConfigsChanged { configs, .. } => {
-                configs.iter().map(|(name, value)| EVENT + name.len() + value.len()).sum()
-            }
+            Event::TopicConfigsChanged { configs: changed, .. }
+            | Event::BrokerConfigsChanged { configs: changed, .. } => configs(changed),
+            Event::GroupConfigsChanged { group_id, configs: changed } => group_id.len() + configs(changed),
             Event::BrokerRegistered { broker } => broker.host.len(),
             Event::TopicDeleted { .. }
             | Event::BrokerStatusChanged { .. }
@@ -101,6 +106,10 @@ fn estimated_bytes(event: &Event) -> usize {
             | Event::ProducerIdsAllocated { .. }
             | Event::FeatureLevelChanged { .. } => 0,
         }
+}
+
+fn configs(configs: &BTreeMap<String, String>) -> usize {
+    configs.iter().map(|(name, value)| EVENT + name.len() + value.len()).sum()
 }
 
 fn partitions(partitions: &[Partition]) -> usize {

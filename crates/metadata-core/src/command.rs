@@ -22,7 +22,10 @@ pub const FEATURE_LEVEL_INITIAL: u16 = 1;
 
 /// The newest feature level this build can apply. A decision must never depend on it, since nodes of other builds
 /// take the same one.
-pub const FEATURE_LEVEL_MAX: u16 = 1;
+pub const FEATURE_LEVEL_MAX: u16 = GROUP_CONFIGS_LEVEL;
+
+/// Since this feature level groups have settings of their own, and brokers have those that bound them.
+pub const GROUP_CONFIGS_LEVEL: u16 = 2;
 
 const _: () = assert!(FEATURE_LEVEL_INITIAL <= FEATURE_LEVEL_MAX, "a new cluster can be run");
 
@@ -91,6 +94,13 @@ pub enum Command {
         /// Of which broker; `None`: of all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         broker_id: Option<BrokerId>,
+        /// Settings to set, or with `None` to set no more.
+        configs: BTreeMap<String, Option<String>>,
+    },
+    /// Changes settings of a group. The controllers know no groups: settings may be kept for one that is yet to come.
+    AlterGroupConfigs {
+        /// Of which group.
+        group_id: String,
         /// Settings to set, or with `None` to set no more.
         configs: BTreeMap<String, Option<String>>,
     },
@@ -188,6 +198,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// The feature level that it takes: below it, there may be nodes that cannot read it, so that it must not be proposed.
+    pub fn feature_level(&self) -> u16 {
+        match self {
+            Self::AlterGroupConfigs { .. } => GROUP_CONFIGS_LEVEL,
+            _ => FEATURE_LEVEL_INITIAL,
+        }
+    }
+
     /// Tells whether two commands ask for the same thing: the same on every build, and blind to what the leader
     /// stamps, which differs when a client tries again.
     pub(crate) fn fingerprint(&self) -> u64 {
@@ -202,6 +220,7 @@ impl Command {
             Self::SetFeatureLevel { level_max, .. } => *level_max = 0,
             Self::DeleteTopic { .. }
             | Self::AlterBrokerConfigs { .. }
+            | Self::AlterGroupConfigs { .. }
             | Self::FenceBrokers { .. }
             | Self::UnfenceBroker { .. }
             | Self::DrainBroker { .. }

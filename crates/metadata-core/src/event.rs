@@ -81,6 +81,14 @@ pub enum Event {
         /// All that are set there after the change.
         configs: BTreeMap<String, String>,
     },
+    /// Settings of a group changed.
+    #[serde(rename_all = "camelCase")]
+    GroupConfigsChanged {
+        /// Of which group.
+        group_id: String,
+        /// All that are set for it after the change.
+        configs: BTreeMap<String, String>,
+    },
     /// A broker was forgotten, and with it what was set for it.
     #[serde(rename_all = "camelCase")]
     BrokerRemoved {

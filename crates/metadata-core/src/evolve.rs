@@ -50,6 +50,9 @@ impl State {
                 }
                 Some(Before::Configs(self.broker_configs.set(*broker_id, configs.clone())))
             }
+            Event::GroupConfigsChanged { group_id, configs } => {
+                Some(Before::Configs(self.group_configs.set(group_id, configs.clone())))
+            }
             Event::BrokerRemoved { broker_id } => {
                 self.broker_configs.forget(*broker_id);
                 self.brokers.remove(*broker_id).map(|before| Before::Broker(Box::new(before)))

@@ -31,4 +31,4 @@ pub use event::Event;
 pub use liveness::Ledger;
 pub use outcome::{Decided, Outcome, Rejection};
 pub use snapshot::Record;
-pub use state::{BrokerConfigs, State};
+pub use state::{BrokerConfigs, GroupConfigs, State};

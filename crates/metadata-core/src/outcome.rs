@@ -128,6 +128,12 @@ pub enum Rejection {
         /// What is wrong.
         detail: String,
     },
+    /// No group can be called so.
+    #[error("{detail}")]
+    InvalidGroupId {
+        /// What is wrong.
+        detail: String,
+    },
     /// The topic exists.
     #[error("topic `{topic_name}` already exists")]
     TopicAlreadyExists {

@@ -34,6 +34,9 @@ pub enum Record {
         /// How many records with settings of brokers follow.
         #[serde(default, skip_serializing_if = "is_zero")]
         broker_configs: usize,
+        /// How many records with settings of groups follow.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        group_configs: usize,
         /// How many topic records follow.
         topics: usize,
         /// How many request records follow.
@@ -51,6 +54,13 @@ pub enum Record {
         /// For which one; `None`: for all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         broker_id: Option<BrokerId>,
+        /// By name.
+        configs: BTreeMap<String, String>,
+    },
+    /// Settings that are kept for a group.
+    GroupConfigs {
+        /// For which one.
+        group_id: String,
         /// By name.
         configs: BTreeMap<String, String>,
     },
@@ -122,7 +132,7 @@ pub enum SnapshotError<E> {
 }
 
 impl State {
-    /// The whole state as a stream of records: a header, then brokers, topics and remembered requests. Nothing is
+    /// The whole state as a stream of records: a header, then brokers, settings, topics and remembered requests. Nothing is
     /// copied but what is shared, so the caller may clone the state and read at leisure.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let header = Record::Header {
@@ -133,6 +143,7 @@ impl State {
             next_producer_id: self.producer_ids.next,
             brokers: self.brokers.len(),
             broker_configs: self.broker_configs.len(),
+            group_configs: self.group_configs.len(),
             topics: self.topics.len(),
             requests: self.requests.len(),
             digest: self.digest(),
@@ -144,6 +155,10 @@ impl State {
             .broker_configs
             .brokers()
             .map(|(id, configs)| Record::BrokerConfigs { broker_id: Some(id), configs: configs.clone() });
+        let of_groups = self.group_configs.iter().map(|(group_id, configs)| Record::GroupConfigs {
+            group_id: group_id.to_owned(),
+            configs: configs.clone(),
+        });
         let topics = self.topics.iter().map(|topic| Record::Topic { topic: Arc::clone(topic) });
         let requests = self.requests.iter().cloned().map(|request| Record::Request {
             request_id: request.request_id,
@@ -151,7 +166,8 @@ impl State {
             fingerprint: request.fingerprint,
             result: request.result,
         });
-        std::iter::once(header).chain(brokers).chain(of_all).chain(of_one).chain(topics).chain(requests)
+        let settings = of_all.into_iter().chain(of_one).chain(of_groups);
+        std::iter::once(header).chain(brokers).chain(settings).chain(topics).chain(requests)
     }
 
     /// The state that gave these records.
@@ -172,6 +188,7 @@ impl State {
             next_producer_id,
             brokers,
             broker_configs,
+            group_configs,
             topics,
             requests,
             digest,
@@ -192,6 +209,7 @@ impl State {
         let counts = [
             ("brokers", brokers, state.brokers.len()),
             ("settings of brokers", broker_configs, state.broker_configs.len()),
+            ("settings of groups", group_configs, state.group_configs.len()),
             ("topics", topics, state.topics.len()),
             ("requests", requests, state.requests.len()),
         ];
@@ -215,6 +233,9 @@ impl State {
             }
             Record::BrokerConfigs { broker_id, configs } => {
                 self.broker_configs.set(broker_id, configs);
+            }
+            Record::GroupConfigs { group_id, configs } => {
+                self.group_configs.set(&group_id, configs);
             }
             Record::Topic { topic } => self.insert_topic(topic),
             Record::Request { request_id, time_ms, fingerprint, result } => {

@@ -6,12 +6,13 @@ use common::{
     BrokerEpoch, BrokerId, ClusterId, IncarnationId, LeaderEpoch, MetadataVersion, PartitionEpoch,
     PartitionId, TopicId, TopicName,
     limits::{
-        BROKERS_MAX, ELECTIONS_PER_COMMAND_MAX, ISR_CHANGES_PER_COMMAND_MAX, REASSIGNMENTS_PER_COMMAND_MAX,
+        BROKERS_MAX, ELECTIONS_PER_COMMAND_MAX, GROUPS_WITH_CONFIGS_MAX, ISR_CHANGES_PER_COMMAND_MAX,
+        REASSIGNMENTS_PER_COMMAND_MAX,
     },
 };
 use metadata_core::{
     Command, Outcome, Proposal, Rejection, State,
-    command::{IsrChange, Move},
+    command::{GROUP_CONFIGS_LEVEL, IsrChange, Move},
 };
 use uuid::Uuid;
 
@@ -56,6 +57,26 @@ fn brokers() {
     apply(&mut state, register(7)).unwrap();
     apply(&mut state, Command::RemoveBroker { broker_id: BrokerId(7) }).unwrap();
     apply(&mut state, register(BROKERS_MAX)).unwrap();
+}
+
+#[test]
+fn groups_with_settings() {
+    let mut state = State::new(ClusterId("full".to_owned()));
+    let level = GROUP_CONFIGS_LEVEL;
+    apply(&mut state, Command::SetFeatureLevel { level, level_max: level }).unwrap();
+    let set = |number: usize, value: Option<&str>| Command::AlterGroupConfigs {
+        group_id: format!("group-{number}"),
+        configs: [("consumer.session.timeout.ms".to_owned(), value.map(str::to_owned))].into(),
+    };
+    for number in 0..GROUPS_WITH_CONFIGS_MAX {
+        apply(&mut state, set(number, Some("50000"))).unwrap();
+    }
+    assert_eq!(bound(apply(&mut state, set(GROUPS_WITH_CONFIGS_MAX, Some("50000")))), (10_001, 10_000));
+    // Those that are in may change, and one that goes makes room.
+    apply(&mut state, set(7, Some("51000"))).unwrap();
+    apply(&mut state, set(7, None)).unwrap();
+    apply(&mut state, set(GROUPS_WITH_CONFIGS_MAX, Some("50000"))).unwrap();
+    state.check_invariants().unwrap();
 }
 
 #[test]

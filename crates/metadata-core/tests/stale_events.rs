@@ -48,6 +48,7 @@ fn about_unknown_topics_and_brokers() {
             Event::TopicCreated { .. }
                 | Event::BrokerRegistered { .. }
                 | Event::BrokerConfigsChanged { broker_id: None, .. }
+                | Event::GroupConfigsChanged { .. }
                 | Event::ProducerIdsAllocated { .. }
         );
         assert_eq!(changes(&state, &event), makes, "{event:?}");

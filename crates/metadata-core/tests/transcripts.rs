@@ -123,6 +123,7 @@ impl Story {
             "create" => self.create(words),
             "alter" => self.alter(words),
             "configure" => self.configure(words),
+            "configure-group" => Self::configure_group(words),
             "delete" => Command::DeleteTopic { topic_name: name(words.at(1)) },
             "isr" => self.isr(words),
             "prefer" => Command::ElectPreferredLeaders {
@@ -182,13 +183,10 @@ impl Story {
 
     /// `alter NAME [partitions=N [on=1,2/2,3]] [set=NAME:VALUE] [unset=NAME]`
     fn alter(&self, words: &Words<'_>) -> Command {
-        let set = words.value("set").and_then(|set| set.split_once(':')).map(owned);
-        let mut configs: BTreeMap<_, _> = set.into_iter().map(|(name, value)| (name, Some(value))).collect();
-        configs.extend(words.value("unset").map(|name| (name.to_owned(), None)));
         Command::AlterTopic {
             topic_name: name(words.at(1)),
             num_partitions: words.value("partitions").map(|n| n.parse().unwrap()),
-            configs,
+            configs: words.settings(),
             assignments: words.value("on").map(|on| on.split('/').map(ids).collect()),
             placement_seed: self.index,
         }
@@ -196,11 +194,13 @@ impl Story {
 
     /// `configure [BROKER] [set=NAME:VALUE] [unset=NAME]`
     fn configure(&self, words: &Words<'_>) -> Command {
-        let set = words.value("set").and_then(|set| set.split_once(':')).map(owned);
-        let mut configs: BTreeMap<_, _> = set.into_iter().map(|(name, value)| (name, Some(value))).collect();
-        configs.extend(words.value("unset").map(|name| (name.to_owned(), None)));
         let broker_id = words.at(1).parse().ok().map(BrokerId);
-        Command::AlterBrokerConfigs { broker_id, configs }
+        Command::AlterBrokerConfigs { broker_id, configs: words.settings() }
+    }
+
+    /// `configure-group GROUP [set=NAME:VALUE] [unset=NAME]`
+    fn configure_group(words: &Words<'_>) -> Command {
+        Command::AlterGroupConfigs { group_id: words.at(1).to_owned(), configs: words.settings() }
     }
 
     /// `isr CALLER TOPIC-PARTITION=1,2 ... [leader-epoch=E] [partition-epoch=E] [topic-id=N]`
@@ -264,6 +264,13 @@ struct Words<'a>(Vec<&'a str>);
 impl<'a> Words<'a> {
     fn at(&self, position: usize) -> &'a str {
         self.0[position]
+    }
+
+    /// `set=NAME:VALUE` and `unset=NAME`.
+    fn settings(&self) -> BTreeMap<String, Option<String>> {
+        let set = self.value("set").and_then(|set| set.split_once(':')).map(owned);
+        let set = set.into_iter().map(|(name, value)| (name, Some(value)));
+        set.chain(self.value("unset").map(|name| (name.to_owned(), None))).collect()
     }
 
     /// Of `key=value`.
@@ -371,6 +378,9 @@ fn tell_event(event: &Event, results: &mut String) {
         }
         Event::BrokerConfigsChanged { broker_id: Some(id), configs } => {
             writeln!(results, "broker {id} has settings {configs:?}").unwrap();
+        }
+        Event::GroupConfigsChanged { group_id, configs } => {
+            writeln!(results, "group {group_id} has settings {configs:?}").unwrap();
         }
         Event::BrokerRemoved { broker_id } => writeln!(results, "broker {broker_id} removed").unwrap(),
         Event::ProducerIdsAllocated { next_producer_id, .. } => {

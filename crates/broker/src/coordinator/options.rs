@@ -1,6 +1,9 @@
 //! Settings of group coordinators, from the broker's.
 
-use common::{Topic, topic_name::CONSUMER_OFFSETS_TOPIC};
+use std::{collections::BTreeMap, sync::Arc};
+
+use common::{Topic, broker_config::Configs, topic_name::CONSUMER_OFFSETS_TOPIC};
+use coordinator::{GroupId, GroupSettings};
 
 use crate::{
     broker_config::{BrokerConfig, LiveConfig},
@@ -46,6 +49,7 @@ pub(super) fn rules(config: &LiveConfig, image: &SharedImage) -> coordinator::Se
         group_consumer_min_heartbeat_interval_ms: config.number("group.consumer.min.heartbeat.interval.ms"),
         group_consumer_max_size: config.number("group.consumer.max.size"),
         group_consumer_migration_policy: config.number("group.consumer.migration.policy"),
+        of_groups: Arc::new(of_groups(image)),
         offset_metadata_max_bytes: config.number::<usize>("offset.metadata.max.bytes").min(NOTE_BYTES_MAX),
         record_bytes_max: record_bytes_max(config, image),
         offsets_retention_ms: minutes.saturating_mul(60_000),
@@ -53,8 +57,20 @@ pub(super) fn rules(config: &LiveConfig, image: &SharedImage) -> coordinator::Se
     }
 }
 
+/// What single groups have set.
+fn of_groups(image: &SharedImage) -> BTreeMap<GroupId, GroupSettings> {
+    let own = |configs: &Configs| {
+        let number = |name: &str| configs.get(name).and_then(|value| value.trim().parse().ok());
+        GroupSettings {
+            consumer_session_timeout_ms: number("consumer.session.timeout.ms"),
+            consumer_heartbeat_interval_ms: number("consumer.heartbeat.interval.ms"),
+        }
+    };
+    image.read(|state| state.group_configs().iter().map(|(id, configs)| (id.into(), own(configs))).collect())
+}
+
 fn record_bytes_max(config: &LiveConfig, image: &SharedImage) -> usize {
     let topic = image.read(|state| state.topic(CONSUMER_OFFSETS_TOPIC).cloned());
-    let in_force = |topic: &std::sync::Arc<Topic>| config.of_topic(topic).max_message_bytes;
+    let in_force = |topic: &Arc<Topic>| config.of_topic(topic).max_message_bytes;
     topic.as_ref().map_or(usize::MAX, |topic| usize::try_from(in_force(topic)).unwrap_or(usize::MAX))
 }

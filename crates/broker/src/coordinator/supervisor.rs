@@ -173,5 +173,6 @@ fn fingerprint(state: &State) -> u64 {
     for (id, configs) in state.broker_configs().brokers() {
         (id, configs).hash(&mut hasher);
     }
+    state.group_configs().digest().hash(&mut hasher);
     hasher.finish().max(1)
 }

@@ -72,6 +72,14 @@ impl Controller {
                 )]
                 .into(),
             },
+            7 => Command::AlterGroupConfigs {
+                group_id: format!("group-{}", choice % 3),
+                configs: [(
+                    "consumer.session.timeout.ms".to_owned(),
+                    (!choice.is_multiple_of(2)).then(|| (50_000 + choice % 9).to_string()),
+                )]
+                .into(),
+            },
             5 => Command::FenceBrokers { brokers: vec![(broker_id, epoch)] },
             _ => Command::AlterTopic {
                 topic_name: topic,
@@ -98,6 +106,12 @@ impl Controller {
             controller_info: None,
             brokers: self.state.brokers().map(|broker| BrokerInfo::new(broker, 0, 0)).collect(),
             broker_configs: self.state.broker_configs().into(),
+            group_configs: self
+                .state
+                .group_configs()
+                .iter()
+                .map(|(id, it)| (id.to_owned(), it.clone()))
+                .collect(),
             feature_level: self.state.feature_level(),
             topics: self.state.topics().map(|topic| TopicInfo::from(topic.as_ref().clone())).collect(),
             total_partitions: self.state.total_partitions(),
@@ -112,6 +126,7 @@ impl Controller {
             assert!(state.topics().eq(self.state.topics()));
             assert!(state.brokers().eq(self.state.brokers()));
             assert_eq!(state.broker_configs(), self.state.broker_configs());
+            assert!(state.group_configs().iter().eq(self.state.group_configs().iter()));
             for broker in (0..3).map(BrokerId) {
                 assert_eq!(state.leader_partitions(broker), self.state.leader_partitions(broker));
                 assert_eq!(state.replica_partitions(broker), self.state.replica_partitions(broker));
@@ -123,6 +138,8 @@ impl Controller {
 #[test]
 fn deltas_and_images_lead_to_the_same_metadata() {
     let mut controller = Controller::new();
+    let level = metadata_core::command::FEATURE_LEVEL_MAX;
+    controller.apply(Command::SetFeatureLevel { level, level_max: level });
     let image = MetadataImage::new(cluster());
     let mut choice = 1_u64;
     for round in 0..300 {

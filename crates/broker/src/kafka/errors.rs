@@ -108,6 +108,7 @@ pub(super) fn of_problem(code: Code) -> ErrorCode {
         Code::InvalidReplicationFactor => ErrorCode::INVALID_REPLICATION_FACTOR,
         Code::InvalidAssignment => ErrorCode::INVALID_REPLICA_ASSIGNMENT,
         Code::InvalidConfig => ErrorCode::INVALID_CONFIG,
+        Code::InvalidGroupId => ErrorCode::INVALID_GROUP_ID,
         Code::InternalTopic => ErrorCode::INVALID_TOPIC_EXCEPTION,
         Code::UnknownTopic | Code::UnknownPartition => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         Code::LeaderNotAvailable => ErrorCode::LEADER_NOT_AVAILABLE,

@@ -16,6 +16,7 @@ use http_api::{
     RegisterBrokerResponse, TopicInfo,
     broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
     features::{FeatureLevel, SetFeatureLevelRequest},
+    group_configs::{AlterGroupConfigsRequest, GroupConfigsInfo},
     headers,
     internal_topics::CreateInternalTopicRequest,
     paths,
@@ -40,6 +41,7 @@ pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
         .route(paths::TOPIC, patch(alter_topic).delete(delete_topic))
         .route(paths::BROKER_CONFIGS, patch(alter_all_brokers))
         .route(paths::CONFIGS_OF_BROKER, patch(alter_broker))
+        .route(paths::CONFIGS_OF_GROUP, patch(alter_group))
         .route(paths::FEATURES, post(feature_level))
         .with_state((id, shared))
 }
@@ -200,7 +202,7 @@ async fn cluster(State((_, shared)): Node, Query(query): Query<ClusterQuery>) ->
     }
     core.full_answers += 1;
     let state = &core.state;
-    Json(ClusterMetadata::Full(ClusterImage {
+    Json(ClusterMetadata::Full(Box::new(ClusterImage {
         cluster_id: state.cluster_id().clone(),
         version,
         full: true,
@@ -208,11 +210,12 @@ async fn cluster(State((_, shared)): Node, Query(query): Query<ClusterQuery>) ->
         controller_info: None,
         brokers: state.brokers().map(|broker| BrokerInfo::new(broker, 0, 0)).collect(),
         broker_configs: state.broker_configs().into(),
+        group_configs: state.group_configs().iter().map(|(id, it)| (id.to_owned(), it.clone())).collect(),
         feature_level: state.feature_level(),
         topics: state.topics().map(|topic| TopicInfo::from(topic.as_ref().clone())).collect(),
         total_partitions: state.total_partitions(),
         active_metadata_nodes: Vec::new(),
-    }))
+    })))
 }
 
 async fn internal_topic(
@@ -350,6 +353,19 @@ fn configured(
         let configs = broker_id.map_or_else(|| kept.of_all().clone(), of_one);
         let metadata_version = core.state.version();
         Json(BrokerConfigsInfo { broker_id, configs, metadata_version }).into_response()
+    })
+}
+
+async fn alter_group(
+    State(node): Node,
+    Path(group_id): Path<String>,
+    Json(request): Json<AlterGroupConfigsRequest>,
+) -> Response {
+    let command = Command::AlterGroupConfigs { group_id: group_id.clone(), configs: request.configs };
+    decided(&node, command, |core, _| {
+        let configs = core.state.group_configs().of(&group_id).cloned().unwrap_or_default();
+        let metadata_version = core.state.version();
+        Json(GroupConfigsInfo { group_id, configs, metadata_version }).into_response()
     })
 }
 

@@ -25,8 +25,8 @@ use common::{BrokerId, ClusterId, MetadataVersion, NodeId, PartitionId, Term, To
 pub(crate) use fixture::{BrokerFixture, eventually};
 use http_api::{ErrorCode, HeartbeatRequest, HistoryEntry, MetadataPush, PushAck, UpdateType};
 use metadata_core::{
-    Applied, ChangeLog, Command, Outcome, Proposal, State,
-    command::{IsrChange, IsrMember, Move},
+    Applied, ChangeLog, Command, Event, Outcome, Proposal, State,
+    command::{FEATURE_LEVEL_MAX, IsrChange, IsrMember, Move},
 };
 use runtime::{Tasks, http::HttpLimits};
 use uuid::Uuid;
@@ -74,9 +74,11 @@ pub(crate) struct Core {
 impl Quorum {
     /// So many nodes; node 1 leads in term 1.
     pub(crate) async fn start(nodes: u64) -> Self {
-        let cluster_id = ClusterId("test".into());
+        let mut state = State::new(ClusterId("test".into()));
+        // As a new cluster has it.
+        state.evolve(MetadataVersion(0), &Event::FeatureLevelChanged { level: FEATURE_LEVEL_MAX });
         let core = Core {
-            state: State::new(cluster_id),
+            state,
             log: ChangeLog::new(MetadataVersion(0), 10_000, 1 << 20),
             history: Vec::new(),
             index: 0,

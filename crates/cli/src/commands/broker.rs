@@ -9,7 +9,7 @@ use common::BrokerId;
 use http_api::{BrokerInfo, StorageStatus, paths};
 use serde::Serialize;
 
-use super::broker_configs::ConfigArgs;
+use super::configs::{ConfigArgs, Owner};
 use crate::{
     connection::ConnectionArgs,
     exit::Failure,
@@ -67,7 +67,7 @@ impl BrokerCommand {
                 };
                 connection.output.emit(&BrokerView { broker, own })
             }
-            Self::Config { id, change } => change.run(Some(id), connection).await,
+            Self::Config { id, change } => change.run(Owner::Brokers(Some(id)), connection).await,
             Self::Remove { id } => {
                 client.call(&api::remove_broker(id)).await?;
                 say!("removed broker {id}");

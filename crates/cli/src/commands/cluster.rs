@@ -9,7 +9,10 @@ use common::BrokerStatus;
 use http_api::{BrokerInfo, ClusterImage, RaftStatus};
 use serde::Serialize;
 
-use super::{broker_configs::ConfigArgs, raft::QuorumView};
+use super::{
+    configs::{ConfigArgs, Owner},
+    raft::QuorumView,
+};
 use crate::{
     connection::ConnectionArgs,
     exit::{Exit, Failure},
@@ -30,7 +33,7 @@ impl ClusterCommand {
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
         match self {
             Self::Status => status(connection).await,
-            Self::Config(change) => change.run(None, connection).await,
+            Self::Config(change) => change.run(Owner::Brokers(None), connection).await,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `dmq group`: consumer groups: list, describe, reset, delete. Any broker answers for all of them.
+//! `dmq group`: consumer groups: list, describe, reset, delete, and their settings. Any broker answers for all of them, but for
+//! settings, which the controllers keep.
 
 use std::{
     io::{self, Write},
@@ -14,6 +15,7 @@ use http_api::{
 };
 use serde::Serialize;
 
+use super::configs::{ConfigArgs, Owner};
 use crate::{
     connection::ConnectionArgs,
     exit::{Exit, Failure},
@@ -43,6 +45,13 @@ pub(crate) enum GroupCommand {
         #[arg(long, short)]
         watch: bool,
     },
+    /// Show or change the settings that a group has of its own; members hear of a change with their next heartbeats
+    Config {
+        /// Its id
+        group: String,
+        #[command(flatten)]
+        change: ConfigArgs,
+    },
     /// Put a group without members elsewhere. Shows what would be; `--execute` does it
     Reset(ResetArgs),
     /// Delete a group without members, with its offsets
@@ -71,29 +80,30 @@ pub(crate) struct ResetArgs {
 impl GroupCommand {
     /// Runs it.
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
-        let brokers = Brokers::find(connection).await?;
+        let brokers = || Brokers::find(connection);
         match self {
+            Self::Config { group, change } => change.run(Owner::Group(group), connection).await,
             Self::List { prefix } => {
-                let mut groups = brokers.ask(&api::groups()).await?;
+                let mut groups = brokers().await?.ask(&api::groups()).await?;
                 groups.retain(|group| group.group_id.starts_with(&prefix));
                 connection.output.emit(&GroupList(groups))
             }
             Self::Describe { group, watch: false } => {
-                let group = brokers.ask(&api::group(&group)).await?;
+                let group = brokers().await?.ask(&api::group(&group)).await?;
                 connection.output.emit(&Description(group))
             }
-            Self::Describe { group, watch: true } => watch(&brokers, connection, &group).await,
+            Self::Describe { group, watch: true } => watch(&brokers().await?, connection, &group).await,
             Self::Reset(ResetArgs { group, to, topics, execute }) => {
                 let topics = (!topics.is_empty()).then_some(topics);
                 let request = ResetGroupRequest { to, topics, dry_run: !execute };
-                let done = brokers.ask(&api::reset_group(&group, &request)).await?;
+                let done = brokers().await?.ask(&api::reset_group(&group, &request)).await?;
                 if done.dry_run {
                     say!("nothing was changed; with --execute group `{group}` goes on so:");
                 }
                 connection.output.emit(&Reset(done))
             }
             Self::Delete { group } => {
-                brokers.ask(&api::delete_group(&group)).await?;
+                brokers().await?.ask(&api::delete_group(&group)).await?;
                 say!("deleted group `{group}`");
                 Ok(())
             }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 pub(crate) mod bench;
 pub(crate) mod broker;
-pub(crate) mod broker_configs;
 pub(crate) mod broker_node;
 pub(crate) mod cluster;
+pub(crate) mod configs;
 pub(crate) mod consume;
 pub(crate) mod drill;
 pub(crate) mod group;

@@ -37,6 +37,7 @@ async fn operators_commands() {
     let mut cluster = Cluster::start(dmq(), Storage::Sqlite, |_| {}).await;
     let metadata = cluster.observer().urls().join(",");
     topics(&metadata).await;
+    settings_of_groups(&metadata).await;
     views(&metadata).await;
 
     let broker = cluster.local().members().into_iter().find(|member| member.name == "broker-103").unwrap();
@@ -101,6 +102,19 @@ async fn leaders_and_replicas(metadata: &str) {
     assert_eq!(cancelled.exit, 1);
     assert!(cancelled.stdout.contains("NO_REASSIGNMENT_IN_PROGRESS"), "{}", cancelled.stdout);
     assert_eq!(run(metadata, &["topic", "reassign", "orders=101"]).await.exit, 2);
+}
+
+async fn settings_of_groups(metadata: &str) {
+    let config = async |args: &[&str]| run(metadata, &[&["group", "config", "billing"], args].concat()).await;
+    assert_eq!(config(&[]).await.stdout, "nothing is set\n");
+    let session = "consumer.session.timeout.ms";
+    let set = config(&["-c", &format!("{session}=50000"), "-o", "json"]).await.json();
+    assert_eq!((&set["groupId"], &set["configs"][session]), (&"billing".into(), &"50000".into()));
+    assert!(config(&[]).await.stdout.contains(session));
+    let refused = config(&["-c", &format!("{session}=1")]).await;
+    assert_eq!((refused.exit, refused.stdout.as_str()), (1, ""));
+    assert!(refused.stderr.contains("must be at least 45000"), "{}", refused.stderr);
+    assert_eq!(config(&["--reset", session]).await.stdout, "nothing is set\n");
 }
 
 async fn views(metadata: &str) {

@@ -64,6 +64,24 @@ pub(super) const OWN: &[(Change, Setting)] = &[
             "How often members of consumer groups are to be heard, if they are many.",
         ),
     ),
+    (
+        ClusterWide,
+        int(
+            "group.consumer.max.heartbeat.interval.ms",
+            1,
+            "15000",
+            "The longest `consumer.heartbeat.interval.ms` that a group may set.",
+        ),
+    ),
+    (
+        ClusterWide,
+        int(
+            "group.consumer.max.session.timeout.ms",
+            1,
+            "60000",
+            "The longest `consumer.session.timeout.ms` that a group may set.",
+        ),
+    ),
     (PerBroker, int("group.consumer.max.size", 1, "2147483647", "Members of a consumer group.")),
     (
         PerBroker,
@@ -75,12 +93,21 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         },
     ),
     (
-        PerBroker,
+        ClusterWide,
+        int(
+            "group.consumer.min.session.timeout.ms",
+            1,
+            "45000",
+            "The shortest `consumer.session.timeout.ms` that a group may set.",
+        ),
+    ),
+    (
+        ClusterWide,
         int(
             "group.consumer.min.heartbeat.interval.ms",
             1,
             "500",
-            "The shortest interval that few members in groups that do not change are told (5000 in Kafka, where it limits settings of groups).",
+            "The shortest interval that few members in groups that do not change are told, and that a group may set (5000 in Kafka).",
         ),
     ),
     (

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use common::{
     BrokerId, Topic,
     broker_config::{self, InvalidBrokerConfig},
+    group_config,
 };
 
 use super::{Decision, done, topics::under_new_rules};
-use crate::{Event, Rejection, State, election::Rules};
+use crate::{Event, Rejection, State, command::GROUP_CONFIGS_LEVEL, election::Rules};
 
 /// Changes settings for one broker, or for all.
 pub(super) fn configure(
@@ -20,6 +21,12 @@ pub(super) fn configure(
         && state.broker(broker_id).is_none()
     {
         return Err(Rejection::UnknownBroker { broker_id });
+    }
+    let is_known =
+        |name: &&String| state.feature_level() >= GROUP_CONFIGS_LEVEL || !group_config::is_bound(name);
+    if let Some(name) = changes.keys().find(|name| !is_known(name)) {
+        // As nodes decide that do not know it.
+        return Err(invalid(InvalidBrokerConfig::Unknown(name.clone())));
     }
     let before = state.broker_configs().get(broker_id);
     let mut configs = before.clone();
@@ -35,6 +42,12 @@ pub(super) fn configure(
         return done(Vec::new());
     }
     broker_config::validate(&configs, broker_id.is_some()).map_err(invalid)?;
+    if broker_id.is_none() {
+        state.group_configs().validate(&configs).map_err(|unfit| Rejection::InvalidConfig {
+            name: unfit.error.name().to_owned(),
+            detail: unfit.to_string(),
+        })?;
+    }
     let mut events = vec![Event::BrokerConfigsChanged { broker_id, configs: configs.clone() }];
     let changes_rules =
         |name: &String| before.get(name) != configs.get(name) && broker_config::is_cluster_wide(name);

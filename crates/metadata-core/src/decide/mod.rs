@@ -5,6 +5,7 @@
 mod broker_configs;
 mod brokers;
 mod features;
+mod group_configs;
 mod isr;
 mod partitions;
 mod producer_ids;
@@ -24,6 +25,7 @@ impl State {
     /// # Errors
     /// The [`Rejection`] that the command would be answered with.
     pub fn decide(&self, index: MetadataVersion, command: &Command) -> Decision {
+        self.check_level(command)?;
         match command {
             Command::CreateTopic {
                 topic_name,
@@ -50,6 +52,7 @@ impl State {
                 topics::alter(self, topic_name, growth, configs)
             }
             Command::AlterBrokerConfigs { broker_id: id, configs } => brokers::configure(self, *id, configs),
+            Command::AlterGroupConfigs { group_id: id, configs } => group_configs::alter(self, id, configs),
             Command::DeleteTopic { topic_name } => topics::delete(self, topic_name),
             Command::RegisterBroker {
                 broker_id,

@@ -37,7 +37,7 @@ impl State {
     ///    anybody who is not only being added. The leader is in the ISR, and then the whole ISR is ONLINE.
     /// 6. A move leads from the settled replicas, which come first, to its target; it is not complete.
     /// 7. Topic names share no collision key, ids are unique, settings are valid. Settings of brokers are valid, and those of
-    ///    one broker are a registered one's.
+    ///    one broker are a registered one's. Settings of groups are valid, and within the bounds that those of brokers give.
     /// 8. Everything stays within [`common::limits`].
     /// 9. Every index and digest is what it would be if it were built anew.
     pub fn check_invariants(&self) -> Result<(), String> {
@@ -53,6 +53,7 @@ impl State {
         ensure!(self.producer_ids.next >= 0, "next producer id {} is negative", self.producer_ids.next);
         self.check_brokers()?;
         self.check_broker_configs()?;
+        self.check_group_configs()?;
         let (topics, partitions) = (self.topics.len(), self.partitions.total());
         ensure!(topics <= TOPICS_MAX, "{topics} topics exceed the bound {TOPICS_MAX}");
         ensure!(partitions <= PARTITIONS_MAX, "{partitions} partitions exceed the bound {PARTITIONS_MAX}");
@@ -84,6 +85,11 @@ impl State {
             ensure!(!configs.is_empty(), "broker {id} has an entry without settings");
             valid(configs, true)
         })
+    }
+
+    fn check_group_configs(&self) -> Result<(), String> {
+        self.group_configs.check()?;
+        self.group_configs.validate(self.broker_configs.of_all()).map_err(|unfit| unfit.to_string())
     }
 
     fn check_topic(&self, topic: &Topic) -> Result<(), String> {
@@ -161,6 +167,7 @@ impl State {
         );
         ensure!(self.topics.indexes_hold(), "topic indexes differ from rebuilt ones");
         ensure!(self.brokers.indexes_hold(), "broker digest differs from a rebuilt one");
+        ensure!(self.group_configs.indexes_hold(), "digest of groups' settings differs from a rebuilt one");
         ensure!(self.requests.indexes_hold(), "request indexes differ from rebuilt ones");
         Ok(())
     }

@@ -7,6 +7,7 @@ mod broker_configs;
 mod brokers;
 mod cow_map;
 mod features;
+mod group_configs;
 mod invariants;
 mod partitions;
 mod producer_ids;
@@ -16,7 +17,10 @@ mod topics;
 
 use common::{ClusterId, MetadataVersion};
 
-pub use self::broker_configs::BrokerConfigs;
+pub use self::{
+    broker_configs::BrokerConfigs,
+    group_configs::{GroupConfigs, UnfitGroup},
+};
 pub(crate) use self::{
     brokers::Brokers,
     features::Features,
@@ -38,6 +42,7 @@ pub struct State {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) brokers: Brokers,
     pub(crate) broker_configs: BrokerConfigs,
+    pub(crate) group_configs: GroupConfigs,
     pub(crate) topics: Topics,
     /// Derived from `topics`.
     pub(crate) partitions: PartitionIndex,
@@ -55,6 +60,7 @@ impl State {
             producer_ids: ProducerIds::default(),
             brokers: Brokers::default(),
             broker_configs: BrokerConfigs::default(),
+            group_configs: GroupConfigs::default(),
             topics: Topics::default(),
             partitions: PartitionIndex::default(),
             requests: Requests::default(),

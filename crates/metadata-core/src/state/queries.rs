@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use common::{Broker, BrokerId, ClusterId, MetadataVersion, PartitionId, Topic, TopicId, TopicName};
 
-use super::{BrokerConfigs, State};
+use super::{BrokerConfigs, GroupConfigs, State};
 use crate::{
+    Command, Rejection,
     command::FEATURE_LEVEL_MAX,
     digest::Digest,
     election::{Candidates, Rules, prefer},
@@ -25,6 +26,21 @@ impl State {
     /// The feature level in force.
     pub fn feature_level(&self) -> u16 {
         self.features.level
+    }
+
+    /// Refuses a command that the feature level in force does not allow.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidFeatureLevel`].
+    pub fn check_level(&self, command: &Command) -> Result<(), Rejection> {
+        let (needed, level) = (command.feature_level(), self.feature_level());
+        if needed <= level {
+            return Ok(());
+        }
+        let detail = format!(
+            "this takes feature level {needed}, and {level} is in force; raise it once every node knows it"
+        );
+        Err(Rejection::InvalidFeatureLevel { detail })
     }
 
     /// Whether this build knows the feature level in force. A node for which this is false must stop: it would apply
@@ -76,6 +92,11 @@ impl State {
     /// The settings that are kept for brokers.
     pub fn broker_configs(&self) -> &BrokerConfigs {
         &self.broker_configs
+    }
+
+    /// The settings that are kept for single groups.
+    pub fn group_configs(&self) -> &GroupConfigs {
+        &self.group_configs
     }
 
     /// How many brokers.
@@ -154,9 +175,9 @@ impl State {
             .word(self.topics.digest())
             .word(self.partitions.digest())
             .word(self.requests.digest());
-        if self.broker_configs.is_empty() {
-            return digest.finish();
-        }
-        digest.word(self.broker_configs.digest()).finish()
+        // What older builds do not know of counts only if there is any.
+        let of_brokers = (!self.broker_configs.is_empty()).then(|| self.broker_configs.digest());
+        let of_groups = (!self.group_configs.is_empty()).then(|| self.group_configs.digest());
+        [of_brokers, of_groups].into_iter().flatten().fold(digest, Digest::word).finish()
     }
 }

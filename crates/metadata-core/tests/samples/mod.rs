@@ -32,19 +32,21 @@ macro_rules! variants {
 }
 
 variants!(COMMANDS, command_name, Command:
-    CreateTopic AlterTopic AlterBrokerConfigs DeleteTopic RegisterBroker FenceBrokers UnfenceBroker DrainBroker RemoveBroker AlterIsr
+    CreateTopic AlterTopic AlterBrokerConfigs AlterGroupConfigs DeleteTopic RegisterBroker FenceBrokers UnfenceBroker DrainBroker RemoveBroker AlterIsr
     ElectPreferredLeaders ElectUncleanLeaders ReassignPartitions AllocateProducerIds SetFeatureLevel);
 variants!(EVENTS, event_name, Event:
     TopicCreated TopicConfigsChanged PartitionsAdded PartitionsChanged TopicDeleted BrokerRegistered
-    BrokerStatusChanged BrokerConfigsChanged BrokerRemoved ProducerIdsAllocated FeatureLevelChanged);
+    BrokerStatusChanged BrokerConfigsChanged BrokerRemoved ProducerIdsAllocated FeatureLevelChanged
+    GroupConfigsChanged);
 variants!(OUTCOMES, outcome_name, Outcome:
     Topic TopicDeleted Broker Done IsrChanges Elections Reassignments ProducerIds);
 variants!(REJECTIONS, rejection_name, Rejection:
-    InvalidTopicName InvalidPartitions InvalidReplicationFactor InvalidAssignment InvalidConfig TopicAlreadyExists
+    InvalidTopicName InvalidPartitions InvalidReplicationFactor InvalidAssignment InvalidConfig InvalidGroupId
+    TopicAlreadyExists
     UnknownTopic UnknownPartition InternalTopic UnknownBroker DuplicateBrokerId StaleBrokerEpoch BrokerHoldsReplicas
     InvalidRegistration FencedLeaderEpoch InvalidUpdateVersion InvalidIsr IneligibleReplica
     NoReassignmentInProgress InvalidFeatureLevel IdempotencyKeyReused LimitExceeded);
-variants!(RECORDS, record_name, Record: Header Broker BrokerConfigs Topic Request);
+variants!(RECORDS, record_name, Record: Header Broker BrokerConfigs GroupConfigs Topic Request);
 variants!(BEFORES, before_name, Before:
     Nothing Topic Configs NumPartitions Partitions Broker Status NextProducerId FeatureLevel);
 
@@ -143,6 +145,18 @@ fn altered_configs(broker_id: Option<BrokerId>) -> Command {
     Command::AlterBrokerConfigs { broker_id, configs: configs.into() }
 }
 
+fn group_configs() -> Configs {
+    [("consumer.session.timeout.ms".to_owned(), "50000".to_owned())].into()
+}
+
+fn altered_group() -> Command {
+    let configs = [
+        ("consumer.heartbeat.interval.ms".to_owned(), None),
+        ("consumer.session.timeout.ms".to_owned(), Some("50000".to_owned())),
+    ];
+    Command::AlterGroupConfigs { group_id: "billing".to_owned(), configs: configs.into() }
+}
+
 fn altered(
     num_partitions: Option<i32>,
     configs: BTreeMap<String, Option<String>>,
@@ -198,6 +212,7 @@ pub(crate) fn commands() -> Vec<Sample<Command>> {
         ("minimal", altered(None, [].into(), None)),
         ("", altered_configs(Some(broker_id))),
         ("cluster", altered_configs(None)),
+        ("", altered_group()),
         ("", Command::DeleteTopic { topic_name: name() }),
         ("", registered(Some(19092), Some("a"), Some(directory_id()), true)),
         ("minimal", registered(None, None, None, false)),
@@ -262,6 +277,7 @@ pub(crate) fn events() -> Vec<Sample<Event>> {
         ("", Event::BrokerRemoved { broker_id }),
         ("", Event::ProducerIdsAllocated { broker_id, next_producer_id: 3_000 }),
         ("", Event::FeatureLevelChanged { level: 1 }),
+        ("", Event::GroupConfigsChanged { group_id: "billing".to_owned(), configs: group_configs() }),
     ]
 }
 
@@ -304,6 +320,7 @@ pub(crate) fn rejections() -> Vec<Sample<Rejection>> {
         ("", Rejection::InvalidReplicationFactor { detail: detail() }),
         ("", Rejection::InvalidAssignment { detail: detail() }),
         ("", Rejection::InvalidConfig { name: "retention.ms".to_owned(), detail: detail() }),
+        ("", Rejection::InvalidGroupId { detail: detail() }),
         ("", Rejection::TopicAlreadyExists { topic_name: name() }),
         ("", Rejection::UnknownTopic { topic_name: name() }),
         ("", Rejection::UnknownPartition { topic_name: name(), partition: PartitionId(9) }),
@@ -340,6 +357,7 @@ pub(crate) fn records() -> Vec<Sample<Record>> {
         next_producer_id: 3_000,
         brokers: 3,
         broker_configs: 0,
+        group_configs: 0,
         topics: 1,
         requests: 2,
         digest: 0xfedc_ba98_7654_3210,
@@ -355,6 +373,7 @@ pub(crate) fn records() -> Vec<Sample<Record>> {
         ("", Record::Broker { broker: broker() }),
         ("", Record::BrokerConfigs { broker_id: Some(BrokerId(101)), configs: broker_configs() }),
         ("cluster", Record::BrokerConfigs { broker_id: None, configs: broker_configs() }),
+        ("", Record::GroupConfigs { group_id: "billing".to_owned(), configs: group_configs() }),
         ("", Record::Topic { topic: topic() }),
         ("", request(Ok(Outcome::Done { changed: false }))),
         ("rejected", request(Err(Rejection::UnknownBroker { broker_id: BrokerId(101) }))),

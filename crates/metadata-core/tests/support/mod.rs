@@ -18,6 +18,9 @@ use uuid::Uuid;
 /// Names with collisions and an internal one among them.
 const NAMES: [&str; 8] = ["a", "b", "a.b", "a_b", "c.d_e", "c_d.e", "orders", "__consumer_offsets"];
 
+/// The least that a group may set for a session.
+const GROUP_BOUND: &str = "group.consumer.min.session.timeout.ms";
+
 /// The raw material of one command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
@@ -38,7 +41,7 @@ pub(crate) struct Step {
 /// Sequences of steps.
 pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = (
-        (0..36_u8, 0..8_u8, any::<u8>(), 0..4_u8, any::<u8>(), 0..8_u8),
+        (0..38_u8, 0..8_u8, any::<u8>(), 0..4_u8, any::<u8>(), 0..8_u8),
         (any::<u64>(), any::<u8>(), any::<i16>()),
     );
     let step = step.prop_map(|((kind, broker, name, partition, number, hostile), (seed, key, clock))| Step {
@@ -104,6 +107,7 @@ impl Step {
             },
             33 => self.alter_rules(),
             34..=35 => self.configure(),
+            36..=37 => self.configure_group(),
             26 => Command::AllocateProducerIds { broker_id, broker_epoch },
             _ => Command::SetFeatureLevel { level: (self.number % 3).into(), level_max: FEATURE_LEVEL_MAX },
         }
@@ -206,6 +210,7 @@ impl Step {
             setting("unclean.leader.election.enable", unclean),
             setting("log.retention.ms", Some(i64::from(self.number).to_string())),
         ];
+        let least = setting(GROUP_BOUND, (!self.number.is_multiple_of(5)).then(|| self.session_timeout()));
         let retention = (!self.number.is_multiple_of(3)).then(|| self.number.to_string());
         let name = if self.hostile == 0 { "min.insync.replicas" } else { "log.retention.ms" };
         match self.partition {
@@ -213,8 +218,24 @@ impl Step {
                 broker_id: Some(self.broker_id()),
                 configs: [setting(name, retention)].into(),
             },
+            1 => Command::AlterBrokerConfigs { broker_id: None, configs: [least].into() },
             _ => Command::AlterBrokerConfigs { broker_id: None, configs: of_all.into() },
         }
+    }
+
+    /// Settings of a group; some are out of bounds, which change.
+    fn configure_group(&self) -> Command {
+        let session = (!self.number.is_multiple_of(4)).then(|| self.session_timeout());
+        let mut configs = BTreeMap::from([("consumer.session.timeout.ms".to_owned(), session)]);
+        if self.hostile == 0 {
+            configs.insert("consumer.heartbeat.interval.ms".to_owned(), Some("60000".to_owned()));
+        }
+        let group_id = if self.hostile == 1 { String::new() } else { format!("group-{}", self.name % 4) };
+        Command::AlterGroupConfigs { group_id, configs }
+    }
+
+    fn session_timeout(&self) -> String {
+        (40_000 + 5_000 * u32::from(self.number % 5)).to_string()
     }
 
     /// Moves one partition, and cancels the move of another, or of the same.
@@ -302,6 +323,7 @@ pub(crate) fn image(state: &State) -> Vec<Record> {
                 next_producer_id,
                 brokers,
                 broker_configs,
+                group_configs,
                 topics,
                 ..
             } => Record::Header {
@@ -312,6 +334,7 @@ pub(crate) fn image(state: &State) -> Vec<Record> {
                 next_producer_id,
                 brokers,
                 broker_configs,
+                group_configs,
                 topics,
                 requests: 0,
                 digest: 0,

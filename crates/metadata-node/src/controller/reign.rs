@@ -8,7 +8,7 @@ use std::{
 
 use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, Term};
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use metadata_core::{Command, Proposal};
+use metadata_core::{Command, Proposal, State, command::FEATURE_LEVEL_MAX};
 use runtime::clock;
 use tokio::{
     sync::mpsc,
@@ -76,6 +76,7 @@ enum Proposed {
     Fenced { done: bool },
     Unfenced { who: Registration },
     Balanced { all: bool },
+    Raised { done: bool },
 }
 
 impl Reign {
@@ -108,6 +109,9 @@ impl Reign {
         let mut versions = self.shared.consensus.watch_version();
         let confirmation = confirm(Arc::clone(&self.shared), self.term);
         let mut confirmation = std::pin::pin!(confirmation);
+        if self.shared.consensus.has_founded() {
+            self.raise_feature_level();
+        }
         loop {
             let wake = self.step();
             tokio::select! {
@@ -249,8 +253,27 @@ impl Reign {
         }));
     }
 
+    /// A new cluster is to have all that this build can do. One that is upgraded keeps its level until its operator says that
+    /// no older node is left.
+    fn raise_feature_level(&mut self) {
+        let level = FEATURE_LEVEL_MAX;
+        if self.shared.consensus.read(State::feature_level) >= level {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        self.proposals.push(Box::pin(async move {
+            let done = shared.propose(Command::SetFeatureLevel { level, level_max: level }).await;
+            if !done {
+                sleep(PROPOSE_PAUSE).await;
+            }
+            Proposed::Raised { done }
+        }));
+    }
+
     fn proposed(&mut self, proposed: Proposed) {
         match proposed {
+            Proposed::Raised { done: true } => {}
+            Proposed::Raised { done: false } => self.raise_feature_level(),
             Proposed::Fenced { done: true } => self.fencing.clear(),
             // Fencing again one who is fenced already changes nothing.
             Proposed::Fenced { done: false } => self.to_fence.append(&mut self.fencing),

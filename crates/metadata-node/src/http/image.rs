@@ -1,10 +1,10 @@
 //! The full image of the metadata as bytes: written once per version and shared by all who ask, so that a herd of
 //! brokers that pull after a failover costs one serialization (F11).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Bytes;
-use common::{ClusterId, MetadataVersion, NodeId};
+use common::{ClusterId, MetadataVersion, NodeId, broker_config::Configs};
 use http_api::{BrokerInfo, ControllerInfo, RaftMember, broker_configs::AllBrokerConfigs, topics::TopicRef};
 use metadata_core::State;
 use serde::{Serialize, Serializer, ser::SerializeSeq};
@@ -49,6 +49,8 @@ struct ImageRef<'a> {
     controller_info: Option<ControllerInfo>,
     brokers: Vec<BrokerInfo>,
     broker_configs: AllBrokerConfigs,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    group_configs: BTreeMap<&'a str, &'a Configs>,
     feature_level: u16,
     topics: TopicsOf<'a>,
     total_partitions: usize,
@@ -127,6 +129,7 @@ fn write(
         controller_info: controller,
         brokers: state.brokers().map(|broker| brokers::shown(state, broker)).collect(),
         broker_configs: state.broker_configs().into(),
+        group_configs: state.group_configs().iter().collect(),
         feature_level: state.feature_level(),
         topics: TopicsOf(state),
         total_partitions: state.total_partitions(),

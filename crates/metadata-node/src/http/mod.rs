@@ -16,6 +16,7 @@ mod cluster;
 mod controller;
 mod elections;
 mod features;
+mod group_configs;
 mod health;
 mod heartbeat;
 mod history;

@@ -29,9 +29,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    api::Api, broker_configs, brokers, cluster, controller, elections, features, health, heartbeat, history,
-    internal_topics, isr, members, producer_ids, raft, raft_rpc, reassignments, refusal::Refusal, suspicions,
-    topics,
+    api::Api, broker_configs, brokers, cluster, controller, elections, features, group_configs, health,
+    heartbeat, history, internal_topics, isr, members, producer_ids, raft, raft_rpc, reassignments,
+    refusal::Refusal, suspicions, topics,
 };
 use crate::metrics::{Metrics, RouteMetrics};
 
@@ -57,6 +57,7 @@ type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
         (name = "cluster", description = "Controller, metadata as a whole, history"),
         (name = "topics", description = "Topics and their partitions"),
         (name = "brokers", description = "Registration, heartbeats, and what brokers ask of the controller"),
+        (name = "groups", description = "Settings of consumer groups; brokers answer for everything else about them"),
         (name = "raft", description = "The quorum"),
         (name = "health", description = "Probes and figures"),
     )
@@ -119,6 +120,8 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
         .routes(guarded(routes!(brokers::get, brokers::remove)))
         .routes(guarded(routes!(broker_configs::get_of_all, broker_configs::alter_of_all)))
         .routes(guarded(routes!(broker_configs::get_of_one, broker_configs::alter_of_one)))
+        .routes(guarded(routes!(group_configs::list)))
+        .routes(guarded(routes!(group_configs::get, group_configs::alter)))
         .routes(guarded(routes!(heartbeat::post)))
         .routes(guarded(routes!(isr::alter)))
         .routes(guarded(routes!(suspicions::post)))

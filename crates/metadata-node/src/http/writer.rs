@@ -73,6 +73,8 @@ impl Writer {
 
     /// Commits and applies `command`; answers with its outcome and `metadataVersion` after it.
     pub(crate) async fn propose(self, command: Command) -> Answer<(Outcome, MetadataVersion)> {
+        // The level only grows, so that what it allows here it allows where this is applied.
+        self.api.consensus.read(|state| state.check_level(&command))?;
         let proposal = Proposal {
             time_ms: clock::unix_ms(),
             author: self.author.to_string(),

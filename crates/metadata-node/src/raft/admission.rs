@@ -14,6 +14,7 @@
 //!   same log id and the same content everywhere). Founders whose `services.json` differ refuse to form a cluster.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::NodeId;
@@ -185,7 +186,10 @@ impl Inner {
                     tracing::info!(event = "raft.admitted", "this node joins the quorum that is there");
                     return Ok(());
                 }
-                Decision::Form => return self.form().await,
+                Decision::Form => {
+                    self.has_founded.store(true, Ordering::Relaxed);
+                    return self.form().await;
+                }
                 Decision::Wait(reason) => {
                     let late = started.elapsed() > LATER;
                     if late && logged.is_none_or(|logged| logged.elapsed() > LOG_EVERY) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{ClusterId, MetadataVersion, NodeId};
 use http_api::RaftMember;
@@ -39,6 +39,8 @@ pub(super) struct Inner {
     pub(super) server_id: Option<u64>,
     /// Whether the database held a vote or any of the log at start: something that could have been forgotten.
     pub(super) has_history: bool,
+    /// Whether this process took part in forming the cluster.
+    pub(super) has_founded: AtomicBool,
     pub(super) hint: watch::Receiver<LeaderHint>,
     /// Whether this node may take part: its database is known to be the right one.
     pub(super) admitted: watch::Sender<bool>,
@@ -92,6 +94,12 @@ impl Consensus {
     /// Follows the applied metadata version.
     pub fn watch_version(&self) -> watch::Receiver<MetadataVersion> {
         self.inner.published.watch_version()
+    }
+
+    /// Whether the cluster began with this very process, and others that did so with it: no older build has ever been part
+    /// of it.
+    pub fn has_founded(&self) -> bool {
+        self.inner.has_founded.load(Ordering::Relaxed)
     }
 
     /// Whether everything that this node may have shown before its last restart is applied again. Before that its

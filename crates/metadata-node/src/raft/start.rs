@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use common::{ClusterId, NodeId};
@@ -98,6 +98,7 @@ impl Consensus {
                 timings: options.timings,
                 founders: options.founders,
                 server_id: opened.server_id,
+                has_founded: AtomicBool::new(false),
                 has_history: opened.vote.is_some() || opened.last_log.is_some() || opened.purged.is_some(),
                 hint,
                 admitted: watch::Sender::new(false),

@@ -202,6 +202,7 @@ impl Pending {
             }
             // Read from the events, and from the API.
             Event::BrokerConfigsChanged { .. }
+            | Event::GroupConfigsChanged { .. }
             | Event::ProducerIdsAllocated { .. }
             | Event::FeatureLevelChanged { .. } => {}
         }
@@ -328,6 +329,9 @@ fn kind_and_subject(event: &Event) -> (&'static str, String) {
         }
         Event::BrokerConfigsChanged { broker_id: None, .. } => {
             ("BROKER_CONFIGS_CHANGED", "cluster".to_owned())
+        }
+        Event::GroupConfigsChanged { group_id, .. } => {
+            ("GROUP_CONFIGS_CHANGED", format!("group:{}", text(group_id)))
         }
         Event::BrokerRemoved { broker_id } => ("BROKER_REMOVED", broker(broker_id)),
         Event::ProducerIdsAllocated { broker_id, .. } => ("PRODUCER_IDS_ALLOCATED", broker(broker_id)),

@@ -1,5 +1,5 @@
-//! AlterConfigs (33), versions 0 to 2: gives a topic, a broker or all brokers exactly the settings that are named; all
-//! others go back to their defaults.
+//! AlterConfigs (33), versions 0 to 2: gives a topic, a group, a broker or all brokers exactly the settings that are named;
+//! all others go back to their defaults.
 
 use std::sync::Arc;
 

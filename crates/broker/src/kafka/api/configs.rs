@@ -1,5 +1,5 @@
-//! What the APIs about settings share: resources, where values come from, and how the settings of topics and brokers are
-//! changed.
+//! What the APIs about settings share: resources, where values come from, and how the settings of topics, brokers and groups
+//! are changed.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,12 +7,16 @@ use client::api;
 use common::{
     BrokerId, Topic,
     broker_config::{self, Configs, InvalidBrokerConfig},
+    group_config::{self, GroupSetting, InvalidGroupConfig},
     topic_config::{self, InvalidTopicConfig, Kind, Setting},
 };
-use http_api::{AlterTopicRequest, broker_configs::AlterBrokerConfigsRequest};
+use http_api::{
+    AlterTopicRequest, broker_configs::AlterBrokerConfigsRequest, group_configs::AlterGroupConfigsRequest,
+};
 use kafka_wire::ErrorCode;
+use metadata_core::{State, command::GROUP_CONFIGS_LEVEL};
 
-use super::create_topics::Refusal;
+use super::{create_topics::Refusal, update_features::FEATURE};
 use crate::{
     broker_config::Layer,
     kafka::{Server, errors},
@@ -33,8 +37,8 @@ pub(super) const INT: i8 = 3;
 /// `ConfigType` of texts separated by commas.
 pub(super) const LIST: i8 = 7;
 
-/// `ConfigResource.Type` of a consumer group.
-const GROUP: i8 = 32;
+/// `ConfigResource.Type` of a consumer group (KIP-848).
+pub(super) const GROUP: i8 = 32;
 
 /// What has settings.
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ pub(super) enum Resource {
     Topic(Arc<Topic>),
     /// What the controllers keep for one broker, or with `None` for all.
     Brokers(Option<BrokerId>),
+    /// What the controllers keep for one group, whether there is one or not.
+    Group(String),
 }
 
 /// Where a value comes from, by Kafka's numbers (`DescribeConfigsResponse.ConfigSource`).
@@ -52,6 +58,8 @@ pub(super) enum Source {
     Topic,
     /// A broker has it.
     Broker(Layer),
+    /// The group sets it.
+    Group,
 }
 
 impl Source {
@@ -66,6 +74,7 @@ impl Source {
             Self::Broker(Layer::Cluster) => 3,
             Self::Broker(Layer::Static) => 4,
             Self::Broker(Layer::Default) => 5,
+            Self::Group => 8,
         }
     }
 }
@@ -99,6 +108,12 @@ impl From<InvalidBrokerConfig> for Refusal {
     }
 }
 
+impl From<InvalidGroupConfig> for Refusal {
+    fn from(error: InvalidGroupConfig) -> Self {
+        Self::new(ErrorCode::INVALID_CONFIG, error.to_string())
+    }
+}
+
 impl Resource {
     /// The setting of this name that such a resource has.
     pub(super) fn setting(&self, name: &str) -> Result<&'static Setting, Refusal> {
@@ -108,15 +123,29 @@ impl Resource {
                 Refusal::new(ErrorCode::INVALID_CONFIG, unknown.to_string())
             }),
             Self::Brokers(id) => Ok(&broker_config::check_change(name, id.is_some())?.setting),
+            Self::Group(_) => Ok(&group_config::setting(name)?.setting),
         }
     }
 
-    /// What such a resource could not have.
-    fn validate(&self, configs: &Configs) -> Result<(), Refusal> {
+    /// That such a resource could have these, as things are.
+    fn validate(&self, configs: &Configs, state: &State) -> Result<(), Refusal> {
         match self {
             Self::Topic(_) => topic_config::validate(configs)
                 .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string())),
-            Self::Brokers(id) => Ok(broker_config::validate(configs, id.is_some())?),
+            Self::Brokers(Some(_)) => Ok(broker_config::validate(configs, true)?),
+            Self::Brokers(None) => {
+                broker_config::validate(configs, false)?;
+                let of_groups = state.group_configs().validate(configs);
+                of_groups.map_err(|unfit| Refusal::new(ErrorCode::INVALID_CONFIG, unfit.to_string()))
+            }
+            Self::Group(_) if state.feature_level() < GROUP_CONFIGS_LEVEL => {
+                let message = format!(
+                    "settings of groups take `{FEATURE}` {GROUP_CONFIGS_LEVEL}, and {} is in force",
+                    state.feature_level()
+                );
+                Err(Refusal::new(ErrorCode::UNSUPPORTED_VERSION, message))
+            }
+            Self::Group(_) => Ok(group_config::validate(configs, state.broker_configs().of_all())?),
         }
     }
 }
@@ -138,13 +167,10 @@ impl Server {
                     Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
                 }
             },
-            GROUP => {
-                let message = format!(
-                    "group `{name}` has no settings of its own: `group.consumer.session.timeout.ms` and \
-                     `group.consumer.heartbeat.interval.ms` are those of its broker"
-                );
-                Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
-            }
+            GROUP => match group_config::check_group_id(name) {
+                Ok(()) => Ok(Resource::Group(name.to_owned())),
+                Err(error) => Err(Refusal::new(ErrorCode::INVALID_REQUEST, error.to_string())),
+            },
             other => {
                 let message = format!("resources of type {other} have no settings");
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
@@ -157,6 +183,7 @@ impl Server {
         match resource {
             Resource::Topic(topic) => topic.configs.clone(),
             Resource::Brokers(id) => self.image.read(|state| kept(state, *id).clone()),
+            Resource::Group(id) => self.image.read(|state| of_group(state, id).clone()),
         }
     }
 
@@ -197,14 +224,22 @@ impl Server {
         layers.map(|(layer, value)| Value { name, value, source: Source::Broker(layer) }).collect()
     }
 
-    /// Gives a topic or brokers exactly these settings, or only checks whether they could have them.
+    /// Every value of a group's setting, the one in force first: the group's, then this broker's.
+    pub(super) fn group_values(&self, own: &Configs, setting: &GroupSetting) -> Vec<Value> {
+        let name = setting.setting.name;
+        let own = own.get(name).map(|value| Value { name, value: value.clone(), source: Source::Group });
+        let default = broker_config::setting(setting.default);
+        own.into_iter().chain(default.into_iter().flat_map(|it| self.broker_values(it))).collect()
+    }
+
+    /// Gives a topic, brokers or a group exactly these settings, or only checks whether they could have them.
     pub(super) async fn set_configs(
         &self,
         resource: &Resource,
         wanted: Configs,
         validate_only: bool,
     ) -> Result<(), Refusal> {
-        resource.validate(&wanted)?;
+        self.image.read(|state| resource.validate(&wanted, state))?;
         let own = self.own_configs(resource);
         let dropped = own.keys().filter(|name| !wanted.contains_key(*name));
         let mut configs: BTreeMap<String, Option<String>> =
@@ -224,6 +259,7 @@ impl Server {
         match resource {
             Resource::Topic(topic) => self.alter_topic(topic, configs).await,
             Resource::Brokers(id) => self.alter_brokers(*id, configs).await,
+            Resource::Group(id) => self.alter_group(id, configs).await,
         }
     }
 
@@ -260,13 +296,28 @@ impl Server {
         let _ = tokio::time::timeout(super::KNOWN_WAIT, known).await;
         Ok(())
     }
+
+    async fn alter_group(&self, id: &str, configs: BTreeMap<String, Option<String>>) -> Result<(), Refusal> {
+        let request = AlterGroupConfigsRequest { configs };
+        let altered = self.metadata.call(&api::alter_group_configs(id, &request)).await;
+        let info = altered.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
+        let known = self.image.wait_for(|state| (of_group(state, id) == &info.configs).then_some(()));
+        let _ = tokio::time::timeout(super::KNOWN_WAIT, known).await;
+        Ok(())
+    }
+}
+
+/// What the controllers keep for a group.
+fn of_group<'a>(state: &'a State, id: &str) -> &'a Configs {
+    static NONE: Configs = Configs::new();
+    state.group_configs().of(id).unwrap_or(&NONE)
 }
 
 /// Its default depends on the topic.
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// What the controllers keep for a broker, or for all.
-fn kept(state: &metadata_core::State, id: Option<BrokerId>) -> &Configs {
+fn kept(state: &State, id: Option<BrokerId>) -> &Configs {
     static NONE: Configs = Configs::new();
     let configs = state.broker_configs();
     match id {

@@ -1,9 +1,9 @@
-//! DescribeConfigs (32), versions 1 to 4: every known setting of topics and of this broker, with its value and where that
-//! comes from.
+//! DescribeConfigs (32), versions 1 to 4: every known setting of topics, of groups and of this broker, with its value and where
+//! that comes from.
 //!
 //! A broker describes itself alone, and what is kept for all brokers; clients ask each broker for its own. Synonyms are the
 //! values that a setting has elsewhere: a topic's, then what the controllers keep for this broker and for all, what it was
-//! started with, the default. No setting is secret. Of itself a broker also tells what it is, by the names that Kafka has for
+//! started with, the default. Of a group, clients ask any broker, and hear the defaults that this one has. No setting is secret. Of itself a broker also tells what it is, by the names that Kafka has for
 //! it: facts that no request changes.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use common::{
     Broker,
     broker_config::{self, Change},
+    group_config,
     topic_config::{self, Setting},
 };
 use kafka_wire::{
@@ -77,6 +78,11 @@ fn describe(
             let values = |setting| server.topic_values(&topic.configs, topic.replication_factor, setting);
             let settings = topic_config::SETTINGS.iter().filter(|setting| is_wanted(setting.name));
             Ok(settings.map(|setting| described(setting, values(setting), false)).collect())
+        }
+        Resource::Group(id) => {
+            let own = server.own_configs(&Resource::Group(id));
+            let settings = group_config::SETTINGS.iter().filter(|it| is_wanted(it.setting.name));
+            Ok(settings.map(|it| described(&it.setting, server.group_values(&own, it), false)).collect())
         }
         Resource::Brokers(None) => {
             let kept = server.own_configs(&Resource::Brokers(None));

@@ -1,5 +1,5 @@
-//! IncrementalAlterConfigs (44), versions 0 and 1: changes the settings of a topic, a broker or all brokers that are named,
-//! and leaves the others. APPEND and SUBTRACT are for lists; what is there already is not appended again.
+//! IncrementalAlterConfigs (44), versions 0 and 1: changes the settings of a topic, a group, a broker or all brokers that are
+//! named, and leaves the others. APPEND and SUBTRACT are for lists; what is there already is not appended again.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! ListConfigResources (74), versions 0 and 1: what has settings (KIP-1000, KIP-1142). Version 0 asks for what subscribes to
-//! client metrics, and there is none of that; version 1 for any types, or with an empty list for all.
+//! client metrics, and there is none of that; version 1 for any types, or with an empty list for all. Of groups, those are listed
+//! that have settings of their own.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,11 +13,14 @@ use kafka_wire::{
 
 use super::{
     Call,
-    configs::{BROKER, TOPIC},
+    configs::{BROKER, GROUP, TOPIC},
 };
 
-/// `ConfigResource.Type`: a broker's loggers, client metrics, groups. All are types that Kafka knows and nothing here is of.
-const OF_NOTHING: [i8; 3] = [8, 16, 32];
+/// Types that something here is of.
+const KNOWN: [i8; 3] = [TOPIC, BROKER, GROUP];
+
+/// `ConfigResource.Type`: a broker's loggers, client metrics. Both are types that Kafka knows and nothing here is of.
+const OF_NOTHING: [i8; 2] = [8, 16];
 
 /// Since this version the request says which types are wanted.
 const TYPES_SINCE: i16 = 1;
@@ -31,9 +35,9 @@ pub(super) async fn handle(
         return response;
     }
     if wanted.is_empty() {
-        wanted = [TOPIC, BROKER].into();
+        wanted = KNOWN.into();
     }
-    if !wanted.iter().all(|kind| [TOPIC, BROKER].contains(kind) || OF_NOTHING.contains(kind)) {
+    if !wanted.iter().all(|kind| KNOWN.contains(kind) || OF_NOTHING.contains(kind)) {
         response.error_code = ErrorCode::UNSUPPORTED_VERSION;
         return response;
     }
@@ -46,6 +50,10 @@ pub(super) async fn handle(
         if wanted.contains(&BROKER) {
             let brokers = state.brokers().map(|broker| resource(BROKER, broker.broker_id.to_string()));
             response.config_resources.extend(brokers);
+        }
+        if wanted.contains(&GROUP) {
+            let groups = state.group_configs().iter().map(|(id, _)| resource(GROUP, id.to_owned()));
+            response.config_resources.extend(groups);
         }
     });
     response

@@ -29,6 +29,7 @@ fn topic(name: &str, id: TopicId, value: Option<u64>) -> TopicInfo {
 fn image(topics: Vec<TopicInfo>) -> ClusterImage {
     ClusterImage {
         broker_configs: http_api::broker_configs::AllBrokerConfigs::default(),
+        group_configs: BTreeMap::new(),
         feature_level: 1,
         cluster_id: ClusterId("c".into()),
         version: MetadataVersion(1),

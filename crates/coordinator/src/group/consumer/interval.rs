@@ -28,7 +28,7 @@ impl ConsumerGroup {
     /// When a member is to come again, in ms. Soon, while it waits for what others give up; and while the group has just
     /// changed, since it may well change again, as when many members start at once.
     pub(super) fn heartbeat_interval_ms(&self, ctx: &Context<'_>, current: &Current) -> i32 {
-        let longest_ms = ctx.settings.group_consumer_heartbeat_interval_ms;
+        let (calm_ms, longest_ms) = ctx.settings.consumer_heartbeat_interval_ms(&self.id);
         let age_ms = self.raised_ms.map(|raised_ms| ctx.now.monotonic_ms.saturating_sub(raised_ms));
         let has_changed = age_ms.is_some_and(|age_ms| age_ms < i64::from(longest_ms));
         let (shortest_ms, affordable_ms) = if has_changed || !current.is_reconciled_to(self.assignment_epoch)
@@ -38,7 +38,7 @@ impl ConsumerGroup {
             // Each member has a timer for its session, and hardly anything else has one.
             let members = ctx.timers.len();
             let affordable_ms = members.saturating_mul(1_000) / CALM_HEARTBEATS_PER_S;
-            (ctx.settings.group_consumer_min_heartbeat_interval_ms, affordable_ms)
+            (calm_ms, affordable_ms)
         };
         i32::try_from(affordable_ms).unwrap_or(i32::MAX).max(shortest_ms).min(longest_ms)
     }

@@ -76,7 +76,7 @@ impl ConsumerGroup {
 
     /// A member was heard of.
     pub(super) fn touch(&self, ctx: &mut Context<'_>, member_id: &MemberId) {
-        let of_consumers_ms = ctx.settings.group_consumer_session_timeout_ms;
+        let of_consumers_ms = ctx.settings.consumer_session_timeout_ms(&self.id);
         if let Some(timeout_ms) =
             self.members.get(member_id).map(|member| Member::session_timeout_ms(member, of_consumers_ms))
         {

@@ -10,6 +10,7 @@ use axum::{
 use common::{ClusterId, NodeId, config::DatabaseUrl};
 use http_api::{ErrorCode, Problem};
 use http_body_util::BodyExt;
+use metadata_core::{State, command::FEATURE_LEVEL_MAX};
 use runtime::Tasks;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -105,6 +106,9 @@ impl TestNode {
         let node = Self::start(1, &founders(1).await, session_timeout).await;
         node.admit();
         node.eventually("leadership", || node.consensus.leader().is_self.then_some(())).await;
+        // The controller gives a new cluster the highest feature level; no test is to meet that half-way.
+        let level = || node.consensus.read(State::feature_level);
+        node.eventually("the feature level", || (level() == FEATURE_LEVEL_MAX).then_some(())).await;
         node
     }
 

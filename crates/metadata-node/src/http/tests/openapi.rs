@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::http::document;
 
 /// Every path of the metadata nodes' API. The RPCs between nodes are no part of it.
-const PATHS: [&str; 27] = [
+const PATHS: [&str; 29] = [
     paths::CONTROLLER,
     paths::CLUSTER,
     paths::TOPICS,
@@ -18,6 +18,8 @@ const PATHS: [&str; 27] = [
     paths::BROKER,
     paths::CONFIGS_OF_BROKER,
     paths::BROKER_CONFIGS,
+    paths::CONFIGS_OF_GROUP,
+    paths::GROUP_CONFIGS,
     paths::HEARTBEAT,
     paths::ISR,
     paths::SUSPICIONS,
