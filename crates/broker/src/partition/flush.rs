@@ -102,6 +102,24 @@ mod tests {
     }
 
     #[test]
+    fn all_who_wait_share_a_sync() {
+        let disk = SimDisk::new();
+        let partition = leader(&disk, &[]);
+        let batch =
+            || BatchBuilder::default().record(0, None, Some(&[7; 200])).build(Offset(0)).unwrap().into();
+        // The first sync of an epoch covers frames and names too.
+        produce(&partition);
+        while partition.flush() {}
+        let produced = || partition.produce(batch(), Acks::All).unwrap().ack.unwrap();
+        let mut acks: Vec<_> = (0..50).map(|_| produced()).collect();
+        assert!(acks.iter_mut().all(|ack| ack.try_recv().is_err()), "nothing of it is durable");
+        let calls = disk.calls();
+        assert!(!partition.flush());
+        assert_eq!(disk.calls(), calls + 1);
+        assert!(acks.iter_mut().all(|ack| ack.try_recv() == Ok(Ok(()))));
+    }
+
+    #[test]
     fn producers_do_not_wait_for_a_checkpoint() {
         let disk = SimDisk::new();
         let partition = leader(&disk, &[("segment.bytes", "1024")]);
