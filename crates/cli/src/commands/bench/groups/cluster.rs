@@ -68,11 +68,16 @@ impl GroupsCluster {
         Cluster::new(self.bootstrap.iter().cloned(), options)
     }
 
+    /// A client that waits for whatever takes its time, as Kafka's own do.
+    pub(super) fn patient_client(&self) -> Cluster {
+        let patient = ClusterOptions { max_block: DEADLINE, ..ClusterOptions::default() };
+        Cluster::new(self.bootstrap.iter().cloned(), patient)
+    }
+
     /// A new topic whose partitions have leaders.
     pub(super) async fn topic(&self, partitions: usize) -> Result<String, Failure> {
         let name = format!("bench-groups-{}", uuid::Uuid::new_v4().simple());
-        let patient = ClusterOptions { max_block: DEADLINE, ..ClusterOptions::default() };
-        let cluster = Cluster::new(self.bootstrap.iter().cloned(), patient);
+        let cluster = self.patient_client();
         let topic = NewTopic {
             name: name.clone(),
             partitions: i32::try_from(partitions).ok(),
