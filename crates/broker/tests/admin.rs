@@ -21,10 +21,12 @@ use kafka_client::{Address, Connection, ConnectionOptions};
 use kafka_wire::{
     ErrorCode, Records, Request,
     messages::{
-        AlterReplicaLogDirsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
-        DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
-        DescribeProducersRequest, FetchRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
-        MetadataRequest, ProduceRequest, UpdateFeaturesRequest,
+        AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest,
+        CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+        DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest, FetchRequest,
+        IncrementalAlterConfigsRequest, ListConfigResourcesRequest, MetadataRequest, ProduceRequest,
+        UpdateFeaturesRequest,
+        alter_partition_reassignments::{ReassignablePartition, ReassignableTopic},
         alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
         create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics::{CreatableTopic, CreatableTopicConfig},
@@ -234,6 +236,14 @@ async fn what_cannot_be_is_refused_by_name_value_and_reason() {
     refused(BROKER, "101", "min.insync.replicas", "1").await;
     refused(BROKER, "", "log.retention", "1").await;
     refused(BROKER, "", "log.retention.ms", "soon").await;
+    let (code, message) =
+        stage.altered(TOPIC, "orders", &[("retention.ms", SET, "1"), ("retention.ms", DELETE, "")]).await;
+    assert_eq!(
+        (code, message.as_str()),
+        (ErrorCode::INVALID_REQUEST, "`retention.ms` is named more than once")
+    );
+    let (code, _) = stage.altered(TOPIC, "or/ders", &[("retention.ms", SET, "1")]).await;
+    assert_eq!(code, ErrorCode::INVALID_TOPIC_EXCEPTION);
     let (code, _) = stage.altered(BROKER, "9", &[("log.retention.ms", SET, "1")]).await;
     assert_eq!(code, ErrorCode::BROKER_ID_NOT_REGISTERED);
     let (code, _) = stage.altered(BROKER, "nine", &[("log.retention.ms", SET, "1")]).await;
@@ -431,6 +441,41 @@ async fn a_replica_moves_to_no_other_directory() {
     assert_eq!(moved(&own, "orders", 0).await, ErrorCode::NONE);
     assert_eq!(moved("/nowhere", "orders", 0).await, ErrorCode::LOG_DIR_NOT_FOUND);
     assert_eq!(moved(&own, "nothing", 0).await, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(moved("/nowhere", "no/thing", 0).await, ErrorCode::INVALID_TOPIC_EXCEPTION);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_named_twice_is_not_altered() {
+    let stage = Stage::new(&[]).await;
+    let resource = |name: &str| AlterConfigsResource {
+        resource_type: TOPIC,
+        resource_name: name.into(),
+        configs: Vec::new(),
+    };
+    let resources = vec![resource("orders"), resource("nothing"), resource("orders")];
+    let request = IncrementalAlterConfigsRequest { resources, validate_only: true };
+    let codes: Vec<_> =
+        stage.call(&request).await.responses.iter().map(|response| response.error_code).collect();
+    let twice = ErrorCode::INVALID_REQUEST;
+    assert_eq!(codes, [twice, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, twice]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_of_replicas_changes_only_if_that_is_allowed() {
+    let stage = Stage::new(&[]).await;
+    let asked = |name: &str, replicas: &[i32]| ReassignableTopic {
+        name: name.to_owned(),
+        partitions: vec![ReassignablePartition { partition_index: 0, replicas: Some(replicas.to_vec()) }],
+    };
+    let request = AlterPartitionReassignmentsRequest {
+        allow_replication_factor_change: false,
+        topics: vec![asked("orders", &[101, 102]), asked("or/ders", &[101])],
+        ..AlterPartitionReassignmentsRequest::default()
+    };
+    let answer = stage.call(&request).await;
+    assert!(!answer.allow_replication_factor_change && answer.error_code.is_none(), "{answer:?}");
+    let codes: Vec<_> = answer.responses.iter().map(|topic| topic.partitions[0].error_code).collect();
+    assert_eq!(codes, [ErrorCode::INVALID_REPLICATION_FACTOR, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
 }
 
 /// Topics of one request are worked on together; still each answer stands where its topic stood, and is about that one.

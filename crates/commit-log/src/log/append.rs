@@ -134,9 +134,14 @@ impl Log {
 
     /// Appends what a follower fetched: whole batches as the leader stored them, in order; a cut one at the end is
     /// ignored. Gives the log's new end.
+    ///
+    /// A leader's log may start within a batch, where records were deleted. So a log that is empty begins with the first
+    /// batch, if its end lies within that; its start is then lower than it was, until it is moved.
     pub fn append_replicated(&mut self, records: &Bytes) -> Result<Offset, ReplicaError> {
         let mut batches = Vec::new();
-        let (mut end, mut latest) = (self.end_of_segments(), self.latest_epoch());
+        let begins_at = self.begins_within(records);
+        let (mut end, mut latest) =
+            (begins_at.unwrap_or_else(|| self.end_of_segments()), self.latest_epoch());
         for batch in Batch::all(records) {
             let batch = match batch {
                 Err(BatchError::Cut { .. }) => break,
@@ -156,6 +161,9 @@ impl Log {
             latest = latest.max(Some(header.leader_epoch));
             batches.push((Applied::of(&batch)?, records.slice_ref(batch.bytes())));
         }
+        if let Some(start) = begins_at {
+            self.reset(start)?;
+        }
         self.begin_changes()?;
         let mut staged = Staged::default();
         for (applied, bytes) in &batches {
@@ -163,6 +171,15 @@ impl Log {
         }
         self.write(staged)?;
         Ok(self.log_end())
+    }
+
+    /// Where the first of these batches begins, if this log is empty and would begin within that batch.
+    fn begins_within(&self, records: &Bytes) -> Option<Offset> {
+        let end = self.end_of_segments();
+        let (first, _) = Batch::split_first(records).ok()?;
+        let header = first.header();
+        let is_within = header.base_offset < end && end < header.next_offset();
+        (self.log_start() == end && is_within).then_some(header.base_offset)
     }
 
     /// Before the first change after a clean shutdown, the mark of it goes: a crash from now on is one.

@@ -1,10 +1,11 @@
 //! AlterReplicaLogDirs (34), versions 1 and 2: moves replicas between the directories of a broker (KIP-113).
 //!
 //! A broker has one directory, so a replica can only be told to stay where it is, which changes nothing. Any other directory is
-//! LOG_DIR_NOT_FOUND, as in Kafka.
+//! LOG_DIR_NOT_FOUND, as in Kafka, but for a name that no topic can have.
 
 use std::{path::Path, sync::Arc};
 
+use common::TopicName;
 use kafka_wire::{
     ErrorCode,
     messages::{
@@ -35,6 +36,9 @@ pub(super) async fn handle(
 
 fn moved(call: &Call, path: &str, topic: &str, index: i32) -> ErrorCode {
     let server = &call.server;
+    if TopicName::new(topic).is_err() {
+        return ErrorCode::INVALID_TOPIC_EXCEPTION;
+    }
     if Path::new(path) != server.settings.data_dir {
         return ErrorCode::LOG_DIR_NOT_FOUND;
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use client::api;
 use common::{
-    BrokerId, Topic,
+    BrokerId, Topic, TopicName,
     broker_config::{self, Configs, InvalidBrokerConfig},
     group_config::{self, GroupSetting, InvalidGroupConfig},
     topic_config::{self, InvalidTopicConfig, Kind, Setting},
@@ -16,7 +16,7 @@ use http_api::{
 use kafka_wire::ErrorCode;
 use metadata_core::{State, command::GROUP_CONFIGS_LEVEL};
 
-use super::{create_topics::Refusal, update_features::FEATURE};
+use super::{create_topics::Refusal, several::repeated, update_features::FEATURE};
 use crate::{
     broker_config::Layer,
     kafka::{Server, errors},
@@ -102,6 +102,17 @@ pub(super) struct Value {
     pub(super) source: Source,
 }
 
+/// Refuses a change that names a setting more than once: which of the values is meant, nobody can say.
+pub(super) fn once_each<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+    match repeated(names).first() {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("`{name}` is named more than once");
+            Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+        }
+    }
+}
+
 impl From<InvalidBrokerConfig> for Refusal {
     fn from(error: InvalidBrokerConfig) -> Self {
         Self::new(ErrorCode::INVALID_CONFIG, error.to_string())
@@ -155,6 +166,8 @@ impl Server {
     pub(super) fn resource(&self, resource_type: i8, name: &str) -> Result<Resource, Refusal> {
         match resource_type {
             TOPIC => {
+                TopicName::new(name)
+                    .map_err(|error| Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
                 self.image.read(|state| state.topic(name).cloned()).map(Resource::Topic).ok_or_else(|| {
                     Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no topic `{name}`"))
                 })

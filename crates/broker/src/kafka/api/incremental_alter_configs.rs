@@ -15,15 +15,26 @@ use kafka_wire::{
     },
 };
 
-use super::{Call, create_topics::Refusal};
+use super::{
+    Call,
+    configs::once_each,
+    create_topics::Refusal,
+    several::{named_twice, repeated},
+};
 
 pub(super) async fn handle(
     call: Arc<Call>,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
     let mut response = IncrementalAlterConfigsResponse::default();
+    let named = |resource: &AlterConfigsResource| (resource.resource_type, resource.resource_name.clone());
+    let twice = repeated(request.resources.iter().map(named));
     for resource in request.resources {
-        let altered = alter(&call, &resource, request.validate_only).await;
+        let altered = if twice.contains(&named(&resource)) {
+            Err(named_twice())
+        } else {
+            alter(&call, &resource, request.validate_only).await
+        };
         let (error_code, error_message) = match altered {
             Ok(()) => (ErrorCode::NONE, None),
             Err(refusal) => (refusal.code, Some(refusal.message)),
@@ -40,6 +51,7 @@ pub(super) async fn handle(
 
 async fn alter(call: &Call, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
     let of = call.server.resource(resource.resource_type, &resource.resource_name)?;
+    once_each(resource.configs.iter().map(|config| config.name.as_str()))?;
     let mut wanted = call.server.own_configs(&of);
     for change in &resource.configs {
         apply(&mut wanted, of.setting(&change.name)?, change)?;

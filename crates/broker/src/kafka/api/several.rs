@@ -1,4 +1,4 @@
-//! What a request asks of several topics: done for some of them at a time, and for none twice.
+//! What a request asks of several topics or other things: done for some of them at a time, and for none twice.
 
 use std::{collections::BTreeSet, future::Future};
 
@@ -22,9 +22,9 @@ pub(super) fn repeated<K: Ord + Clone>(keys: impl IntoIterator<Item = K>) -> BTr
     keys.into_iter().filter(|key| !seen.insert(key.clone())).collect()
 }
 
-/// The answer for a topic that a request names more than once, as Kafka refuses it.
+/// The answer for a topic or another thing that a request names more than once, as Kafka refuses it.
 pub(super) fn named_twice() -> Refusal {
-    Refusal::new(ErrorCode::INVALID_REQUEST, "the request names this topic more than once")
+    Refusal::new(ErrorCode::INVALID_REQUEST, "the request names it more than once")
 }
 
 #[cfg(test)]

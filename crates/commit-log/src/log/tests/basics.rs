@@ -295,6 +295,35 @@ fn a_follower_stores_what_the_leader_stored() {
     assert!(matches!(follower.append_replicated(&rest), Err(ReplicaError::NotNext { .. })));
 }
 
+/// Where records were deleted, a leader's log may start within a batch, and whoever begins to follow it there gets that batch.
+#[test]
+fn an_empty_log_begins_with_the_batch_that_its_start_lies_within() {
+    let disk = SimDisk::new();
+    let (mut leader, _) = open(&SimDisk::new(), options()).unwrap();
+    append(&mut leader, &[plain(0, 4), plain(9, 5)], EPOCH).unwrap();
+    let stored = Bytes::from(read_all(&leader, Offset(0), usize::MAX).unwrap());
+    let (mut follower, _) = open(&disk, options()).unwrap();
+    follower.reset(Offset(3)).unwrap();
+    let first_bytes = Batch::split_first(&stored).unwrap().0.bytes().len();
+    let end = follower.append_replicated(&stored.slice(first_bytes..)).unwrap();
+    assert_eq!((end, follower.log_start()), (Offset(9), Offset(3)), "a gap is no reason to begin elsewhere");
+    let behind = follower.append_replicated(&stored);
+    assert!(matches!(behind, Err(ReplicaError::NotNext { .. })), "only an empty log may begin anew");
+
+    follower.reset(Offset(3)).unwrap();
+    assert_eq!(follower.append_replicated(&stored).unwrap(), Offset(9));
+    assert_eq!(follower.log_start(), Offset(0));
+    follower.start_at(Offset(3), 1).unwrap();
+    follower.close().unwrap();
+    let (follower, _) = open(&disk, options()).unwrap();
+    assert_eq!((follower.log_start(), follower.log_end()), (Offset(3), Offset(9)));
+    assert_eq!(read_all(&follower, Offset(3), usize::MAX).unwrap(), stored);
+
+    let (mut before, _) = open(&SimDisk::new(), options()).unwrap();
+    before.reset(Offset(9)).unwrap();
+    assert!(matches!(before.append_replicated(&stored), Err(ReplicaError::NotNext { .. })));
+}
+
 #[test]
 fn timestamps_are_found_to_the_record() {
     let (mut log, _) = open(&SimDisk::new(), options()).unwrap();
