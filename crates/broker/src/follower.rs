@@ -184,10 +184,10 @@ impl FollowerTask {
             ClusterMetadata::Deltas(_) => PullKind::Delta,
         };
         let changes = self.take_in(metadata).await?;
-        self.partitions.changed(changes.clone());
+        let version = self.image.version();
+        self.partitions.changed(changes.clone(), version);
         self.replicas.changed(changes);
         let led_partitions = self.image.read(|state| state.leader_partitions(self.config.broker_id));
-        let version = self.image.version();
         tracing::debug!(event = "metadata.pulled", ?kind, %version, "took metadata in");
         Ok((kind, Pulled { version, led_partitions }))
     }

@@ -88,6 +88,7 @@ impl Keeper {
         for (partition, wanted) in self.affected(&changes) {
             partition.assign(wanted);
         }
+        self.services.set_metadata_version(pending.version);
     }
 
     /// The partitions here that these changes are about, with what the metadata want of them now.

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use commit_log::Files;
 use common::{
-    BrokerId, PartitionId, TopicId,
+    BrokerId, MetadataVersion, PartitionId, TopicId,
     topic_config::{FlushPolicy, TopicConfig},
 };
 use replica::Assignment;
@@ -75,6 +75,7 @@ pub struct Services {
     pub(super) took_role: Notify,
     /// Until when the controllers take this broker for alive, on the clock that does not jump.
     session_ends_ms: AtomicI64,
+    metadata_version: AtomicU64,
     clock: Monotonic,
 }
 
@@ -109,6 +110,7 @@ impl Services {
             integrity: IntegrityFigures::default(),
             took_role: Notify::new(),
             session_ends_ms: AtomicI64::new(i64::MAX),
+            metadata_version: AtomicU64::new(0),
             clock: Monotonic::start(),
         }
     }
@@ -159,6 +161,15 @@ impl Services {
     /// Figures of rot.
     pub fn integrity(&self) -> &IntegrityFigures {
         &self.integrity
+    }
+
+    /// The metadata that all partitions have their roles by, at least.
+    pub fn metadata_version(&self) -> MetadataVersion {
+        MetadataVersion(self.metadata_version.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_metadata_version(&self, version: MetadataVersion) {
+        self.metadata_version.fetch_max(version.0, Ordering::Release);
     }
 
     /// How long the controllers will take this broker for alive, whatever they hear from now on; `None`: they may have

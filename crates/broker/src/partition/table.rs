@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use common::{PartitionId, Topic, TopicId, TopicName};
+use common::{MetadataVersion, PartitionId, Topic, TopicId, TopicName};
 use tokio::sync::Notify;
 
 use super::{Partition, PartitionName, PartitionSettings, Services, keeper};
@@ -45,6 +45,8 @@ pub(super) struct Pending {
     pub(super) found: Vec<(Arc<Partition>, PathBuf)>,
     /// What is new in the metadata.
     pub(super) changes: Changes,
+    /// The version that this leads to.
+    pub(super) version: MetadataVersion,
 }
 
 impl Partitions {
@@ -96,9 +98,12 @@ impl Partitions {
         }
     }
 
-    /// The metadata changed. Never waits: what the keeper has not got to yet is merged.
-    pub fn changed(&self, changes: Changes) {
-        self.pending().changes.merge(changes);
+    /// The metadata changed, and are of this version now. Never waits: what the keeper has not got to yet is merged.
+    pub fn changed(&self, changes: Changes, version: MetadataVersion) {
+        let mut pending = self.pending();
+        pending.changes.merge(changes);
+        pending.version = pending.version.max(version);
+        drop(pending);
         self.shared.wake.notify_one();
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use common::MetadataVersion;
 use runtime::Stop;
 
-use crate::{follower::Follower, link::LinkStatus, partition::Services};
+use crate::{follower::Follower, partition::Services};
 
 /// From one look to the next while there is no session: clients wait for it.
 const PAUSE_WITHOUT: Duration = Duration::from_millis(25);
@@ -17,7 +17,9 @@ pub(super) async fn watch(services: Arc<Services>, link: Follower, session_timeo
     loop {
         let status = link.status();
         let left = status.heard.and_then(|at| session_timeout.checked_sub(link.ago(at)));
-        let left = session.look(&status, left);
+        // Between two looks a session may have ended and the broker may have been heard again.
+        let metadata = (status.known_version, services.metadata_version());
+        let left = session.look(metadata, left, !services.has_session());
         services.set_session(left);
         let pause = if left.is_some() { session_timeout / 6 } else { PAUSE_WITHOUT.min(session_timeout / 6) };
         if stop.or(tokio::time::sleep(pause)).await.is_none() {
@@ -35,16 +37,21 @@ struct Session {
 }
 
 impl Session {
-    /// How long the session lasts, by what is `left` since the last contact; `None`: there is none.
-    fn look(&mut self, link: &LinkStatus, left: Option<Duration>) -> Option<Duration> {
-        let Some(left) = left else {
+    /// How long the session lasts, by what is `left` since the last contact; `None`: there is none. `is_over`: what was told at
+    /// the last look is over. `known` is the latest version that the controllers told of, `taken_in` what partitions go by.
+    fn look(
+        &mut self,
+        (known, taken_in): (MetadataVersion, MetadataVersion),
+        left: Option<Duration>,
+        is_over: bool,
+    ) -> Option<Duration> {
+        if left.is_none() || (self.lasts && is_over) {
             *self = Self::default();
-            return None;
-        };
+        }
+        let left = left?;
         if !self.lasts {
             // What the controllers knew when they heard this broker again: whoever was elected meanwhile is in it.
-            let needed = *self.resumes_at.get_or_insert(link.known_version);
-            self.lasts = link.metadata_version >= Some(needed);
+            self.lasts = taken_in >= *self.resumes_at.get_or_insert(known);
         }
         self.lasts.then_some(left)
     }
@@ -52,40 +59,34 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use common::Term;
-
     use super::*;
 
-    fn link(known: u64, have: Option<u64>) -> LinkStatus {
-        LinkStatus {
-            controller: None,
-            term: Term(1),
-            broker_epoch: None,
-            broker_status: None,
-            following: true,
-            known_version: MetadataVersion(known),
-            metadata_version: have.map(MetadataVersion),
-            pull_trouble: None,
-            last_success: None,
-            heard: None,
-            consecutive_failures: 0,
-            rediscoveries: 0,
-            trouble: None,
-            leaving: false,
-        }
+    fn versions(known: u64, taken_in: u64) -> (MetadataVersion, MetadataVersion) {
+        (MetadataVersion(known), MetadataVersion(taken_in))
     }
 
     #[test]
     fn a_session_that_ended_begins_again_with_the_metadata_of_that_time() {
         let mut session = Session::default();
         let left = Some(Duration::from_secs(1));
-        assert_eq!(session.look(&link(0, None), None), None);
-        assert_eq!(session.look(&link(4, None), left), None, "nothing is known yet");
-        assert_eq!(session.look(&link(5, Some(4)), left), left, "it has what there was at the contact");
-        assert_eq!(session.look(&link(9, Some(5)), left), left, "in a session it may be behind");
-        assert_eq!(session.look(&link(9, Some(5)), None), None);
-        assert_eq!(session.look(&link(12, Some(9)), left), None);
-        assert_eq!(session.look(&link(14, Some(11)), left), None);
-        assert_eq!(session.look(&link(14, Some(12)), left), left);
+        assert_eq!(session.look(versions(0, 0), None, false), None);
+        assert_eq!(session.look(versions(4, 0), left, true), None, "nothing is known yet");
+        assert_eq!(session.look(versions(5, 4), left, true), left, "it has what there was at the contact");
+        assert_eq!(session.look(versions(9, 5), left, false), left, "in a session it may be behind");
+        assert_eq!(session.look(versions(9, 5), None, true), None);
+        assert_eq!(session.look(versions(12, 9), left, true), None);
+        assert_eq!(session.look(versions(14, 11), left, true), None);
+        assert_eq!(session.look(versions(14, 12), left, true), left);
+    }
+
+    #[test]
+    fn a_session_that_ended_between_two_looks_ended_all_the_same() {
+        let mut session = Session::default();
+        let left = Some(Duration::from_secs(1));
+        assert_eq!(session.look(versions(4, 4), left, false), left);
+        assert_eq!(session.look(versions(9, 4), left, true), None, "somebody else may have been elected");
+        assert_eq!(session.look(versions(9, 8), left, true), None);
+        assert_eq!(session.look(versions(9, 9), left, true), left);
+        assert_eq!(session.look(versions(12, 9), left, false), left);
     }
 }
