@@ -37,7 +37,7 @@ async fn poll(broker: &BrokerFixture, more: Value) -> Value {
 }
 
 async fn try_poll(broker: &BrokerFixture, more: Value) -> Reply {
-    let mut request = json!({"topics": ["orders"], "leaseMs": 60_000});
+    let mut request = json!({"topics": ["orders"], "leaseMs": 60_000, "maxWaitMs": 20_000});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     broker.post("/api/v1/groups/g/poll", &request).await
 }
@@ -89,7 +89,7 @@ async fn records_are_leased_acknowledged_and_come_again_if_not() {
     assert!(first["expiresAt"].as_i64().unwrap() > 1_700_000_000_000);
     let second = poll(&broker, json!({})).await;
     assert_eq!(places(&second), (4..10).map(|offset| (0, offset)).collect::<Vec<_>>());
-    let third = poll(&broker, json!({})).await;
+    let third = poll(&broker, json!({"maxWaitMs": 0})).await;
     assert_eq!(third, json!({"records": []}));
 
     // Out of order: what is committed moves over what is done without a gap, and the group shows it as any other.
@@ -107,9 +107,9 @@ async fn records_are_leased_acknowledged_and_come_again_if_not() {
 
     // A lease that ends gives its records back, and so does its reader.
     write(&broker, 1, 0..3);
-    let short = poll(&broker, json!({"leaseMs": 100, "maxWaitMs": 20_000})).await;
+    let short = poll(&broker, json!({"leaseMs": 100})).await;
     assert_eq!(places(&short), [(1, 0), (1, 1), (1, 2)]);
-    let again = poll(&broker, json!({"maxWaitMs": 20_000})).await;
+    let again = poll(&broker, json!({})).await;
     assert_eq!(places(&again), places(&short), "it waited for the lease to end");
     let late = broker.post("/api/v1/groups/g/ack", &json!({"lease": short["lease"]})).await;
     assert_eq!(code(&late), (409, "LEASE_EXPIRED".to_owned()));
@@ -141,7 +141,7 @@ async fn who_waits_gets_what_is_written_and_only_one_does() {
     let broker = coordinating(&quorum, &dir, AT_ONCE).await;
     // Behind the last record: what was there before is nothing to this group.
     write(&broker, 0, 0..5);
-    assert_eq!(places(&poll(&broker, json!({"start": "latest"})).await), []);
+    assert_eq!(places(&poll(&broker, json!({"start": "latest", "maxWaitMs": 0})).await), []);
     assert_eq!(committed(&broker).await, 5);
     assert_eq!(two_wait(&broker).await, [[(0, 5)], [(0, 6)]]);
     broker.stop().await.unwrap();
@@ -259,7 +259,7 @@ async fn a_partition_that_nobody_serves_is_in_no_other_ones_way() {
     .await;
     write(&broker, 0, 0..5);
     let both = |max_wait_ms: i64| json!({"topics": ["far", "orders"], "maxWaitMs": max_wait_ms});
-    let first = poll(&broker, both(0)).await;
+    let first = poll(&broker, both(20_000)).await;
     assert_eq!(places(&first).len(), 5);
     ack(&broker, json!({"lease": first["lease"]})).await;
     // Who gets nothing is told why that may be.
@@ -271,9 +271,12 @@ async fn a_partition_that_nobody_serves_is_in_no_other_ones_way() {
     // Figures of the others are told, too.
     commit(&broker, "far", 0, 7);
     commit(&broker, "orders", 0, 2);
-    let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
     let lag = "kafka_consumergroup_lag{consumergroup=\"g\",topic=\"orders\",partition=\"0\"} 4";
-    assert!(scraped.lines().any(|line| line == lag), "{scraped}");
+    eventually("the lag is told", async || {
+        let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+        scraped.lines().any(|line| line == lag)
+    })
+    .await;
     broker.stop().await.unwrap();
 }
 

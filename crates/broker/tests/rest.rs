@@ -147,13 +147,17 @@ async fn health_tells_the_truth() {
 async fn metrics_have_the_names_that_dashboards_know() {
     let quorum = Quorum::start(1).await;
     let dir = tempfile::tempdir().unwrap();
-    let broker = BrokerFixture::following(BrokerFixture::settings(quorum.urls(), dir.path())).await;
+    let settings = BrokerFixture::settings_for_pushes(quorum.urls(), dir.path());
+    let broker = BrokerFixture::following(settings).await;
     quorum.create_topic("orders", 2, &[101]);
     send_push(&broker, &quorum.push(UpdateType::MetadataChanged)).await;
-    // The directories are there before they are counted.
+    // The directories are there before they are counted, and before there are leaders.
     support::eventually("the replicas are counted", async || {
         let reply = broker.get(paths::METRICS).await;
-        std::str::from_utf8(&reply.body).unwrap().contains("dmq_broker_replica_directories 2")
+        let text = std::str::from_utf8(&reply.body).unwrap();
+        ["dmq_broker_replica_directories 2\n", "kafka_server_replicamanager_leadercount 2\n"]
+            .iter()
+            .all(|line| text.contains(line))
     })
     .await;
     let reply = broker.get(paths::METRICS).await;

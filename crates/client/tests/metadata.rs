@@ -123,7 +123,9 @@ async fn a_leader_that_hangs_is_left_when_the_others_follow_another_one() {
     let client = client(&[&hung, &new, &third]);
     let call = create();
     let elected = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        while hung.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         new.names(&new.url, 2, 2);
         third.names(&new.url, 2, 2);
     };

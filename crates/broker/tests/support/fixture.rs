@@ -54,6 +54,15 @@ impl BrokerFixture {
         }
     }
 
+    /// The same, and the first heartbeat is the only one: what happens is told by pushes.
+    pub(crate) fn settings_for_pushes(metadata_nodes: Vec<String>, data_dir: &Path) -> Settings {
+        Settings {
+            heartbeat_interval: DEADLINE * 2,
+            session_timeout: DEADLINE * 10,
+            ..Self::settings(metadata_nodes, data_dir)
+        }
+    }
+
     pub(crate) async fn start(settings: Settings) -> Self {
         let tasks = Tasks::new();
         let data_dir = settings.data_dir.clone();
