@@ -130,6 +130,10 @@ async fn refusals(rest: &Rest) {
         (400, json!("INVALID_PARAMETER"))
     );
     assert_eq!(code(rest.get(0, "orders/stream?partition=7").await), (404, json!("UNKNOWN_PARTITION")));
+    // A stream shows all records: it does not pretend that it leaves some out.
+    let (status, problem) = rest.get(0, "orders/stream?isolation=readCommitted").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("INVALID_PARAMETER")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("isolation"), "{problem}");
 }
 
 /// A read at the end is answered when there is something to read.
