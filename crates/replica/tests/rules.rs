@@ -194,6 +194,17 @@ fn only_whoever_lags_for_too_long_leaves() {
     assert_eq!([leader.lag(BrokerId(2), &log), leader.lag(BrokerId(3), &log)], [Some(1), None]);
 }
 
+/// What a dead follower lacks is told as long as nobody knows better.
+#[test]
+fn the_lag_of_a_follower_that_left_is_still_known() {
+    let mut log = MemoryLog::of(&[0]);
+    let (mut leader, _) = leader(&[1, 2], &log, 1);
+    assert_eq!(wanted(&read(&mut leader, &fetch(2, 1, 0), &log, 0)), None);
+    assert_eq!(leader.update(assignment(1, 5, 1, &[1]), &log, 0).proposal, None);
+    log.append((LeaderEpoch(5), 1));
+    assert_eq!(leader.lag(BrokerId(2), &log), Some(1));
+}
+
 #[test]
 fn one_change_is_asked_for_at_a_time_and_a_refused_one_later_again() {
     let log = MemoryLog::of(&[0]);

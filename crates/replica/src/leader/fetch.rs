@@ -161,6 +161,7 @@ impl Leader {
         let state = FollowerState {
             broker_epoch: Some(fetch.broker_epoch),
             log_end: Some(fetch.fetch_offset).max(known.log_end.filter(|_| same)),
+            told_end: Some(fetch.fetch_offset).max(known.told_end.filter(|_| same)),
             log_start: fetch.log_start,
             caught_up_ms: caught_up_now.or(caught_up_then).max(caught_up_before),
             fetched_ms: Some(now_ms),

@@ -29,6 +29,8 @@ pub struct FollowerState {
     /// It has, and vouches for, everything below. `None`: it has not fetched since it left the ISR, or at all. Goes back only
     /// if it registers again.
     pub log_end: Option<Offset>,
+    /// Where it said last that its log ends, whether that counts or not: for figures.
+    pub told_end: Option<Offset>,
     /// Where its log starts.
     pub log_start: Offset,
     /// When it last had everything that the leader had a fetch before.
@@ -44,6 +46,7 @@ impl FollowerState {
         Self {
             broker_epoch: None,
             log_end: None,
+            told_end: None,
             log_start: Offset(0),
             caught_up_ms: None,
             fetched_ms: None,
@@ -53,8 +56,8 @@ impl FollowerState {
 
     /// Only who it is, and where its log starts, counts on.
     pub(super) fn forget_claims(&mut self) {
-        let (broker_epoch, log_start) = (self.broker_epoch, self.log_start);
-        *self = Self { broker_epoch, log_start, ..Self::unknown() };
+        let Self { broker_epoch, told_end, log_start, .. } = *self;
+        *self = Self { broker_epoch, told_end, log_start, ..Self::unknown() };
     }
 }
 
@@ -184,10 +187,11 @@ impl Leader {
         self.followers.iter().map(|(id, state)| (*id, state))
     }
 
-    /// How many records `follower` lacks; `None` for one that never fetched in this leader epoch.
+    /// How many records `follower` lacks, by what it said last, also of one that is dead; `None` for one that never fetched in this
+    /// leader epoch.
     pub fn lag(&self, follower: BrokerId, log: &impl ReplicaLog) -> Option<i64> {
-        let log_end = self.followers.get(&follower)?.log_end?;
-        Some((log.log_end() - log_end).max(0))
+        let told_end = self.followers.get(&follower)?.told_end?;
+        Some((log.log_end() - told_end).max(0))
     }
 
     /// The high watermark.
