@@ -28,7 +28,9 @@ import org.apache.kafka.common.config.ConfigResource;
 /** One metadata node and some brokers, as processes of the binary that the property `dmq` names, with their data in a directory of their own. */
 public final class Cluster implements AutoCloseable {
     /** Settings that are the same for all brokers, so that the controllers keep them. */
-    private static final Set<String> CLUSTER_WIDE = Set.of("min.insync.replicas", "unclean.leader.election.enable");
+    private static final Set<String> CLUSTER_WIDE = Set.of("min.insync.replicas", "unclean.leader.election.enable",
+            "group.consumer.min.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms",
+            "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms");
 
     /** Settings that say where a broker is and what it is, which is ours to choose. */
     private static final Set<String> OURS = Set.of("node.id", "broker.id", "advertised.listeners", "log.dirs");
