@@ -35,6 +35,9 @@ public final class Cluster implements AutoCloseable {
     /** Settings that say where a broker is and what it is, which is ours to choose. */
     private static final Set<String> OURS = Set.of("node.id", "broker.id", "advertised.listeners", "log.dirs");
 
+    /** The id of the cluster, of the length that Kafka's tests look for. */
+    public static final String ID = "suite-of-kafka-s-tests";
+
     /** The id of the metadata node, which Kafka's tests would give to their first controller. */
     public static final int METADATA_NODE = 3000;
 
@@ -60,13 +63,13 @@ public final class Cluster implements AutoCloseable {
             for (int id : brokers.keySet()) {
                 int rest = free.get(next++), kafka = free.get(next++);
                 String rack = brokers.get(id).get("broker.rack");
-                services.add("{\"id\":%d,\"host\":\"127.0.0.1\",\"port\":%d,\"url\":\"http://127.0.0.1:%d\",\"kafkaPort\":%d,\"dataDir\":\"broker-%d\"%s}"
-                    .formatted(id, rest, rest, kafka, id, rack == null ? "" : ",\"rack\":\"" + rack.replace('/', '-') + "\""));
+                services.add("{\"id\":%d,\"host\":\"localhost\",\"port\":%d,\"url\":\"http://localhost:%d\",\"kafkaPort\":%d,\"dataDir\":\"broker-%d\"%s}"
+                    .formatted(id, rest, rest, kafka, id, rack == null ? "" : ",\"rack\":\"" + rack + "\""));
                 ports.put(id, kafka);
                 settings.put(id, brokers.get(id));
             }
-            Files.writeString(dir.resolve("services.json"), "{\"clusterId\":\"suite\",\"services\":{\"metadata-services\":[%s],\"storage-services\":[%s]}}"
-                .formatted(node, String.join(",", services)));
+            Files.writeString(dir.resolve("services.json"), "{\"clusterId\":\"%s\",\"services\":{\"metadata-services\":[%s],\"storage-services\":[%s]}}"
+                .formatted(ID, node, String.join(",", services)));
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }
@@ -93,14 +96,17 @@ public final class Cluster implements AutoCloseable {
         awaitAll();
     }
 
-    /** Stops a broker as an operator would, and waits for its end. */
+    /** Stops a broker as an operator would, and waits for its end. One that does not run stays so. */
     public void stopBroker(int id) {
-        end(processes.remove(id));
+        Process process = processes.remove(id);
+        if (process != null) {
+            end(process);
+        }
     }
 
     /** What clients are told. */
     public String bootstrap() {
-        return ports.values().stream().map(port -> "127.0.0.1:" + port).collect(Collectors.joining(","));
+        return ports.values().stream().map(port -> "localhost:" + port).collect(Collectors.joining(","));
     }
 
     /** Where a broker listens. */

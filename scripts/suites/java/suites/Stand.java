@@ -4,39 +4,62 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import kafka.log.LogManager;
 import kafka.network.SocketServer;
-import kafka.server.KafkaBroker;
+import kafka.server.BrokerLifecycleManager;
+import kafka.server.BrokerServer;
+import kafka.server.KafkaApis;
 import kafka.server.KafkaConfig;
+import kafka.server.ReplicaManager;
+import kafka.server.metadata.KRaftMetadataCache;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.coordinator.group.GroupCoordinator;
 import org.apache.kafka.metadata.BrokerState;
 import org.apache.kafka.metadata.LeaderAndIsr;
-import org.apache.kafka.metadata.MetadataCache;
 import org.mockito.Mockito;
+import org.mockito.stubbing.Answer;
 
 /**
  * What stands in for the broker objects that Kafka's tests hold: they say where a broker of ours listens, how it was configured, and what it
- * knows of topics, which they ask it. Whatever else a test wants to see inside of a broker fails that test.
+ * knows of topics and replicas, which they ask it; they stop and start it. Whatever else a test wants to see inside of a broker fails that test.
  */
 public final class Stand {
     private Stand() {
     }
 
     /** One for a broker of the cluster. */
-    public static KafkaBroker in(Cluster cluster, int id, KafkaConfig config) {
+    public static BrokerServer in(Cluster cluster, int id, KafkaConfig config) {
         SocketServer socket = Mockito.mock(SocketServer.class, Stand::refused);
         Mockito.doAnswer(call -> cluster.port(id)).when(socket).boundPort(Mockito.any());
         GroupCoordinator coordinator = Mockito.mock(GroupCoordinator.class, Stand::refused);
         Mockito.doReturn(new Properties()).when(coordinator).groupMetadataTopicConfigs();
-        MetadataCache cache = cache(cluster);
-        KafkaBroker broker = Mockito.mock(KafkaBroker.class, Stand::refused);
+        KRaftMetadataCache cache = cache(cluster);
+        BrokerServer broker = Mockito.mock(BrokerServer.class, Stand::refused);
         Mockito.doReturn(socket).when(broker).socketServer();
         Mockito.doAnswer(call -> cluster.port(id)).when(broker).boundPort(Mockito.any());
         Mockito.doReturn(config).when(broker).config();
+        KafkaApis apis = Mockito.mock(KafkaApis.class, Stand::refused);
+        Mockito.doReturn(cache).when(apis).metadataCache();
+        Mockito.doReturn(Cluster.ID).when(apis).clusterId();
+        Mockito.doReturn(id).when(apis).brokerId();
+        Mockito.doReturn(apis).when(broker).dataPlaneRequestProcessor();
         Mockito.doReturn(cache).when(broker).metadataCache();
         Mockito.doAnswer(call -> cluster.isAlive(id) ? BrokerState.RUNNING : BrokerState.NOT_RUNNING).when(broker).brokerState();
         Mockito.doReturn(coordinator).when(broker).groupCoordinator();
+        ReplicaManager replicas = Replicas.of(cluster, id);
+        LogManager logs = replicas.logManager();
+        Mockito.doReturn(replicas).when(broker).replicaManager();
+        Mockito.doReturn(logs).when(broker).logManager();
+        Mockito.doReturn(Cluster.ID).when(broker).clusterId();
+        BrokerLifecycleManager lifecycle = Mockito.mock(BrokerLifecycleManager.class, Stand::refused);
+        Mockito.doReturn(CompletableFuture.completedFuture(null)).when(lifecycle).initialUnfenceFuture();
+        Mockito.doReturn(lifecycle).when(broker).lifecycleManager();
+        Mockito.doAnswer(does(() -> cluster.stopBroker(id))).when(broker).shutdown();
+        Mockito.doAnswer(does(() -> cluster.stopBroker(id))).when(broker).shutdown(Mockito.any());
+        Mockito.doNothing().when(broker).awaitShutdown();
+        Mockito.doAnswer(does(() -> cluster.startBroker(id))).when(broker).startup();
         return broker;
     }
 
@@ -49,15 +72,22 @@ public final class Stand {
         return KafkaConfig.fromProps(all);
     }
 
-    private static Object refused(org.mockito.invocation.InvocationOnMock call) {
+    private static Answer<Void> does(Runnable deed) {
+        return call -> {
+            deed.run();
+            return null;
+        };
+    }
+
+    static Object refused(org.mockito.invocation.InvocationOnMock call) {
         if (call.getMethod().getDeclaringClass() == Object.class) {
             return "a broker of ours";
         }
         throw new UnsupportedOperationException("it looks inside of a broker: " + call.getMethod());
     }
 
-    private static MetadataCache cache(Cluster cluster) {
-        return Mockito.mock(MetadataCache.class, call -> switch (call.getMethod().getName()) {
+    private static KRaftMetadataCache cache(Cluster cluster) {
+        return Mockito.mock(KRaftMetadataCache.class, call -> switch (call.getMethod().getName()) {
             case "contains" -> topic(cluster, call.getArgument(0)).isPresent();
             case "numPartitions" -> {
                 if ("__consumer_offsets".equals(call.getArgument(0))) {
@@ -68,6 +98,10 @@ public final class Stand {
             }
             case "getAllTopics" -> cluster.with(admin -> admin.listTopics().names().get());
             case "getTopicId" -> topic(cluster, call.getArgument(0)).map(TopicDescription::topicId).orElse(org.apache.kafka.common.Uuid.ZERO_UUID);
+            case "getPartitionLeaderEndpoint" -> {
+                int index = call.getArgument(1);
+                yield topic(cluster, call.getArgument(0)).map(topic -> topic.partitions().get(index).leader());
+            }
             case "hasAliveBroker" -> cluster.isAlive(call.getArgument(0));
             case "getLeaderAndIsr" -> {
                 int index = call.getArgument(1);

@@ -10,6 +10,8 @@ import java.util.Properties;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import kafka.server.BrokerServer;
 import kafka.server.ControllerServer;
 import kafka.server.KafkaBroker;
 import kafka.server.KafkaConfig;
@@ -22,14 +24,17 @@ import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.network.ListenerName;
 import org.apache.kafka.common.security.auth.SecurityProtocol;
 import org.apache.kafka.common.utils.Time;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.TestInfo;
+import org.junit.jupiter.params.provider.Arguments;
 import scala.Option;
 import scala.collection.Seq;
 import scala.collection.mutable.Buffer;
 import scala.jdk.javaapi.CollectionConverters;
 import suites.Cluster;
+import suites.Replicas;
 import suites.Stand;
 
 /**
@@ -42,7 +47,7 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
     private Cluster cluster;
     private TestInfo info;
     private Seq<KafkaConfig> configs;
-    private final Map<Integer, KafkaBroker> stands = new TreeMap<>();
+    private final Map<Integer, BrokerServer> stands = new TreeMap<>();
 
     /** What each test class says of its brokers. */
     public abstract Seq<KafkaConfig> generateConfigs();
@@ -62,6 +67,11 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
         for (KafkaConfig config : CollectionConverters.asJava(configs())) {
             stands.put(config.nodeId(), Stand.in(cluster, config.nodeId(), config));
         }
+    }
+
+    /** Hides the check that all clients are closed: those of one test that failed would fail all tests of its class. */
+    @AfterAll
+    public static void tearDownClass() {
     }
 
     @Override
@@ -97,12 +107,16 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
         return CollectionConverters.asScala(List.copyOf(stands.values()));
     }
 
+    public Buffer<BrokerServer> brokerServers() {
+        return CollectionConverters.asScala(List.copyOf(stands.values()));
+    }
+
     public Buffer<KafkaBroker> servers() {
         return brokers();
     }
 
     public Seq<KafkaBroker> aliveBrokers() {
-        return scala(stands.entrySet().stream().filter(entry -> cluster.isAlive(entry.getKey())).map(Map.Entry::getValue).toList());
+        return scala(stands.entrySet().stream().filter(entry -> cluster.isAlive(entry.getKey())).<KafkaBroker>map(Map.Entry::getValue).toList());
     }
 
     public Option<KafkaBroker> serverForId(int id) {
@@ -255,11 +269,25 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
             .collect(Collectors.toMap(listing -> listing.name(), listing -> listing.topicId())));
     }
 
+    // What tests of 4.0 are run with.
+
+    public static Stream<Arguments> getTestQuorumAndGroupProtocolParametersAll() {
+        return Stream.of(Arguments.of("kraft", "classic"), Arguments.of("kraft", "consumer"));
+    }
+
+    public static Stream<Arguments> getTestQuorumAndGroupProtocolParametersClassicGroupProtocolOnly() {
+        return Stream.of(Arguments.of("kraft", "classic"));
+    }
+
+    public static Stream<Arguments> getTestQuorumAndGroupProtocolParametersConsumerGroupProtocolOnly() {
+        return Stream.of(Arguments.of("kraft", "consumer"));
+    }
+
     private int id(int index) {
         return List.copyOf(stands.keySet()).get(index);
     }
 
-    /** Makes a topic, and waits until it has its leaders, which are given. */
+    /** Makes a topic, and waits until every broker knows its leaders, which are given. */
     private scala.collection.immutable.Map<Object, Object> created(NewTopic topic, int partitions) {
         return cluster.with(admin -> {
             admin.createTopics(List.of(topic)).all().get();
@@ -269,7 +297,9 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
                 Map<Object, Object> leaders = new HashMap<>();
                 known.ifPresent(description -> description.partitions().stream().filter(it -> it.leader() != null)
                     .forEach(it -> leaders.put(it.partition(), it.leader().id())));
-                if (leaders.size() == partitions || System.nanoTime() > deadline) {
+                boolean isKnown = leaders.size() == partitions
+                    && stands.keySet().stream().filter(cluster::isAlive).allMatch(id -> Replicas.isKnown(cluster, id, topic.name()));
+                if (isKnown || System.nanoTime() > deadline) {
                     return ids(leaders);
                 }
                 Thread.sleep(10);

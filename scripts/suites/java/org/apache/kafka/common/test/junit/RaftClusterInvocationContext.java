@@ -14,6 +14,7 @@ import kafka.network.SocketServer;
 import kafka.server.ControllerServer;
 import kafka.server.KafkaBroker;
 import org.apache.kafka.clients.consumer.GroupProtocol;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.network.ListenerName;
 import org.apache.kafka.common.test.ClusterInstance;
 import org.apache.kafka.common.test.TestUtils;
@@ -53,8 +54,8 @@ public class RaftClusterInvocationContext implements TestTemplateInvocationConte
     @Override
     public List<Extension> getAdditionalExtensions() {
         Ours ours = new Ours(config);
-        if (isCombined) {
-            ExecutionCondition never = context -> ConditionEvaluationResult.disabled("brokers and controllers are never one process here");
+        if (isCombined && config.clusterTypes().contains(Type.KRAFT)) {
+            ExecutionCondition never = context -> ConditionEvaluationResult.disabled("left out: brokers and controllers are never one process here, so it is the same test again");
             return List.of(never, new ClusterInstanceParameterResolver(ours));
         }
         BeforeTestExecutionCallback before = context -> {
@@ -178,7 +179,7 @@ public class RaftClusterInvocationContext implements TestTemplateInvocationConte
             return cluster.with(admin -> {
                 try {
                     return (int) admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().stream()
-                        .filter(partition -> partition.leader() != null).count();
+                        .filter(partition -> partition.leader() != null || partition.replicas().stream().allMatch(Node::isEmpty)).count();
                 } catch (ExecutionException unknown) {
                     return 0;
                 }
