@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 
 // Cluster is the cluster that runs, with topics and settings for one test.
 type Cluster struct {
+	cl      *kgo.Client
 	adm     *kadm.Client
 	topics  map[string]int32
 	configs map[string]string
@@ -55,7 +57,7 @@ func NewCluster(opts ...Opt) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{kadm.NewClient(cl), make(map[string]int32), make(map[string]string)}
+	c := &Cluster{cl, kadm.NewClient(cl), make(map[string]int32), make(map[string]string)}
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -69,7 +71,41 @@ func NewCluster(opts ...Opt) (*Cluster, error) {
 			return nil, fmt.Errorf("%s: %w", topic, err)
 		}
 	}
-	return c, nil
+	return c, c.served(ctx)
+}
+
+// served waits until all brokers know the topics, and their leaders serve them: a client that is told otherwise asks again only
+// after seconds, and tests do not wait so long.
+func (c *Cluster) served(ctx context.Context) error {
+	brokers, err := c.adm.ListBrokers(ctx)
+	if err != nil || len(c.topics) == 0 {
+		return err
+	}
+	request := kmsg.NewPtrMetadataRequest()
+	for topic := range c.topics {
+		wanted := kmsg.NewMetadataRequestTopic()
+		wanted.Topic = kmsg.StringPtr(topic)
+		request.Topics = append(request.Topics, wanted)
+	}
+	return until(ctx, func() (bool, error) {
+		for _, id := range brokers.NodeIDs() {
+			answer, err := request.RequestWith(ctx, c.cl.Broker(int(id)))
+			if err != nil {
+				return false, err
+			}
+			for _, topic := range answer.Topics {
+				if topic.ErrorCode != 0 || slices.ContainsFunc(topic.Partitions, hasNoLeader) {
+					return false, nil
+				}
+			}
+		}
+		ends, err := c.adm.ListEndOffsets(ctx, slices.Collect(maps.Keys(c.topics))...)
+		return err == nil && ends.Error() == nil, nil
+	})
+}
+
+func hasNoLeader(partition kmsg.MetadataResponseTopicPartition) bool {
+	return partition.ErrorCode != 0 || partition.Leader < 0
 }
 
 // configure sets or unsets the settings, and waits until all brokers have them so.
