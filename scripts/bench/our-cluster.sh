@@ -7,8 +7,8 @@
 #        scripts/bench/our-cluster.sh pids DIR      of brokers and metadata nodes
 #
 # KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen for Kafka clients there; BROKER_IDS=0 or another list makes a new cluster
-# have these brokers, and BROKER_HOST=localhost gives them another name than 127.0.0.1. DIR/started holds the time of the launch,
-# in ms since 1970.
+# have these brokers, BROKER_HOST=localhost gives them another name than 127.0.0.1, and RACKS=TEXT puts each into a rack of its own,
+# which is called TEXT and its id. DIR/started holds the time of the launch, in ms since 1970.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -39,6 +39,9 @@ storage = [
     {"id": id, "host": host, "port": rest, "url": f"http://{host}:{rest}", "kafkaPort": kafka, "dataDir": f"broker-{id}"}
     for id, rest, kafka in zip(ids, ports[3:], ports[3 + len(ids):])
 ]
+if rack := os.environ.get("RACKS"):
+    for broker in storage:
+        broker["rack"] = f"{rack}{broker['id']}"
 with open(sys.argv[1], "w") as file:
     json.dump({"clusterId": "bench", "services": {"metadata-services": metadata, "storage-services": storage}}, file)
 PY

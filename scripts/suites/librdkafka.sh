@@ -73,7 +73,8 @@ run() {
     # Tests with two members count on both being in the group's first generation.
     local settings=(num.partitions=4 group.initial.rebalance.delay.ms=500)
     [ "$scenario" = default ] || settings+=(auto.create.topics.enable=false)
-    cluster "${settings[@]}"
+    # 0101 reads from the replica in its rack.
+    RACKS=RACK cluster "${settings[@]}"
     printf 'bootstrap.servers=%s\n' "$bootstrap" >"$dir/test.conf"
     export RDKAFKA_TEST_CONF=$dir/test.conf TEST_KAFKA_VERSION=4.1.0 TEST_CONSUMER_GROUP_PROTOCOL=$protocol
     export BROKERS=$bootstrap KAFKA_PATH=$made/kafka
