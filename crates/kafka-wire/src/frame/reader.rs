@@ -99,9 +99,9 @@ impl FrameReader {
         Ok(None)
     }
 
-    /// Bytes that were received and are not yet part of a whole frame.
+    /// Bytes that were received and are not yet part of a whole frame, its length among them.
     pub fn pending_bytes(&self) -> usize {
-        self.shared.len() + self.frame.as_ref().map_or(0, |partial| partial.bytes.len())
+        self.shared.len() + self.frame.as_ref().map_or(0, |partial| LENGTH_BYTES + partial.bytes.len())
     }
 
     /// Takes in received bytes, for those who have them in memory already.
