@@ -81,8 +81,13 @@ impl Followed {
     /// It follows this fetcher's leader from now on, maybe in another epoch than before.
     pub(super) fn add(&self, partition: &Arc<Partition>) {
         let watch = partition.watch(News::Appended, &self.news);
-        let (partition_, since) = (Arc::clone(partition), Instant::now());
-        let entry = Entry { partition: partition_, since, failures: 0, retry_at: None, _watch: watch };
+        let entry = Entry {
+            partition: Arc::clone(partition),
+            since: Instant::now(),
+            failures: 0,
+            retry_at: None,
+            _watch: watch,
+        };
         self.lock().insert(key(partition), entry);
         self.news.notify_one();
     }
