@@ -96,7 +96,7 @@ async fn waits_for_an_election_and_no_longer_than_told() {
     let client = client(&[&node]);
     let call = create();
     let elected = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        node.is_asked_for_controller().await;
         node.will_say([Say::Json(topic())]);
         node.names(&node.url, 1, 2);
     };
@@ -123,9 +123,7 @@ async fn a_leader_that_hangs_is_left_when_the_others_follow_another_one() {
     let client = client(&[&hung, &new, &third]);
     let call = create();
     let elected = async {
-        while hung.asked().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        hung.is_asked().await;
         new.names(&new.url, 2, 2);
         third.names(&new.url, 2, 2);
     };

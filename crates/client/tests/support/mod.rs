@@ -19,7 +19,10 @@ use axum::{
 use common::{NodeId, Term};
 use http_api::{ControllerInfo, ErrorCode, Problem, headers};
 use runtime::{Tasks, http::HttpLimits};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
+
+/// Whatever does not happen in this time never does.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a node answers to one request.
 pub(crate) enum Say {
@@ -51,6 +54,10 @@ struct Script {
     /// Answers to all but `/controller`, in order; then 200 `null`.
     answers: Mutex<VecDeque<Say>>,
     asked: Mutex<Vec<Asked>>,
+    /// Told of each request that is not for `/controller`.
+    was_asked: Notify,
+    /// Told of each one that is.
+    was_asked_for_controller: Notify,
 }
 
 /// A node.
@@ -90,6 +97,16 @@ impl Node {
         self.script.asked.lock().unwrap().clone()
     }
 
+    /// Waits until something but `/controller` was asked of it.
+    pub(crate) async fn is_asked(&self) {
+        timeout(DEADLINE, self.script.was_asked.notified()).await.unwrap();
+    }
+
+    /// Waits until it was asked who the controller is.
+    pub(crate) async fn is_asked_for_controller(&self) {
+        timeout(DEADLINE, self.script.was_asked_for_controller.notified()).await.unwrap();
+    }
+
     pub(crate) async fn stop(self) -> String {
         self.tasks.drain(Duration::from_secs(5)).await;
         self.url
@@ -98,7 +115,9 @@ impl Node {
 
 async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response {
     if request.uri().path() == http_api::paths::CONTROLLER {
-        return match script.controller.lock().unwrap().clone() {
+        let known = script.controller.lock().unwrap().clone();
+        script.was_asked_for_controller.notify_one();
+        return match known {
             Some(info) => Json(info).into_response(),
             None => problem(ErrorCode::NotController).into_response(),
         };
@@ -108,6 +127,7 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
         path: request.uri().to_string(),
         headers: request.headers().clone(),
     });
+    script.was_asked.notify_one();
     let say = script.answers.lock().unwrap().pop_front().unwrap_or(Say::Json(serde_json::Value::Null));
     match say {
         Say::Json(value) => Json(value).into_response(),
