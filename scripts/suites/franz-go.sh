@@ -10,14 +10,6 @@ needs go
 version=1.22.2 kadm=1.19.0 kfake=v0.0.0-20260918054303-01f206a7e32c
 package=github.com/twmb/franz-go
 
-fetch() {
-    [ -e "$made/kgo-$version" ] && return
-    rm -rf "$made/module"
-    mkdir -p "$made/module"
-    (cd "$made/module" && go mod init suite && go get "$package@v$version" && go get -t "$package/pkg/kgo" &&
-        go test -c -o "$made/kgo-$version" "$package/pkg/kgo") >"$made/build.log" 2>&1 || { cat "$made/build.log" >&2; exit 1; }
-}
-
 # The tests stay as they are; only the package that they import is another.
 fetch_of_kafka() {
     local module=$made/of-kafka imitation
@@ -75,7 +67,7 @@ run() {
     judge "$list" "$client" go "$out/$list.json"
 }
 
-fetch
+go_tests "$made/kgo-$version" "$package" "$version" "$package/pkg/kgo"
 fetch_of_kafka
 cluster
 # Each test that moves records through a chain of topics moves so many.

@@ -9,14 +9,6 @@ needs go
 version=0.4.51
 package=github.com/segmentio/kafka-go
 
-fetch() {
-    [ -e "$made/kafka-go-$version" ] && return
-    rm -rf "$made/module"
-    mkdir -p "$made/module"
-    (cd "$made/module" && go mod init suite && go get "$package@v$version" && go get -t "$package" &&
-        go test -c -o "$made/kafka-go-$version" "$package") >"$made/build.log" 2>&1 || { cat "$made/build.log" >&2; exit 1; }
-}
-
 # tests: names of the tests that talk to the broker, directly or by the tests that are in their tables. Without those that expect
 # that nobody can be reached, and those that have answers of their own.
 tests() {
@@ -26,7 +18,7 @@ tests() {
         /^}/ {name = ""}' | grep -vE '^Test(DescribeGroups|ErrorCannotConnect|NetworkAddress|BatchQueue)' | sort -u
 }
 
-fetch
+go_tests "$made/kafka-go-$version" "$package" "$version" "$package"
 if [ ${#only[@]} -gt 0 ]; then
     printf '%s\n' "${only[@]%%/*}"
 elif [ -n "$short" ]; then

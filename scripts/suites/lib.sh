@@ -58,6 +58,15 @@ venv() {
     touch "$dir/complete"
 }
 
+# go_tests PROGRAM MODULE VERSION PACKAGE: a program that runs the tests of a package of a Go module, which come with the module.
+go_tests() {
+    [ -e "$1" ] && return
+    rm -rf "$made/module"
+    mkdir -p "$made/module"
+    (cd "$made/module" && go mod init suite && go get "$2@v$3" && go get -t "$4" && go test -c -o "$1" "$4") \
+        >"$made/build.log" 2>&1 || { cat "$made/build.log" >&2; exit 1; }
+}
+
 cluster_dir=''
 stop_cluster() {
     [ -n "$cluster_dir" ] || return 0
