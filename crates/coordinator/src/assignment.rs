@@ -38,6 +38,11 @@ impl Assignment {
         self.0.iter().map(|(topic_id, partitions)| (*topic_id, partitions))
     }
 
+    /// The partitions of one topic.
+    pub(crate) fn of_topic(&self, topic_id: TopicId) -> impl Iterator<Item = &i32> {
+        self.0.get(&topic_id).into_iter().flatten()
+    }
+
     pub(crate) fn is_subset_of(&self, other: &Self) -> bool {
         self.0
             .iter()

@@ -53,6 +53,11 @@ impl Timers {
         self.deadlines.contains_key(timer)
     }
 
+    /// Whether the time of one that is set has come.
+    pub(crate) fn is_due(&self, timer: &Timer, now_ms: i64) -> bool {
+        self.deadlines.get(timer).is_some_and(|deadline_ms| *deadline_ms <= now_ms)
+    }
+
     /// How many are set.
     pub(crate) fn len(&self) -> usize {
         self.deadlines.len()

@@ -1,6 +1,6 @@
 //! The topics of the cluster, as far as groups need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{TopicId, TopicName};
 
@@ -43,6 +43,19 @@ impl Topics {
     /// The name of a topic.
     pub fn name_of(&self, id: TopicId) -> Option<&TopicName> {
         self.by_id.get(&id)
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// Those that are not there any more later, or are others of the same name.
+    pub(crate) fn gone(&self, later: &Self) -> BTreeSet<&TopicName> {
+        let is_gone = |(name, info): &(&TopicName, TopicInfo)| {
+            later.get(name.as_str()).map(|now| now.id) != Some(info.id)
+        };
+        self.iter().filter(is_gone).map(|(name, _)| name).collect()
     }
 
     /// All of them, by name.

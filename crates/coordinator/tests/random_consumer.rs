@@ -79,6 +79,8 @@ struct Client {
     protocol: Speech,
     member_id: MemberId,
     epoch: i32,
+    /// The protocol that it was told with its generation.
+    name: String,
     /// What it works on.
     has: BTreeSet<Partition>,
     /// What it was told to have; it works on nothing else once it has given the rest up.
@@ -98,6 +100,7 @@ impl Client {
             protocol,
             member_id: MemberId::default(),
             epoch: 0,
+            name: String::new(),
             has: BTreeSet::new(),
             is_to_have: BTreeSet::new(),
             joins: true,
@@ -163,9 +166,15 @@ impl World {
         Uuid::from_u128(self.fresh)
     }
 
-    /// The last one is a static member.
+    /// The last two are static members.
     fn instance_id(client: usize) -> Option<InstanceId> {
-        (client + 1 == CLIENTS).then(|| InstanceId::from("i"))
+        (client + 2 >= CLIENTS).then(|| InstanceId::from(format!("i{client}")))
+    }
+
+    /// What a client can do. They do not all like the same best.
+    fn protocols(client: usize, metadata: &bytes::Bytes) -> Vec<Protocol> {
+        let names = if client.is_multiple_of(3) { ["p", "q"] } else { ["q", "p"] };
+        names.map(|name| Protocol { name: name.into(), metadata: metadata.clone() }).into()
     }
 
     fn go(&mut self, client: usize, sees_the_answer: bool) {
@@ -243,7 +252,7 @@ impl World {
                 session_timeout_ms: 10_000,
                 rebalance_timeout_ms: 20_000,
                 protocol_type: "consumer".into(),
-                protocols: vec![Protocol { name: "p".into(), metadata }],
+                protocols: Self::protocols(client, &metadata),
                 require_known_member_id: client.is_multiple_of(2),
                 supports_skip_assignment: true,
                 fresh_id: self.fresh(),
@@ -255,8 +264,8 @@ impl World {
                 member_id: state.member_id,
                 group_instance_id,
                 generation_id: state.epoch,
-                protocol_type: None,
-                protocol_name: None,
+                protocol_type: Some("consumer".into()),
+                protocol_name: Some(state.name),
                 assignments: self.shares(client),
             };
             self.send(client, sync, sees_the_answer);
@@ -299,6 +308,7 @@ impl World {
             }
             Reply::JoinGroup(Ok(joined)) => {
                 (state.member_id, state.epoch) = (joined.member_id, joined.generation_id);
+                state.name = joined.protocol_name;
                 (state.joins, state.syncs) = (false, true);
                 return;
             }

@@ -2,7 +2,7 @@
 
 use super::Coordinator;
 use crate::{
-    GroupError, GroupId, InstanceId, Now, Outcome,
+    GroupError, GroupId, Now, Outcome,
     api::{ConsumerGroupHeartbeat, ConsumerGroupHeartbeatReply},
     context::Context,
     group::{
@@ -50,21 +50,8 @@ impl Coordinator {
         Ok(())
     }
 
-    /// A consumer group that is joined by the classic protocol while it is empty, or by a static member whose former self was
-    /// the last one to send heartbeats, is a classic group from now on.
-    pub(super) fn make_room_for_classic(
-        &mut self,
-        outcome: &mut Outcome,
-        group_id: &GroupId,
-        instance_id: Option<&InstanceId>,
-        now: Now,
-    ) {
-        if let Some((Group::Consumer(group), mut ctx)) = self.group(outcome, group_id, now)
-            && let Some(member_id) = instance_id.and_then(|id| group.last_consumer(id))
-        {
-            group.release(&mut ctx, &member_id);
-            self.after_step(outcome, group_id, now);
-        }
+    /// A consumer group that is joined by the classic protocol while it is empty is a classic group from now on.
+    pub(super) fn make_room_for_classic(&mut self, outcome: &mut Outcome, group_id: &GroupId, now: Now) {
         if let Some(Group::Consumer(group)) = self.groups.get(group_id)
             && group.is_empty()
         {

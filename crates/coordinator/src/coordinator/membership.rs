@@ -15,7 +15,7 @@ impl Coordinator {
             return outcome.replies.push((token, Reply::JoinGroup(Err(refused))));
         }
         if request.member_id.is_empty() {
-            self.make_room_for_classic(outcome, &group_id, request.group_instance_id.as_ref(), now);
+            self.make_room_for_classic(outcome, &group_id, now);
             self.ensure_group(&group_id, now.unix_ms);
         }
         match self.group(outcome, &group_id, now) {

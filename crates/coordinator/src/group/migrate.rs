@@ -109,8 +109,10 @@ fn as_one_record(group: &ConsumerGroup) -> usize {
     members.sum()
 }
 
-/// Makes a classic group of a consumer group, and has its members join.
+/// Makes a classic group of a consumer group. Its members go on as they are if everybody has what it is to have, as when the last
+/// one that sent heartbeats was a static member and has come back by the classic protocol; else all are asked to join.
 pub(crate) fn downgrade(ctx: &mut Context<'_>, mut group: ConsumerGroup) -> ClassicGroup {
+    let is_settled = group.is_settled();
     let mut classic = ClassicGroup::new(group.id(), ctx.now.unix_ms);
     classic.generation_id = group.epoch;
     classic.protocol_type = Some("consumer".to_owned());
@@ -146,8 +148,19 @@ pub(crate) fn downgrade(ctx: &mut Context<'_>, mut group: ConsumerGroup) -> Clas
     classic.protocol_name = classic.select_protocol();
     classic.subscribed_topics = classic.subscriptions();
     classic.enter(Phase::Stable, ctx.now);
+    if !(is_settled && all_were_told(&classic)) {
+        // A group without a leader is to rebalance. Whoever loads what is written here knows that, too: what the member that
+        // went had is with nobody, and the others would not ask for it.
+        classic.leader = None;
+    }
     classic.store(ctx);
     classic.activate(ctx);
-    classic.rebalance(ctx);
     classic
+}
+
+/// Whether the protocol of the group is the one that its members believe in. As members of a consumer group each was told its own
+/// first one.
+fn all_were_told(classic: &ClassicGroup) -> bool {
+    let name = classic.protocol_name.as_deref();
+    classic.members.values().all(|member| member.protocols.first().map(|first| first.name.as_str()) == name)
 }

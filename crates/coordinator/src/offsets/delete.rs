@@ -37,7 +37,7 @@ impl Offsets {
 
     /// Forgets all offsets of a group, those of open transactions too.
     pub(crate) fn delete_group(&mut self, outcome: &mut Outcome, group_id: &GroupId) {
-        self.delete_where(outcome, group_id, |_, _| true);
+        self.delete_where(outcome, group_id, |_| true, |_, _| true);
     }
 
     /// Forgets the offsets of topics that are gone: deleted since `before`, or since the offset was noted.
@@ -47,6 +47,14 @@ impl Offsets {
         before: &Topics,
         now: &Topics,
     ) -> Vec<GroupId> {
+        // Topics come all the time, and there may be very many offsets: they are looked at only if a topic went, or if what was
+        // there before is not known.
+        let is_first_look = before.is_empty();
+        let gone = before.gone(now);
+        if gone.is_empty() && !is_first_look {
+            return Vec::new();
+        }
+        let is_affected = |topic: &TopicName| is_first_look || gone.contains(topic);
         let is_gone = |topic: &TopicName, noted_for: Option<TopicId>| {
             let current = now.get(topic.as_str()).map(|info| info.id);
             let known = noted_for.or_else(|| before.get(topic.as_str()).map(|info| info.id));
@@ -54,7 +62,7 @@ impl Offsets {
         };
         let group_ids: Vec<GroupId> = self.groups.keys().cloned().collect();
         for group_id in &group_ids {
-            self.delete_where(outcome, group_id, is_gone);
+            self.delete_where(outcome, group_id, is_affected, is_gone);
         }
         group_ids
     }
@@ -63,10 +71,12 @@ impl Offsets {
         &mut self,
         outcome: &mut Outcome,
         group_id: &GroupId,
+        is_affected: impl Fn(&TopicName) -> bool,
         is_gone: impl Fn(&TopicName, Option<TopicId>) -> bool,
     ) {
         let noted = self.groups.get(group_id).into_iter().chain(self.transactions.of_group(group_id));
-        let gone = noted.flatten().flat_map(|(topic, partitions)| {
+        let affected = noted.flatten().filter(|(topic, _)| is_affected(topic));
+        let gone = affected.flat_map(|(topic, partitions)| {
             let is_gone = &is_gone;
             let gone = partitions.iter().filter(move |(_, entry)| is_gone(topic, entry.value.topic_id));
             gone.map(move |(partition, _)| (topic.clone(), *partition))

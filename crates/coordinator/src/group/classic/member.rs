@@ -1,5 +1,7 @@
 //! A member of a classic group.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::{
@@ -46,11 +48,10 @@ impl Member {
 
 /// Without those whose name came before.
 pub(in crate::group) fn distinct(protocols: Vec<Protocol>) -> Vec<Protocol> {
-    let mut kept: Vec<Protocol> = Vec::with_capacity(protocols.len());
-    for protocol in protocols {
-        if kept.iter().all(|earlier| earlier.name != protocol.name) {
-            kept.push(protocol);
-        }
-    }
-    kept
+    // There may be as many as a request has room for.
+    let mut names = BTreeSet::new();
+    let are_first: Vec<bool> =
+        protocols.iter().map(|protocol| names.insert(protocol.name.as_str())).collect();
+    let kept = protocols.into_iter().zip(are_first).filter(|(_, is_first)| *is_first);
+    kept.map(|(protocol, _)| protocol).collect()
 }

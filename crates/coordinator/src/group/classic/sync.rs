@@ -47,6 +47,11 @@ impl ClassicGroup {
     fn check_sync(&self, request: &SyncGroup) -> Result<(), GroupError> {
         self.check_member(&request.member_id, request.group_instance_id.as_ref())?;
         self.check_generation(request.generation_id)?;
+        // Who is to join anew hears that first: consumers do not get over the other. The protocol may be another one since the
+        // member joined, if this was a consumer group then.
+        if matches!(self.phase, Phase::Empty | Phase::Preparing(_)) {
+            return Ok(());
+        }
         let differs = |given: &Option<String>, own: &Option<String>| given.is_some() && given != own;
         if differs(&request.protocol_type, &self.protocol_type)
             || differs(&request.protocol_name, &self.protocol_name)

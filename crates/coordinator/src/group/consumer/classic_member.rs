@@ -1,17 +1,18 @@
 //! Members of a consumer group that use the classic protocol. To them their epoch is the generation, and nobody leads: they
 //! join, fetch their share, and are told to join anew when there is another step for them to do.
 
+use std::collections::BTreeSet;
+
 use super::{
     group::ConsumerGroup,
     heartbeat::distinct,
     member::{Member, MemberState},
-    target::Cause,
 };
 use crate::{
     GroupError, MemberId, Topics,
     api::{
         Heartbeat, HeartbeatReply, JoinGroup, JoinGroupReply, JoinRefused, Joined, LeaveGroup, LeavingMember,
-        LeftMember, SyncGroup, SyncGroupReply, Synced,
+        LeftMember, Protocol, SyncGroup, SyncGroupReply, Synced,
     },
     assignment::Assignment,
     context::{Context, new_member_id},
@@ -41,7 +42,8 @@ impl ConsumerGroup {
             Subscription::parse(metadata).ok_or_else(|| refuse(GroupError::InconsistentGroupProtocol))?;
         self.admit_classic(ctx, request, &member_id).map_err(refuse)?;
         let reads_something_else = self.update(ctx, &member_id, |metadata| {
-            metadata.instance_id.clone_from(&request.group_instance_id);
+            // Who is a static member stays one, should it say nothing of that now.
+            metadata.instance_id = request.group_instance_id.clone().or_else(|| metadata.instance_id.take());
             metadata.rack_id = subscription.rack_id.map(str::to_owned);
             metadata.client_id.clone_from(&request.client_id);
             metadata.client_host.clone_from(&request.client_host);
@@ -55,8 +57,8 @@ impl ConsumerGroup {
                 supported_protocols: request.protocols.clone(),
             });
         });
-        if reads_something_else {
-            self.settle(ctx, Cause::Members);
+        if reads_something_else || self.is_unsettled {
+            self.members_changed(ctx);
         }
         let owned = owned_partitions(&subscription, ctx.topics);
         self.reconcile(ctx, &member_id, Some(&owned));
@@ -83,13 +85,14 @@ impl ConsumerGroup {
     ) -> Result<&'a [u8], GroupError> {
         self.check_room(member_id, ctx.settings.group_consumer_max_size)?;
         ctx.settings.check_record(sizes::of_classic_consumer(request))?;
+        let mut known_by_all: BTreeSet<&str> = names(&request.protocols).collect();
         let classic =
-            || self.members.values().filter_map(|member| member.metadata.classic_member_metadata.as_ref());
-        let is_known_by_all = |name: &str| {
-            classic().all(|classic| classic.supported_protocols.iter().any(|protocol| protocol.name == name))
-        };
-        let supports = request.protocol_type == "consumer"
-            && request.protocols.iter().any(|protocol| is_known_by_all(&protocol.name));
+            self.members.values().filter_map(|member| member.metadata.classic_member_metadata.as_ref());
+        for member in classic {
+            let also: BTreeSet<&str> = names(&member.supported_protocols).collect();
+            known_by_all.retain(|name| also.contains(name));
+        }
+        let supports = request.protocol_type == "consumer" && !known_by_all.is_empty();
         let metadata =
             request.protocols.first().filter(|_| supports).map(|protocol| protocol.metadata.as_ref());
         metadata.ok_or(GroupError::InconsistentGroupProtocol)
@@ -121,9 +124,10 @@ impl ConsumerGroup {
         let member_id = &request.member_id;
         let member = self.classic_member(member_id, request.group_instance_id.as_ref())?;
         check_generation(member, request.generation_id)?;
-        let protocol_name = protocol_name(member);
-        let differs = |given: &Option<String>, own: &str| given.as_ref().is_some_and(|given| given != own);
-        if differs(&request.protocol_type, "consumer") || differs(&request.protocol_name, &protocol_name) {
+        // It may have been told of another one when this was a classic group. The coordinator assigns, whatever it is.
+        let protocol_name = request.protocol_name.clone().unwrap_or_else(|| protocol_name(member));
+        let is_other_type = request.protocol_type.as_ref().is_some_and(|given| given != "consumer");
+        if is_other_type || !knows(member, &protocol_name) {
             return Err(GroupError::InconsistentGroupProtocol);
         }
         if self.epoch > member.current.epoch && member.current.state != MemberState::UnrevokedPartitions {
@@ -219,6 +223,15 @@ fn protocol_name(member: &Member) -> String {
     let classic = member.metadata.classic_member_metadata.as_ref();
     let first = classic.and_then(|classic| classic.supported_protocols.first());
     first.map(|protocol| protocol.name.clone()).unwrap_or_default()
+}
+
+fn knows(member: &Member, protocol_name: &str) -> bool {
+    let classic = member.metadata.classic_member_metadata.as_ref();
+    classic.is_some_and(|classic| names(&classic.supported_protocols).any(|name| name == protocol_name))
+}
+
+fn names(protocols: &[Protocol]) -> impl Iterator<Item = &str> {
+    protocols.iter().map(|protocol| protocol.name.as_str())
 }
 
 fn owned_partitions(subscription: &Subscription<'_>, topics: &Topics) -> Assignment {

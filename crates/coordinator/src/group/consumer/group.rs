@@ -29,6 +29,8 @@ pub(crate) struct ConsumerGroup {
     pub(super) targets: BTreeMap<MemberId, Assignment>,
     /// Who has a partition: as part of its current assignment, or still to be given up. One member at a time.
     pub(super) owners: BTreeMap<(TopicId, i32), MemberId>,
+    /// The target assignment is to be made anew: only within the step that makes a classic group of it, or made it of one.
+    pub(super) is_unsettled: bool,
     /// What the members read.
     pub(super) subscriptions: Subscriptions,
     /// When its epoch was last raised by this coordinator, by the clock that does not jump, in ms.
@@ -52,6 +54,7 @@ impl ConsumerGroup {
             static_members: BTreeMap::new(),
             targets: BTreeMap::new(),
             owners: BTreeMap::new(),
+            is_unsettled: false,
             subscriptions: Subscriptions::default(),
             raised_ms: None,
             since_unix_ms,
@@ -69,6 +72,11 @@ impl ConsumerGroup {
         let are_there =
             self.members.values().all(|member| member.current.is_reconciled_to(self.assignment_epoch));
         if are_there { GroupState::Stable } else { GroupState::Reconciling }
+    }
+
+    /// Whether everybody has what it is to have, and nothing calls for a change of that.
+    pub(in crate::group) fn is_settled(&self) -> bool {
+        self.state() == GroupState::Stable && !self.is_unsettled
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -5,7 +5,6 @@ use super::{
     group::ConsumerGroup,
     member::{Current, LEAVES, LEAVES_FOR_A_WHILE, Member, no_metadata},
     subscriptions::compile,
-    target::Cause,
 };
 use crate::{
     GroupError, MemberId,
@@ -84,8 +83,9 @@ impl ConsumerGroup {
         ctx.settings.check_record(sizes::of_consumer(&request))?;
         let owned = request.topic_partitions.as_deref().map(Assignment::from);
         self.admit(ctx, &request, &member_id, owned.as_ref())?;
-        if self.update(ctx, &member_id, |metadata| describe(metadata, &request)) {
-            self.settle(ctx, Cause::Members);
+        let reads_something_else = self.update(ctx, &member_id, |metadata| describe(metadata, &request));
+        if reads_something_else || self.is_unsettled {
+            self.members_changed(ctx);
         }
         let has_other_partitions = self.reconcile(ctx, &member_id, owned.as_ref());
         self.touch(ctx, &member_id);

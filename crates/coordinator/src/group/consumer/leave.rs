@@ -3,13 +3,11 @@
 use super::{
     group::ConsumerGroup,
     member::{LEAVES_FOR_A_WHILE, Member},
-    target::Cause,
 };
 use crate::{
-    InstanceId, MemberId,
+    MemberId,
     api::{ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, ConsumerGroupHeartbeatReply},
     context::Context,
-    group::can_downgrade,
     timers::Timer,
 };
 
@@ -44,10 +42,8 @@ impl ConsumerGroup {
             self.end_timers(ctx, member_id);
             self.write_gone(ctx, member_id);
         }
-        // A group that is about to be a classic one keeps its epoch: its members then hear that there is a rebalance, and not
-        // that they have lost what they have.
-        if !member_ids.is_empty() && !can_downgrade(self, ctx.settings) {
-            self.settle(ctx, Cause::Members);
+        if !member_ids.is_empty() {
+            self.members_changed(ctx);
         }
     }
 
@@ -60,18 +56,6 @@ impl ConsumerGroup {
         for member_id in self.members.keys().chain(&self.pending_members) {
             self.end_timers(ctx, member_id);
         }
-    }
-
-    /// The only member that keeps the group from being a classic one, if it is this static member.
-    pub(crate) fn last_consumer(&self, instance_id: &InstanceId) -> Option<MemberId> {
-        let is_consumer = |id: &&MemberId| self.members.get(*id).is_some_and(|member| !member.is_classic());
-        let member_id = self.static_members.get(instance_id).filter(is_consumer)?;
-        (self.members.keys().filter(is_consumer).count() == 1).then(|| member_id.clone())
-    }
-
-    /// Takes out the former life of a static member that comes back by the classic protocol.
-    pub(crate) fn release(&mut self, ctx: &mut Context<'_>, member_id: &MemberId) {
-        self.remove(ctx, std::slice::from_ref(member_id));
     }
 
     /// A member was heard of.

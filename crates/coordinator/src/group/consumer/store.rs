@@ -1,5 +1,7 @@
 //! The records of a consumer group: each change of it is one, applied here when it is made and when it is replayed.
 
+use common::TopicId;
+
 use super::{
     group::ConsumerGroup,
     member::{Current, LEAVES_FOR_A_WHILE, Member},
@@ -62,7 +64,8 @@ impl ConsumerGroup {
                 let current = value.map(|value| Current::from_value(&value));
                 self.change_current(member_id, current);
             }
-            Record::ConsumerGroupRegularExpression { expression, value: Some(value), .. } => {
+            Record::ConsumerGroupRegularExpression { expression, value: Some(mut value), .. } => {
+                value.topics.sort_unstable();
                 self.subscriptions.resolved.insert(expression, value);
             }
             Record::ConsumerGroupRegularExpression { expression, value: None, .. } => {
@@ -166,7 +169,8 @@ impl ConsumerGroup {
         self.touch(ctx, member_id);
     }
 
-    /// Its epochs go on where a classic group's generations ended.
+    /// Its epochs go on where a classic group's generations ended. What the members have is their target, unless something is
+    /// missing from that, as while a classic group rebalances.
     pub(in crate::group) fn begin_at(&mut self, ctx: &mut Context<'_>, epoch: i32) {
         if self.is_empty() {
             // Nothing to tell yet: the first member raises it.
@@ -179,6 +183,10 @@ impl ConsumerGroup {
         let group_id = self.id.clone();
         let assignment_epoch = Some(epoch);
         self.write(ctx, Record::ConsumerGroupTargetAssignmentMetadata { group_id, assignment_epoch });
+        let mut read = self.subscriptions.topics(ctx.topics).into_values();
+        let has_owner = |place: &(TopicId, i32)| self.owners.contains_key(place);
+        self.is_unsettled =
+            !read.all(|topic| (0..topic.partitions).all(|number| has_owner(&(topic.id, number))));
     }
 
     /// Writes that the group is no more.

@@ -1,11 +1,11 @@
 //! What the members of a group read: topics by name, and by regular expression.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
 
 use crate::{
-    GroupError, Topics,
+    GroupError, TopicInfo, Topics,
     records::{ConsumerGroupMemberMetadataValue, RegularExpressionValue},
 };
 
@@ -47,7 +47,9 @@ impl Subscriptions {
     }
 
     pub(super) fn contains(&self, topic: &str) -> bool {
-        let is_matched = |value: &RegularExpressionValue| value.topics.iter().any(|name| name == topic);
+        let is_matched = |value: &RegularExpressionValue| {
+            value.topics.binary_search_by(|name| name.as_str().cmp(topic)).is_ok()
+        };
         self.names.contains_key(topic) || self.resolved.values().any(is_matched)
     }
 
@@ -85,17 +87,22 @@ impl Subscriptions {
         changed
     }
 
+    /// Those topics that are there.
+    pub(super) fn topics<'a>(&'a self, topics: &Topics) -> BTreeMap<&'a str, TopicInfo> {
+        let matched = self.resolved.values().flat_map(|value| value.topics.iter().map(String::as_str));
+        let all = self.names.keys().map(String::as_str).chain(matched);
+        all.filter_map(|name| Some((name, topics.get(name)?))).collect()
+    }
+
     /// A number that changes when the set of topics does, or one of them (FNV-1a).
     pub(super) fn hash(&self, topics: &Topics) -> i64 {
-        let matched = self.resolved.values().flat_map(|value| value.topics.iter().map(String::as_str));
-        let all: BTreeSet<&str> = self.names.keys().map(String::as_str).chain(matched).collect();
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut mix = |bytes: &[u8]| {
             for byte in bytes {
                 hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
             }
         };
-        for (name, info) in all.into_iter().filter_map(|name| Some((name, topics.get(name)?))) {
+        for (name, info) in self.topics(topics) {
             mix(name.as_bytes());
             mix(info.id.0.as_bytes());
             mix(&info.partitions.to_be_bytes());

@@ -9,7 +9,8 @@ use super::{
     group::ConsumerGroup,
 };
 use crate::{
-    MemberId, Record, Topics, assignment::Assignment, context::Context, records::ConsumerGroupMetadataValue,
+    MemberId, Record, Topics, assignment::Assignment, context::Context, group::can_downgrade,
+    records::ConsumerGroupMetadataValue,
 };
 
 /// What may have changed, so that the target assignment is to be looked at.
@@ -22,8 +23,19 @@ pub(super) enum Cause {
 }
 
 impl ConsumerGroup {
+    /// A member came, went, or reads something else. A group that is about to be a classic one keeps its epoch: its members
+    /// then hear that there is a rebalance, and not that they have lost what they have.
+    pub(super) fn members_changed(&mut self, ctx: &mut Context<'_>) {
+        if can_downgrade(self, ctx.settings) {
+            self.is_unsettled = true;
+        } else {
+            self.settle(ctx, Cause::Members);
+        }
+    }
+
     /// Raises the group epoch and makes a new target assignment, if there is a reason.
     pub(super) fn settle(&mut self, ctx: &mut Context<'_>, cause: Cause) {
+        self.is_unsettled = false;
         let has_new_matches = self.refresh_expressions(ctx, cause == Cause::Topics);
         let metadata_hash = self.subscriptions.hash(ctx.topics);
         let is_new = self.epoch == 0 || self.assignment_epoch < self.epoch;

@@ -4,12 +4,18 @@ use super::{group::ConsumerGroup, member::MemberState, target::Cause};
 use crate::{MemberId, context::Context, timers::Timer};
 
 impl ConsumerGroup {
-    /// A session ended.
+    /// A session ended. Others may have ended, too: all of these go in one step, as each step costs a new target assignment.
     pub(crate) fn session_timed_out(&mut self, ctx: &mut Context<'_>, member_id: &MemberId) {
         self.pending_members.remove(member_id);
-        if self.members.contains_key(member_id) {
-            self.remove(ctx, std::slice::from_ref(member_id));
+        if !self.members.contains_key(member_id) {
+            return;
         }
+        let has_ended = |id: &&MemberId| {
+            let session = Timer::Session(self.id.clone(), (*id).clone());
+            *id == member_id || ctx.timers.is_due(&session, ctx.now.monotonic_ms)
+        };
+        let gone: Vec<MemberId> = self.members.keys().filter(has_ended).cloned().collect();
+        self.remove(ctx, &gone);
     }
 
     /// A member had its rebalance timeout to give partitions up; or, if it uses the classic protocol, to join or to fetch

@@ -50,8 +50,7 @@ impl Places {
         let mut places = Self { of_member: BTreeMap::new(), unassigned: (0..topic.partitions).collect() };
         for reader in &topic.readers {
             let Some(member) = spec.members.get(*reader) else { continue };
-            let kept = member.target.topics().find(|(id, _)| *id == topic.id);
-            for partition in kept.into_iter().flat_map(|(_, partitions)| partitions) {
+            for partition in member.target.of_topic(topic.id) {
                 if places.unassigned.remove(partition) {
                     places.put(*reader, *partition, loads);
                 }
