@@ -1,6 +1,10 @@
 //! The cluster that is measured, and how its brokers are killed.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    sync::atomic::{AtomicI32, Ordering},
+    time::Duration,
+};
 
 use common::BrokerId;
 use kafka_client::{Address, Cluster, ClusterOptions, ConnectionOptions, NewTopic};
@@ -24,6 +28,8 @@ pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 pub(super) struct GroupsCluster {
     bootstrap: Vec<Address>,
     processes: Processes,
+    /// The partition of the topic of offsets that the next figure uses.
+    next_partition: AtomicI32,
 }
 
 /// Whoever can kill its brokers.
@@ -37,12 +43,14 @@ impl GroupsCluster {
     /// A throw-away one.
     pub(super) async fn throw_away(target: Target) -> Result<Self, Failure> {
         let bootstrap = kafka_addresses(&target.observer()?).await?;
-        Ok(Self { bootstrap, processes: Processes::ThrowAway(Box::new(target)) })
+        let processes = Processes::ThrowAway(Box::new(target));
+        Ok(Self { bootstrap, processes, next_partition: AtomicI32::new(0) })
     }
 
     /// Any other one.
     pub(super) fn other(bootstrap: Vec<Address>, hook: Option<String>) -> Self {
-        Self { bootstrap, processes: hook.map_or(Processes::Nobody, Processes::Hook) }
+        let processes = hook.map_or(Processes::Nobody, Processes::Hook);
+        Self { bootstrap, processes, next_partition: AtomicI32::new(0) }
     }
 
     /// Whether brokers can be killed.
@@ -88,6 +96,17 @@ impl GroupsCluster {
             cluster.await_leader(&name, id).await?;
         }
         Ok(name)
+    }
+
+    /// Names for groups that are in one partition of the topic of offsets, in which no figure has any that was measured before. A
+    /// coordinator that takes over reads all of a partition, and that is no matter of other figures.
+    pub(super) async fn group_ids(&self) -> Result<impl Iterator<Item = String> + use<>, Failure> {
+        let partitions = self.patient_client().topic(OFFSETS_TOPIC).await?.partitions.len();
+        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX).max(1);
+        let partition = self.next_partition.fetch_add(1, Ordering::Relaxed) % partitions;
+        let tag = uuid::Uuid::new_v4().simple().to_string();
+        let names = (0..).map(move |number: u64| format!("bench-groups-{tag}-{number}"));
+        Ok(names.filter(move |name| coordinator::partition_of(name, partitions) == partition))
     }
 
     /// Waits until there are coordinators: the topic of offsets is made when the first is looked for.

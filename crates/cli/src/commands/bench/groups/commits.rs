@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     super::Figure,
-    cluster::{DEADLINE, GroupsCluster, OFFSETS_TOPIC},
+    cluster::{DEADLINE, GroupsCluster},
 };
 use crate::{exit::Failure, output::say};
 
@@ -38,7 +38,7 @@ const WARM_UP: Duration = Duration::from_secs(5);
 /// Commits of one offset each to one group from outside, many at a time.
 pub(super) async fn commits(cluster: &GroupsCluster, within: Duration) -> Result<Figure, Failure> {
     let topic = cluster.topic(PARTITIONS).await?;
-    let group_id = format!("bench-groups-{}", uuid::Uuid::new_v4().simple());
+    let group_id = cluster.group_ids().await?.next().unwrap_or_default();
     let client = cluster.patient_client();
     let mut views = Vec::new();
     for connection in 0..CONNECTIONS {
@@ -92,13 +92,7 @@ pub(super) async fn load(cluster: &mut GroupsCluster, offsets: u64) -> Result<Ve
     let topic = cluster.topic(OFFSETS_PER_COMMIT).await?;
     let wanted = usize::try_from(offsets).unwrap_or(usize::MAX).div_ceil(OFFSETS_PER_COMMIT);
     let client = cluster.client();
-    // The groups of one partition of the topic of offsets, whichever it is.
-    let tag = uuid::Uuid::new_v4().simple().to_string();
-    let partitions = client.topic(OFFSETS_TOPIC).await?.partitions.len();
-    let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
-    let names = (0..).map(|number: u64| format!("bench-groups-{tag}-{number}"));
-    let groups: Vec<String> =
-        names.filter(|name| coordinator::partition_of(name, partitions) == 0).take(wanted).collect();
+    let groups: Vec<String> = cluster.group_ids().await?.take(wanted).collect();
     let places: Arc<BTreeMap<TopicPartition, Offset>> =
         Arc::new((0..OFFSETS_PER_COMMIT).map(|id| (place(&topic, id), Offset(1))).collect());
     let begun = Instant::now();

@@ -35,7 +35,7 @@ pub(super) async fn outages(
     samples: &mut Samples,
 ) -> Result<(), Failure> {
     let topic = cluster.topic(MEMBERS).await?;
-    let group_id = format!("bench-groups-{}", uuid::Uuid::new_v4().simple());
+    let group_id = cluster.group_ids().await?.next().unwrap_or_default();
     let client = cluster.client();
     client.topic(&topic).await?;
     let committed = watch::Sender::new(vec![None; MEMBERS]);
