@@ -62,7 +62,7 @@ pub enum Kind {
     },
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// One or more of these words, separated by commas.
+    /// Any of these words, separated by commas; may be none (KIP-1161).
     ListOf(&'static [&'static str]),
     /// `*`, or `partition:broker` pairs separated by commas, or nothing (Kafka's `ThrottledReplicaListValidator`).
     ThrottledReplicas,
@@ -76,7 +76,7 @@ pub enum Kind {
     /// A bound that is kept here whatever anybody sets: any whole number from 0 up to this is true.
     Kept {
         /// Greatest.
-        max: i32,
+        max: i64,
         /// Why it is kept.
         why: &'static str,
     },
@@ -220,9 +220,11 @@ impl Kind {
             Self::Long { min, max } => value.parse::<i64>().is_ok_and(|v| (min..=max).contains(&v)),
             Self::Double { min, max } => value.parse::<f64>().is_ok_and(|v| (min..=max).contains(&v)),
             Self::OneOf(words) => words.contains(&value),
-            Self::ListOf(words) => value.split(',').all(|word| words.contains(&word.trim())),
+            Self::ListOf(words) => {
+                value.is_empty() || value.split(',').all(|word| words.contains(&word.trim()))
+            }
             Self::Fixed { value: only, .. } => value == only,
-            Self::Kept { max, .. } => value.parse::<i32>().is_ok_and(|v| (0..=max).contains(&v)),
+            Self::Kept { max, .. } => value.parse::<i64>().is_ok_and(|v| (0..=max).contains(&v)),
             Self::ThrottledReplicas => value.is_empty() || value == "*" || value.split(',').all(is_replica),
         }
     }
@@ -242,9 +244,12 @@ impl fmt::Display for Kind {
             Self::Long { min, max } => range(f, min, max, i64::MAX),
             Self::Double { min, max } => write!(f, "a number from {min} to {max}"),
             Self::Fixed { value, why } => write!(f, "only `{value}`: {why}"),
-            Self::Kept { max, why } => write!(f, "a whole number from 0 to {max}: {why}"),
+            Self::Kept { max, why } => {
+                range(f, 0, max, i64::MAX)?;
+                write!(f, ": {why}")
+            }
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
-            Self::ListOf(words) => write!(f, "a comma-separated list of {}", words.join(", ")),
+            Self::ListOf(words) => write!(f, "a comma-separated list of {}, or nothing", words.join(", ")),
             Self::ThrottledReplicas => f.write_str("`*` or a comma-separated list of partition:broker"),
         }
     }

@@ -27,6 +27,10 @@ pub const FEATURE_LEVEL_MAX: u16 = GROUP_CONFIGS_LEVEL;
 /// Since this feature level groups have settings of their own, and brokers have those that bound them.
 pub const GROUP_CONFIGS_LEVEL: u16 = 2;
 
+/// Since this feature level lists may be empty (`cleanup.policy`), and what is kept whatever anybody sets may be set to any
+/// bound (`replica.alter.log.dirs.io.max.bytes.per.second`).
+pub const MORE_VALUES_LEVEL: u16 = 2;
+
 const _: () = assert!(FEATURE_LEVEL_INITIAL <= FEATURE_LEVEL_MAX, "a new cluster can be run");
 
 /// Identifies a client's request (its `Idempotency-Key`): the same id is applied once.

@@ -101,6 +101,23 @@ fn every_setting_takes_one_value_or_makes_a_difference() {
     }
 }
 
+/// As in Kafka since KIP-1161, until somebody deletes records.
+#[test]
+fn a_topic_without_a_cleanup_policy_keeps_everything() {
+    let settings = |policy: &str| -> Configs {
+        let settings = [("cleanup.policy", policy), ("retention.ms", "1000"), ("segment.bytes", "1000")];
+        settings.map(|(name, value)| (name.into(), value.into())).into()
+    };
+    assert_eq!(after_compaction(&settings("")), after_compaction(&settings("delete")));
+    assert_eq!(after_retention(&settings("")), "0");
+    assert_ne!(after_retention(&settings("delete")), "0");
+    let partition = led(&settings(""));
+    partition.produce(record(1_000, b"key", Some(b"value")), Acks::All).unwrap();
+    sync(&partition);
+    partition.delete_records(None).unwrap();
+    assert_eq!(log_start(&partition), Offset(1));
+}
+
 fn led(settings: &Configs) -> Arc<Partition> {
     partition(&SimDisk::new(), settings, &[], &[ME], &[ME])
 }

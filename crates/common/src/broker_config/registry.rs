@@ -265,12 +265,12 @@ pub(super) const OWN: &[(Change, Setting)] = &[
         PerBroker,
         Setting {
             name: "replica.alter.log.dirs.io.max.bytes.per.second",
-            kind: Kind::Fixed {
-                value: LONG_MAX,
-                why: "a broker has one directory, so replicas do not move between any",
+            kind: Kind::Kept {
+                max: i64::MAX,
+                why: "a broker has one directory, so that no replica moves to another",
             },
             default: LONG_MAX,
-            doc: "Bytes per second that replicas move between directories of a broker.",
+            doc: "Bytes per second that replicas move between directories of a broker: it has one, so that any bound is kept.",
         },
     ),
     (

@@ -39,7 +39,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "cleanup.policy",
         kind: Kind::ListOf(&["delete", "compact"]),
         default: "delete",
-        doc: "What happens to old segments: deleted by age and size, compacted by key, or both.",
+        doc: "What happens to old segments: deleted by age and size, compacted by key, both, or (empty) nothing.",
     },
     Setting {
         name: "compression.gzip.level",

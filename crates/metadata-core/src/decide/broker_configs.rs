@@ -8,7 +8,7 @@ use common::{
     group_config,
 };
 
-use super::{Decision, done, topics::under_new_rules};
+use super::{Decision, done, taken_by_all_nodes, topics::under_new_rules};
 use crate::{Event, Rejection, State, command::GROUP_CONFIGS_LEVEL, election::Rules};
 
 /// Changes settings for one broker, or for all.
@@ -42,6 +42,7 @@ pub(super) fn configure(
         return done(Vec::new());
     }
     broker_config::validate(&configs, broker_id.is_some()).map_err(invalid)?;
+    taken_by_all_nodes(state, &configs, |name| broker_config::setting(name).map(|it| &it.setting))?;
     if broker_id.is_none() {
         state.group_configs().validate(&configs).map_err(|unfit| Rejection::InvalidConfig {
             name: unfit.error.name().to_owned(),

@@ -12,9 +12,13 @@ mod producer_ids;
 mod reassignments;
 mod topics;
 
-use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, MetadataVersion};
+use common::{
+    Broker, BrokerEpoch, BrokerId, BrokerStatus, MetadataVersion,
+    broker_config::Configs,
+    topic_config::{Kind, Setting},
+};
 
-use crate::{Command, Event, Outcome, Rejection, State, election::Candidates};
+use crate::{Command, Event, Outcome, Rejection, State, command::MORE_VALUES_LEVEL, election::Candidates};
 
 /// What a command does: the answer and the events that make it so; or why it does nothing.
 pub type Decision = Result<(Outcome, Vec<Event>), Rejection>;
@@ -121,4 +125,25 @@ fn within(what: &str, value: usize, bound: usize) -> Result<(), Rejection> {
         return Ok(());
     }
     Err(Rejection::LimitExceeded { what: what.to_owned(), value: value as u64, bound: bound as u64 })
+}
+
+/// Refuses the values that nodes of the first feature level refuse, while there may be some.
+fn taken_by_all_nodes(
+    state: &State,
+    configs: &Configs,
+    setting: fn(&str) -> Option<&'static Setting>,
+) -> Result<(), Rejection> {
+    if state.feature_level() >= MORE_VALUES_LEVEL {
+        return Ok(());
+    }
+    let is_later = |name: &str, value: &str| match setting(name) {
+        Some(Setting { kind: Kind::ListOf(_), .. }) => value.trim().is_empty(),
+        Some(Setting { kind: Kind::Kept { max: i64::MAX, .. }, default, .. }) => value.trim() != *default,
+        _ => false,
+    };
+    let Some((name, value)) = configs.iter().find(|(name, value)| is_later(name, value)) else {
+        return Ok(());
+    };
+    let detail = format!("`{name}` is {value:?}; that takes feature level {MORE_VALUES_LEVEL}");
+    Err(Rejection::InvalidConfig { name: name.clone(), detail })
 }

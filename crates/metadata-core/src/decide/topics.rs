@@ -11,7 +11,7 @@ use common::{
     topic_config::{self, InvalidTopicConfig},
 };
 
-use super::{Decision, candidates, within};
+use super::{Decision, candidates, taken_by_all_nodes, within};
 use crate::{
     Event, Outcome, Rejection, State,
     election::{Rules, change, settle},
@@ -40,7 +40,7 @@ impl NewTopic<'_> {
 
 fn create(state: &State, new: NewTopic<'_>) -> Decision {
     check_name(state, &new)?;
-    topic_config::validate(new.configs).map_err(invalid_config)?;
+    check_configs(state, new.configs)?;
     within("topics of the cluster", state.topic_count() + 1, TOPICS_MAX)?;
     let replicas = match new.assignments {
         Some(assignments) => check_assignments(state, &new, assignments)?,
@@ -101,7 +101,7 @@ pub(super) fn alter(
         };
     }
     if altered.configs != topic.configs {
-        topic_config::validate(&altered.configs).map_err(invalid_config)?;
+        check_configs(state, &altered.configs)?;
         let (topic_name, configs) = (topic_name.clone(), altered.configs.clone());
         events.push(Event::TopicConfigsChanged { topic_name, topic_id, configs });
         let rules = Rules::new(&altered.configs, state.broker_configs().of_all());
@@ -174,6 +174,11 @@ pub(super) fn delete(state: &State, name: &TopicName) -> Decision {
 
 fn existing<'a>(state: &'a State, name: &TopicName) -> Result<&'a Arc<Topic>, Rejection> {
     state.topic(name.as_str()).ok_or_else(|| Rejection::UnknownTopic { topic_name: name.clone() })
+}
+
+fn check_configs(state: &State, configs: &BTreeMap<String, String>) -> Result<(), Rejection> {
+    topic_config::validate(configs).map_err(invalid_config)?;
+    taken_by_all_nodes(state, configs, topic_config::setting)
 }
 
 fn invalid_config(error: InvalidTopicConfig) -> Rejection {
