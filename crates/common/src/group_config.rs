@@ -50,6 +50,9 @@ const SESSION_TIMEOUT: GroupSetting = GroupSetting {
     max: "group.consumer.max.session.timeout.ms",
 };
 
+/// Each is a 32-bit number. Zeros and blanks before it do not make it a longer one to keep, for thousands of groups.
+const VALUE_BYTES_MAX: usize = 32;
+
 /// Every setting of groups, by name.
 pub const SETTINGS: &[GroupSetting] = &[HEARTBEAT_INTERVAL, SESSION_TIMEOUT];
 
@@ -129,7 +132,7 @@ pub fn setting(name: &str) -> Result<&'static GroupSetting, InvalidGroupConfig> 
 pub fn validate(configs: &Configs, of_all: &Configs) -> Result<(), InvalidGroupConfig> {
     for (name, value) in configs {
         let known = setting(name)?;
-        if !known.setting.kind.accepts(value) {
+        if value.len() > VALUE_BYTES_MAX || !known.setting.kind.accepts(value) {
             let (name, value, expected) = (name.clone(), cut(value), known.setting.kind.to_string());
             return Err(InvalidGroupConfig::Value { name, value, expected });
         }
@@ -275,7 +278,8 @@ mod tests {
             refused(&[("share.session.timeout.ms", "1")], &[]),
             "unknown group setting `share.session.timeout.ms`"
         );
-        for wrong in ["", "soon", "0", "-1", "2147483648", "5s"] {
+        let long = format!("{}50000", "0".repeat(VALUE_BYTES_MAX));
+        for wrong in ["", "soon", "0", "-1", "2147483648", "5s", &long] {
             let error = refused(&[("consumer.session.timeout.ms", wrong)], &[]);
             assert!(error.ends_with("it takes a whole number of at least 1"), "{error}");
         }
