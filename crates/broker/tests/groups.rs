@@ -369,6 +369,44 @@ async fn told_in_metrics(broker: &BrokerFixture) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_whose_replies_wait_hides_no_other_in_the_metrics() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let settings = [AT_ONCE, &["replica.lag.time.max.ms=86400000"]].concat();
+    let broker = coordinating(&quorum, &dir, &settings).await;
+    let coordinated_by = |partition| {
+        let mut ids = (0..).map(|number| format!("group-{number}"));
+        ids.find(|id| coordinator::partition_of(id, 3) == partition).unwrap()
+    };
+    let (waits, other) = (coordinated_by(0), coordinated_by(1));
+    let mut client = Client::new(&broker);
+    for group in [&waits, &other] {
+        assert_eq!(client.commit(8, &commit(group, 4, None)), ErrorCode::NONE);
+    }
+    let scrape = async || String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+    let of = |group: &str| format!("kafka_consumergroup_members{{consumergroup=\"{group}\"}} 0\n");
+    let counted = "\ndmq_consumer_groups 2\n";
+    eventually("both are told", async || {
+        let told = scrape().await;
+        told.contains(counted) && told.contains(&of(&waits)) && told.contains(&of(&other))
+    })
+    .await;
+
+    // Its records have to be on a replica that never comes.
+    quorum.register_other(102);
+    quorum.move_to("__consumer_offsets", &[101, 102]);
+    let mut told = String::new();
+    eventually("its replies wait", async || {
+        Client::new(&broker).send(8, &commit(&waits, 5, None));
+        told = scrape().await;
+        !told.contains(&of(&waits))
+    })
+    .await;
+    assert!(told.contains(&of(&other)), "{told}");
+    assert!(!told.contains("\ndmq_consumer_groups "), "how many there are is not known: {told}");
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn groups_are_shown_reset_and_deleted_over_rest() {
     let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
     let broker = start(&quorum, &dir).await;

@@ -11,9 +11,13 @@ use std::{
 
 use common::{LeaderEpoch, PartitionId};
 use coordinator::api::{Call, Survey, SurveyedGroup};
+use futures_util::future::join_all;
 use runtime::TaskHandle;
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{owner::Command, topic::OffsetsTopic};
 use crate::{broker_config::LiveConfig, image::SharedImage, partition::Partitions};
@@ -45,6 +49,15 @@ pub(super) struct Shared {
     pub(super) partitions: Partitions,
     pub(super) topic: OffsetsTopic,
     pub(super) owners: RwLock<BTreeMap<PartitionId, Entry>>,
+}
+
+/// What is found by [`Groups::survey`].
+#[derive(Debug)]
+pub struct Surveyed {
+    /// Without offsets where a coordinator has too many.
+    pub groups: Vec<SurveyedGroup>,
+    /// Whether all coordinators have answered.
+    pub is_complete: bool,
 }
 
 /// An owner, for those who ask it.
@@ -102,20 +115,26 @@ impl Groups {
         Ok(replies)
     }
 
-    /// The groups of this broker, as figures tell of them. The offsets are left out of a coordinator that has so many that all
-    /// would be more than `offsets_max`; and coordinators that do not answer now.
-    pub async fn survey(&self, offsets_max: usize) -> Vec<SurveyedGroup> {
+    /// The groups of this broker, as figures tell of them. All coordinators are asked at the same time, so that one whose replies
+    /// wait for a record to be committed is in nobody else's way.
+    pub async fn survey(&self, offsets_max: usize, patience: Duration) -> Surveyed {
         let partitions: Vec<PartitionId> = self.read(|owners| owners.keys().copied().collect());
-        let (mut left, mut all) = (offsets_max, Vec::new());
-        for partition in partitions {
-            let asked =
-                async { self.submit_to(partition, Survey { offsets_max: left }).await?.reply().await };
-            let groups = asked.await.unwrap_or_default();
-            let told: usize = groups.iter().flat_map(|group| &group.offsets).map(Vec::len).sum();
-            left = left.saturating_sub(told);
-            all.extend(groups);
+        let asked = partitions.into_iter().map(|partition| {
+            let reply = async move { self.submit_to(partition, Survey { offsets_max }).await?.reply().await };
+            timeout(patience, reply)
+        });
+        let mut surveyed = Surveyed { groups: Vec::new(), is_complete: true };
+        for answered in join_all(asked).await {
+            match answered {
+                Ok(Ok(groups)) => surveyed.groups.extend(groups),
+                // It has just gone, and has no groups any more.
+                Ok(Err(Unavailable::NotCoordinator)) => {}
+                Ok(Err(Unavailable::Loading | Unavailable::NotAvailable)) | Err(_) => {
+                    surveyed.is_complete = false;
+                }
+            }
         }
-        all
+        surveyed
     }
 
     async fn submit_to<C: Call>(&self, partition: PartitionId, request: C) -> Result<Asked<C>, Unavailable> {

@@ -25,6 +25,6 @@ mod serve;
 mod supervisor;
 mod topic;
 
-pub use groups::{Asked, Groups, Unavailable};
+pub use groups::{Asked, Groups, Surveyed, Unavailable};
 pub use options::GroupOptions;
 pub use topic::{NoTopic, OffsetsTopic};

@@ -8,6 +8,7 @@ use prometheus_client::{
 };
 
 use super::by_topic::ByTopic;
+use crate::image::SharedImage;
 
 /// Upper bounds of request times, in seconds: from a read in memory to a long poll.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -29,23 +30,22 @@ pub(super) struct KafkaMetrics {
     pub(super) failed_fetch: Counter,
 }
 
-impl Default for KafkaMetrics {
-    fn default() -> Self {
+impl KafkaMetrics {
+    /// Nothing was counted yet.
+    pub(super) fn new(image: &SharedImage) -> Self {
         Self {
             requests: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
             connections_cut: Counter::default(),
-            messages_in: ByTopic::default(),
-            bytes_in: ByTopic::default(),
-            bytes_out: ByTopic::default(),
+            messages_in: ByTopic::new(image),
+            bytes_in: ByTopic::new(image),
+            bytes_out: ByTopic::new(image),
             produce_requests: Counter::default(),
             fetch_requests: Counter::default(),
             failed_produce: Counter::default(),
             failed_fetch: Counter::default(),
         }
     }
-}
 
-impl KafkaMetrics {
     /// A request was answered, or needs no answer.
     pub(super) fn request(&self, api: &'static str, took: Duration) {
         self.requests.get_or_create(&[("api", api)]).observe(took.as_secs_f64());

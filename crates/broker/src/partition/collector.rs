@@ -12,7 +12,7 @@ use prometheus_client::{
 use replica::Replica;
 
 use super::{
-    Partition, Partitions,
+    Partition, PartitionName, Partitions,
     state::{Running, Stage, View},
 };
 
@@ -25,7 +25,7 @@ pub struct PartitionCollector(pub Partitions);
 
 /// What is told of one partition.
 struct Figures {
-    labels: [(&'static str, String); 2],
+    name: PartitionName,
     size_bytes: i64,
     log_start: i64,
     /// Of a partition that is led here.
@@ -54,8 +54,6 @@ struct Counts {
 
 impl Partition {
     fn tell(&self, counts: &mut Counts) -> Option<Figures> {
-        let name = self.name();
-        let labels = [("topic", name.topic.to_string()), ("partition", name.partition.to_string())];
         let mut state = self.lock();
         counts.offline += i64::from(state.storage_trouble().is_some());
         match &state.stage {
@@ -84,7 +82,7 @@ impl Partition {
             Replica::Follower(_) => None,
         };
         let size_bytes = i64::try_from(log.size_bytes()).unwrap_or(i64::MAX);
-        Some(Figures { labels, size_bytes, log_start: log.log_start().0, led, behind })
+        Some(Figures { name: self.name().clone(), size_bytes, log_start: log.log_start().0, led, behind })
     }
 }
 
@@ -126,8 +124,16 @@ fn encode_sums(figures: &[Figures], counts: &Counts, encoder: &mut DescriptorEnc
     Ok(())
 }
 
+type Labels = [(&'static str, String); 2];
+
+impl Figures {
+    fn labels(&self) -> Labels {
+        [("topic", self.name.topic.to_string()), ("partition", self.name.partition.to_string())]
+    }
+}
+
 /// What is told of each replica here, or by the leader of each partition.
-fn encode_each(figures: &[Figures], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn encode_each(figures: &[(Labels, Figures)], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let each: [(&str, &str, Figure); 6] = [
         (
             "kafka_server_fetcherlagmetrics_consumerlag",
@@ -152,20 +158,20 @@ fn encode_each(figures: &[Figures], encoder: &mut DescriptorEncoder<'_>) -> fmt:
     ];
     for (name, help, figure) in each {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for of in figures {
+        for (labels, of) in figures {
             let Some(value) = figure(of) else { continue };
-            ConstGauge::new(value).encode(family.encode_family(&of.labels)?)?;
+            ConstGauge::new(value).encode(family.encode_family(labels)?)?;
         }
     }
     Ok(())
 }
 
 /// How far each follower is behind its leader; told by that.
-fn encode_lags(figures: &[Figures], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+fn encode_lags(figures: &[(Labels, Figures)], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let help = "Records that a follower lacks; told by the leader";
     let mut family = encoder.encode_descriptor("dmq_replica_lag", help, None, MetricType::Gauge)?;
-    for Figures { labels: [topic, partition], led, .. } in figures {
-        for (follower, lag) in led.iter().flat_map(|led| &led.lags) {
+    for ([topic, partition], of) in figures {
+        for (follower, lag) in of.led.iter().flat_map(|led| &led.lags) {
             let labels = [topic.clone(), partition.clone(), ("replica", follower.to_string())];
             ConstGauge::new(*lag).encode(family.encode_family(&labels)?)?;
         }
@@ -180,11 +186,12 @@ impl Collector for PartitionCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut counts = Counts::default();
         let mut figures: Vec<Figures> = self.0.all().iter().filter_map(|it| it.tell(&mut counts)).collect();
-        figures.sort_by(|a, b| a.labels.cmp(&b.labels));
         encode_sums(&figures, &counts, &mut encoder)?;
         if figures.len() > SERIES_MAX {
             return Ok(());
         }
+        figures.sort_by(|a, b| a.name.cmp(&b.name));
+        let figures: Vec<_> = figures.into_iter().map(|of| (of.labels(), of)).collect();
         encode_each(&figures, &mut encoder)?;
         encode_lags(&figures, encoder)
     }

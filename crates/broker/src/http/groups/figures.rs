@@ -18,7 +18,7 @@ use prometheus_client::{
 };
 
 use super::lag;
-use crate::http::router::Context;
+use crate::{coordinator::Surveyed, http::router::Context};
 
 /// A family has at most so many series; one that would have more has none.
 const SERIES_MAX: usize = 2_000;
@@ -40,6 +40,8 @@ pub(in crate::http) struct GroupFigures {
 
 #[derive(Debug, Default)]
 struct Told {
+    /// How many groups there are, if all coordinators here have said.
+    groups: Option<usize>,
     /// Members of each group.
     members: BTreeMap<String, usize>,
     /// Of each group and partition, if there are not too many.
@@ -55,8 +57,8 @@ impl GroupFigures {
     /// Looks at the groups anew, before the figures are told. First at what is committed, then at where the logs end: so no
     /// group is ahead of a log.
     pub(in crate::http) async fn refresh(&self, context: &Context) {
-        let surveyed = tokio::time::timeout(PATIENCE, context.groups.survey(OFFSETS_MAX)).await;
-        let groups = surveyed.unwrap_or_default();
+        let Surveyed { groups, is_complete } = context.groups.survey(OFFSETS_MAX, PATIENCE).await;
+        let count = is_complete.then_some(groups.len());
         let members = groups.iter().map(|group| (group.group_id.to_string(), group.members)).collect();
         let offsets = match committed(groups) {
             None => None,
@@ -65,11 +67,11 @@ impl GroupFigures {
                 Some(groups.into_iter().zip(offsets).collect())
             }
         };
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Told { members, offsets };
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Told { groups: count, members, offsets };
     }
 }
 
-/// Each offset, and whose it is. None if some are not told.
+/// Each offset, and whose it is. None if there are too many.
 fn committed(groups: Vec<SurveyedGroup>) -> Option<(Vec<String>, Vec<GroupOffset>)> {
     let (mut of, mut offsets) = (Vec::new(), Vec::new());
     for group in groups {
@@ -79,14 +81,14 @@ fn committed(groups: Vec<SurveyedGroup>) -> Option<(Vec<String>, Vec<GroupOffset
             offsets.push(GroupOffset { topic, partition, offset, ..GroupOffset::default() });
         }
     }
-    Some((of, offsets))
+    (offsets.len() <= OFFSETS_MAX).then_some((of, offsets))
 }
 
 /// What is told of a topic that a group reads.
-#[derive(Default)]
 struct OfTopic {
     offset: i64,
-    lag: i64,
+    /// None if that of a partition is not known: the sum would be too small.
+    lag: Option<i64>,
     /// Of the partition that is furthest behind; none if that is not known.
     lag_ms: Option<i64>,
 }
@@ -95,10 +97,11 @@ impl Told {
     fn by_topic(&self) -> BTreeMap<(&str, &str), OfTopic> {
         let mut topics: BTreeMap<(&str, &str), OfTopic> = BTreeMap::new();
         for (group, of) in self.offsets.iter().flatten() {
-            let topic = topics.entry((group, &of.topic)).or_default();
+            let none = OfTopic { offset: 0, lag: Some(0), lag_ms: None };
+            let topic = topics.entry((group, &of.topic)).or_insert(none);
             // What is committed is for clients to say.
             topic.offset = topic.offset.saturating_add(of.offset.unwrap_or(0));
-            topic.lag = topic.lag.saturating_add(of.lag.unwrap_or(0));
+            topic.lag = topic.lag.zip(of.lag).map(|(sum, lag)| sum.saturating_add(lag));
             topic.lag_ms = topic.lag_ms.max(of.lag_ms);
         }
         topics
@@ -133,19 +136,17 @@ impl Told {
 
     fn encode_topics(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let topics = self.by_topic();
-        let series = |figure: fn(&OfTopic) -> i64| {
-            topics.iter().map(move |((group, topic), of)| {
-                ([("consumergroup", (*group).to_owned()), ("topic", (*topic).to_owned())], figure(of))
+        let series = |figure: fn(&OfTopic) -> Option<i64>| {
+            topics.iter().filter_map(move |((group, topic), of)| {
+                let labels = [("consumergroup", (*group).to_owned()), ("topic", (*topic).to_owned())];
+                Some((labels, figure(of)?))
             })
         };
         let help = "Sum of what a group has committed in a topic";
-        encode_family(encoder, "kafka_consumergroup_current_offset_sum", help, series(|of| of.offset))?;
+        encode_family(encoder, "kafka_consumergroup_current_offset_sum", help, series(|of| Some(of.offset)))?;
         let help = "Records of a topic that a group has not committed, never negative";
         encode_family(encoder, "kafka_consumergroup_lag_sum", help, series(|of| of.lag))?;
-        let seconds = topics.iter().filter_map(|((group, topic), of)| {
-            let labels = [("consumergroup", (*group).to_owned()), ("topic", (*topic).to_owned())];
-            Some((labels, of.lag_ms? as f64 / 1_000.0))
-        });
+        let seconds = series(|of| of.lag_ms).map(|(labels, ms)| (labels, ms as f64 / 1_000.0));
         let help = "Age of the oldest record of a topic that a group has not committed";
         encode_family(encoder, "dmq_consumer_group_lag_seconds", help, seconds)
     }
@@ -175,13 +176,57 @@ impl Collector for GroupFigures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let help = "Groups that this broker coordinates";
-        let groups = encoder.encode_descriptor("dmq_consumer_groups", help, None, MetricType::Gauge)?;
-        ConstGauge::new(told.members.len() as u64).encode(groups)?;
+        if let Some(count) = told.groups {
+            let groups = encoder.encode_descriptor("dmq_consumer_groups", help, None, MetricType::Gauge)?;
+            ConstGauge::new(count as u64).encode(groups)?;
+        }
         let members =
             told.members.iter().map(|(group, members)| ([("consumergroup", group.clone())], *members as u64));
         let help = "Members of a group; told by its coordinator";
         encode_family(&mut encoder, "kafka_consumergroup_members", help, members)?;
         told.encode_partitions(&mut encoder)?;
         told.encode_topics(&mut encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    fn offset(topic: &str, partition: i32, lag: Option<i64>) -> GroupOffset {
+        GroupOffset { topic: topic.into(), partition, offset: Some(3), lag, ..GroupOffset::default() }
+    }
+
+    #[test]
+    fn a_sum_is_told_if_all_of_it_is_known() {
+        let offsets =
+            [offset("a", 0, Some(6)), offset("a", 1, None), offset("b", 0, Some(1)), offset("b", 1, Some(2))];
+        let told = Told {
+            groups: None,
+            members: BTreeMap::from([("a \"g\"\n".to_owned(), 1)]),
+            offsets: Some(offsets.map(|of| ("g".to_owned(), of)).into()),
+        };
+        let figures = GroupFigures { told: Arc::new(Mutex::new(told)) };
+        let mut registry = Registry::default();
+        figures.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        let told = |name: &str| {
+            text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).collect::<Vec<_>>()
+        };
+        let sum = "kafka_consumergroup_current_offset_sum";
+        let of =
+            |name: &str, topic, value| format!("{name}{{consumergroup=\"g\",topic=\"{topic}\"}} {value}");
+        assert_eq!(told(sum), [of(sum, "a", 6), of(sum, "b", 6)]);
+        let lag = "kafka_consumergroup_lag_sum";
+        assert_eq!(told(lag), [of(lag, "b", 3)]);
+        assert_eq!(told("kafka_consumergroup_lag").len(), 3);
+        assert!(!text.contains("dmq_consumer_groups"));
+        assert_eq!(
+            told("kafka_consumergroup_members"),
+            [r#"kafka_consumergroup_members{consumergroup="a \"g\"\n"} 1"#]
+        );
     }
 }
