@@ -231,11 +231,19 @@ async fn what_cannot_be_is_refused_by_name_value_and_reason() {
     let (code, message) = refused(TOPIC, "orders", "preallocate", "true").await;
     assert_eq!(code, ErrorCode::INVALID_CONFIG);
     assert_eq!(message, "`preallocate` is \"true\"; it takes only `false`: files grow with what is appended");
-    let (code, message) = refused(BROKER, "101", "num.flush.threads", "8").await;
-    assert!(code == ErrorCode::INVALID_CONFIG && message.contains("read-only"), "{message}");
-    refused(BROKER, "101", "min.insync.replicas", "1").await;
-    refused(BROKER, "", "log.retention", "1").await;
-    refused(BROKER, "", "log.retention.ms", "soon").await;
+    // Of brokers, all of it is an invalid request, as in Kafka.
+    for (name, setting, value) in [
+        ("101", "num.flush.threads", "8"),
+        ("101", "node.id", "102"),
+        ("101", "min.insync.replicas", "1"),
+        ("", "log.retention", "1"),
+        ("", "log.retention.ms", "soon"),
+    ] {
+        let (code, message) = refused(BROKER, name, setting, value).await;
+        assert_eq!(code, ErrorCode::INVALID_REQUEST, "{message}");
+    }
+    let (code, message) = stage.altered(TOPIC, "", &[("retention.ms", SET, "1")]).await;
+    assert!(code == ErrorCode::INVALID_REQUEST && message.contains("no topic is named"), "{message}");
     let (code, message) =
         stage.altered(TOPIC, "orders", &[("retention.ms", SET, "1"), ("retention.ms", DELETE, "")]).await;
     assert_eq!(
@@ -253,6 +261,7 @@ async fn what_cannot_be_is_refused_by_name_value_and_reason() {
         let changed =
             stage.altered(BROKER, "", &[(&config.name, SET, config.value.as_deref().unwrap())]).await;
         assert_eq!(changed.0.is_none(), !config.read_only, "{}: {changed:?}", config.name);
+        assert_eq!(changed.1.contains("read-only"), config.read_only, "{}: {changed:?}", config.name);
     }
 }
 
@@ -288,7 +297,7 @@ async fn a_group_has_its_brokers_settings_unless_it_sets_its_own_within_bounds()
     // A bound stays around what is set.
     let bound = [("group.consumer.max.session.timeout.ms", SET, "49000")];
     let (code, message) = stage.altered(BROKER, "", &bound).await;
-    assert!(code == ErrorCode::INVALID_CONFIG && message.starts_with("group `billing`: "), "{message}");
+    assert!(code == ErrorCode::INVALID_REQUEST && message.starts_with("group `billing`: "), "{message}");
     assert_eq!(stage.altered(GROUP, "billing", &[(session, DELETE, "")]).await, none);
     assert_eq!(stage.altered(BROKER, "", &bound).await, none);
     assert_eq!(shown().await, format!("46000 4: {rest}"));
@@ -307,7 +316,7 @@ async fn settings_of_groups_wait_for_the_feature_level() {
     assert_eq!(message, "settings of groups take `dmq.feature.level` 2, and 1 is in force");
     let bound = [("group.consumer.min.session.timeout.ms", SET, "6000")];
     let (code, message) = stage.altered(BROKER, "", &bound).await;
-    assert!(code == ErrorCode::INVALID_CONFIG && message.contains("unknown broker setting"), "{message}");
+    assert!(code == ErrorCode::INVALID_REQUEST && message.contains("unknown broker setting"), "{message}");
 
     let level = GROUP_CONFIGS_LEVEL;
     stage.quorum.apply(Command::SetFeatureLevel { level, level_max: level }).result.unwrap();
@@ -543,26 +552,35 @@ async fn many_topics_of_one_request_are_answered_in_its_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_offsets_topic_may_be_made_with_other_numbers() {
-    let stage = Stage::new(&[]).await;
-    let create = async |configs: Vec<CreatableTopicConfig>| {
-        let topic = CreatableTopic {
-            name: "__consumer_offsets".into(),
-            num_partitions: 7,
-            replication_factor: 1,
-            configs,
-            ..CreatableTopic::default()
-        };
-        let request =
-            CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
+    let stage = Stage::new(&["num.partitions=3", "offsets.topic.num.partitions=9"]).await;
+    let offsets = CreatableTopic {
+        name: "__consumer_offsets".into(),
+        num_partitions: 7,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let create = async |topic: CreatableTopic, validate_only| {
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, validate_only };
         stage.call(&request).await.topics[0].clone()
     };
     let config = CreatableTopicConfig { name: "retention.ms".into(), value: Some("1".into()) };
-    assert_eq!(create(vec![config]).await.error_code, ErrorCode::INVALID_REQUEST);
-    let made = create(vec![]).await;
+    let with_settings = CreatableTopic { configs: vec![config], ..offsets.clone() };
+    let of_controllers = CreatableTopic { name: "__cluster_metadata".into(), ..offsets.clone() };
+    for validate_only in [true, false] {
+        for topic in [&with_settings, &of_controllers] {
+            let refused = create(topic.clone(), validate_only).await;
+            assert_eq!(refused.error_code, ErrorCode::INVALID_REQUEST, "{:?}", refused.error_message);
+        }
+    }
+    // Who names no number gets that of any topic, as in Kafka.
+    let unnamed = CreatableTopic { num_partitions: -1, replication_factor: -1, ..offsets.clone() };
+    let could = create(unnamed, true).await;
+    assert_eq!((could.error_code, could.num_partitions), (ErrorCode::NONE, 3), "{:?}", could.error_message);
+    let made = create(offsets.clone(), false).await;
     assert_eq!((made.error_code, made.num_partitions), (ErrorCode::NONE, 7), "{:?}", made.error_message);
     let topic = stage.quorum.core().state.topic("__consumer_offsets").cloned().unwrap();
     assert_eq!(topic.configs.get("cleanup.policy").map(String::as_str), Some("compact"));
-    assert_eq!(create(vec![]).await.error_code, ErrorCode::TOPIC_ALREADY_EXISTS);
+    assert_eq!(create(offsets, false).await.error_code, ErrorCode::TOPIC_ALREADY_EXISTS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,9 @@ pub enum Change {
     ClusterWide,
 }
 
+/// What a broker is, told beside its settings by Kafka's names: no request changes it.
+pub const FACTS: [&str; 5] = ["advertised.listeners", "broker.id", "broker.rack", "log.dirs", "node.id"];
+
 /// A setting of brokers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BrokerSetting {
@@ -52,6 +55,9 @@ pub enum InvalidBrokerConfig {
     /// No setting has this name.
     #[error("unknown broker setting `{0}`")]
     Unknown(String),
+    /// One of [`FACTS`].
+    #[error("`{0}` is read-only: it is what the broker is, by `services.json` and the broker's flags")]
+    Fact(String),
     /// The value is not among those the setting takes.
     #[error("`{name}` is {value:?}; it takes {expected}")]
     Value {
@@ -85,7 +91,11 @@ impl InvalidBrokerConfig {
     /// The setting that is wrong, or the text that names none.
     pub fn name(&self) -> &str {
         match self {
-            Self::Form(name) | Self::Unknown(name) | Self::ReadOnly(name) | Self::ClusterWide(name) => name,
+            Self::Form(name)
+            | Self::Unknown(name)
+            | Self::Fact(name)
+            | Self::ReadOnly(name)
+            | Self::ClusterWide(name) => name,
             Self::Value { name, .. } | Self::TooLong { name, .. } => name,
             Self::OfGroups(error) => error.name(),
         }
@@ -117,6 +127,13 @@ pub fn setting(name: &str) -> Option<&'static BrokerSetting> {
     ALL.binary_search_by(|it| it.setting.name.cmp(name)).ok().and_then(|at| ALL.get(at))
 }
 
+fn known(name: &str) -> Result<&'static BrokerSetting, InvalidBrokerConfig> {
+    setting(name).ok_or_else(|| match name {
+        fact if FACTS.contains(&fact) => InvalidBrokerConfig::Fact(fact.to_owned()),
+        other => InvalidBrokerConfig::Unknown(cut(other)),
+    })
+}
+
 /// The broker setting that is the default of this topic setting.
 pub fn default_of(topic: &str) -> Option<&'static BrokerSetting> {
     ALL.iter().find(|it| it.topic == Some(topic))
@@ -124,7 +141,7 @@ pub fn default_of(topic: &str) -> Option<&'static BrokerSetting> {
 
 /// Checks one setting by itself, whoever sets it.
 pub fn validate_one(name: &str, value: &str) -> Result<&'static BrokerSetting, InvalidBrokerConfig> {
-    let known = setting(name).ok_or_else(|| InvalidBrokerConfig::Unknown(cut(name)))?;
+    let known = known(name)?;
     if value.len() <= TOPIC_CONFIG_VALUE_BYTES_MAX && known.setting.kind.accepts(value) {
         return Ok(known);
     }
@@ -134,7 +151,7 @@ pub fn validate_one(name: &str, value: &str) -> Result<&'static BrokerSetting, I
 
 /// Whether this setting may be changed while brokers run: for all of them, or for one.
 pub fn check_change(name: &str, for_one: bool) -> Result<&'static BrokerSetting, InvalidBrokerConfig> {
-    let known = setting(name).ok_or_else(|| InvalidBrokerConfig::Unknown(cut(name)))?;
+    let known = known(name)?;
     match known.change {
         Change::AtStart => Err(InvalidBrokerConfig::ReadOnly(name.to_owned())),
         Change::ClusterWide if for_one => Err(InvalidBrokerConfig::ClusterWide(name.to_owned())),
@@ -222,6 +239,10 @@ mod tests {
             "`log.retention.ms` is \"soon\"; it takes a whole number of at least -1"
         );
         assert_eq!(refused("log.retention", "1", true), "unknown broker setting `log.retention`");
+        assert_eq!(
+            refused("node.id", "1", true),
+            "`node.id` is read-only: it is what the broker is, by `services.json` and the broker's flags"
+        );
         assert_eq!(validate(&configs(&[("min.insync.replicas", "1")]), false), Ok(()));
         assert_eq!(validate(&configs(&[("log.retention.ms", "1")]), true), Ok(()));
     }

@@ -13,7 +13,7 @@ use kafka_wire::{
 
 use super::{
     Call,
-    configs::once_each,
+    configs::no_value,
     create_topics::Refusal,
     several::{named_twice, repeated},
 };
@@ -43,10 +43,12 @@ pub(super) async fn handle(call: Arc<Call>, request: AlterConfigsRequest) -> Alt
 }
 
 async fn alter(call: &Call, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
-    let of = call.server.resource(resource.resource_type, &resource.resource_name)?;
-    once_each(resource.configs.iter().map(|config| config.name.as_str()))?;
+    let settings = resource.configs.iter().map(|config| config.name.as_str());
+    let of = call.server.to_alter(resource.resource_type, &resource.resource_name, settings)?;
     let named = resource.configs.iter();
-    // Null is "as if it were not named".
-    let wanted = named.filter_map(|config| Some((config.name.clone(), config.value.clone()?))).collect();
-    call.server.set_configs(&of, wanted, validate_only).await
+    let named = named.map(|config| match &config.value {
+        Some(value) => Ok((config.name.clone(), value.clone())),
+        None => Err(no_value(&config.name)),
+    });
+    call.server.set_configs(&of, named.collect::<Result<_, _>>()?, validate_only).await
 }

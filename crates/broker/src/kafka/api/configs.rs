@@ -86,8 +86,8 @@ pub(super) fn type_code(kind: Kind) -> i8 {
         Kind::Fixed { value: "true" | "false", .. } => 1,
         Kind::Fixed { .. } => 5,
         Kind::OneOf(_) => STRING,
+        Kind::Kept { max: i64::MAX, .. } | Kind::Long { .. } => 5,
         Kind::Int { .. } | Kind::Kept { .. } => INT,
-        Kind::Long { .. } => 5,
         Kind::Double { .. } => 6,
         Kind::ListOf(_) | Kind::ThrottledReplicas => LIST,
     }
@@ -102,20 +102,17 @@ pub(super) struct Value {
     pub(super) source: Source,
 }
 
-/// Refuses a change that names a setting more than once: which of the values is meant, nobody can say.
-pub(super) fn once_each<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
-    match repeated(names).first() {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("`{name}` is named more than once");
-            Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
-        }
-    }
+/// Refuses a setting that is to be set, to nothing. (Of a new topic, it is [`INVALID_CONFIG`](ErrorCode::INVALID_CONFIG).)
+pub(super) fn no_value(name: &str) -> Refusal {
+    Refusal::new(ErrorCode::INVALID_REQUEST, format!("`{name}` has no value"))
 }
+
+/// What is wrong with settings of brokers, whatever it is: as in Kafka, this is no INVALID_CONFIG (KAFKA-13609).
+const OF_BROKERS: ErrorCode = ErrorCode::INVALID_REQUEST;
 
 impl From<InvalidBrokerConfig> for Refusal {
     fn from(error: InvalidBrokerConfig) -> Self {
-        Self::new(ErrorCode::INVALID_CONFIG, error.to_string())
+        Self::new(OF_BROKERS, error.to_string())
     }
 }
 
@@ -147,7 +144,7 @@ impl Resource {
             Self::Brokers(None) => {
                 broker_config::validate(configs, false)?;
                 let of_groups = state.group_configs().validate(configs);
-                of_groups.map_err(|unfit| Refusal::new(ErrorCode::INVALID_CONFIG, unfit.to_string()))
+                of_groups.map_err(|unfit| Refusal::new(OF_BROKERS, unfit.to_string()))
             }
             Self::Group(_) if state.feature_level() < GROUP_CONFIGS_LEVEL => {
                 let message = format!(
@@ -189,6 +186,26 @@ impl Server {
                 Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
             }
         }
+    }
+
+    /// What these settings are to be changed of.
+    pub(super) fn to_alter<'a>(
+        &self,
+        resource_type: i8,
+        name: &str,
+        settings: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Resource, Refusal> {
+        let refused = |message: String| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+        // Which of the values is meant, nobody can say.
+        if let Some(twice) = repeated(settings).first() {
+            return refused(format!("`{twice}` is named more than once"));
+        }
+        if resource_type == TOPIC && name.is_empty() {
+            return refused(
+                "no topic is named: what is to hold for all of them is set for brokers".to_owned(),
+            );
+        }
+        self.resource(resource_type, name)
     }
 
     /// What is set for it itself.
@@ -301,7 +318,10 @@ impl Server {
     ) -> Result<(), Refusal> {
         let request = AlterBrokerConfigsRequest { configs };
         let altered = self.metadata.call(&api::alter_broker_configs(id, &request)).await;
-        let info = altered.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))?;
+        let info = altered.map_err(|error| match errors::of_call(&error) {
+            ErrorCode::INVALID_CONFIG => Refusal::new(OF_BROKERS, error.to_string()),
+            code => Refusal::new(code, error.to_string()),
+        })?;
         let known = self.image.wait_for(|state| {
             let is_there = id.is_none_or(|id| state.broker(id).is_some());
             (!is_there || kept(state, id) == &info.configs).then_some(())

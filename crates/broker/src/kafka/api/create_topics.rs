@@ -3,12 +3,16 @@
 //! `validate_only` makes all checks that need no controller: name, settings, whether the topic is there, whether there
 //! are enough brokers. Numbers of -1 are the broker's defaults.
 //!
-//! `__consumer_offsets` may be made by whoever wants other numbers for it than it would get; its settings are its own.
+//! `__consumer_offsets` may be made by whoever wants other numbers for it than it would get; its settings are its own. Numbers of -1
+//! are those of any topic then, as in Kafka: `offsets.topic.*` holds where the first group makes it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use client::api;
-use common::{BrokerId, BrokerStatus, TopicName, topic_config, topic_name::CONSUMER_OFFSETS_TOPIC};
+use common::{
+    BrokerId, BrokerStatus, TopicName, topic_config,
+    topic_name::{CLUSTER_METADATA_TOPIC, CONSUMER_OFFSETS_TOPIC},
+};
 use http_api::{CreateTopicRequest, TopicInfo};
 use kafka_wire::{
     ErrorCode,
@@ -168,10 +172,25 @@ fn wish(topic: &CreatableTopic) -> Result<Wish, Refusal> {
     Ok(wish)
 }
 
+/// That a topic of the system may be made so.
+fn check_of_system(wish: &Wish) -> Result<(), Refusal> {
+    let refused = |message| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+    match wish.name.as_str() {
+        CONSUMER_OFFSETS_TOPIC if wish.assignments.is_some() || !wish.configs.is_empty() => {
+            refused(format!("`{CONSUMER_OFFSETS_TOPIC}` takes numbers, and neither settings nor assignments"))
+        }
+        CLUSTER_METADATA_TOPIC => {
+            refused(format!("`{CLUSTER_METADATA_TOPIC}` is the controllers' own: nobody creates it"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The checks of a topic that is not to be made. Gives partitions and replicas.
 fn validate(server: &Server, wish: &Wish) -> Result<(i32, i16), Refusal> {
     let name = TopicName::new(&wish.name)
         .map_err(|error| Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+    check_of_system(wish)?;
     topic_config::validate(&wish.configs)
         .map_err(|error| Refusal::new(ErrorCode::INVALID_CONFIG, error.to_string()))?;
     let (exists, brokers) = server.image.read(|state| {
@@ -217,9 +236,10 @@ fn numbers(server: &Server, wish: &Wish) -> (i32, i16) {
 
 /// Makes a topic, and waits until this broker knows it.
 pub(super) async fn create(server: &Server, wish: &Wish) -> Result<TopicInfo, Refusal> {
+    check_of_system(wish)?;
     let (partitions, replicas) = numbers(server, wish);
     let info = if wish.name == CONSUMER_OFFSETS_TOPIC {
-        create_offsets_topic(server, wish, partitions, replicas).await?
+        create_offsets_topic(server, partitions, replicas).await?
     } else {
         create_plain(server, wish, partitions, replicas).await?
     };
@@ -245,17 +265,7 @@ async fn create_plain(
     made.map_err(|error| Refusal::new(errors::of_call(&error), error.to_string()))
 }
 
-async fn create_offsets_topic(
-    server: &Server,
-    wish: &Wish,
-    partitions: i32,
-    replicas: i16,
-) -> Result<TopicInfo, Refusal> {
-    if wish.assignments.is_some() || !wish.configs.is_empty() {
-        let message =
-            format!("`{CONSUMER_OFFSETS_TOPIC}` takes numbers, and neither settings nor assignments");
-        return Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
-    }
+async fn create_offsets_topic(server: &Server, partitions: i32, replicas: i16) -> Result<TopicInfo, Refusal> {
     server.groups.topic().create(partitions, replicas).await.map_err(|error| {
         let code = match &error {
             NoTopic::Refused(error) => errors::of_call(error),
