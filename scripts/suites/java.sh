@@ -34,7 +34,7 @@ compile() {
 # junit CLASS: runs a test class, in a process of its own, as some end theirs.
 junit() {
     mkdir -p "$out/$1"
-    (cd "$out/$1" && java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Ddmq=$(realpath "$DMQ")" \
+    (cd "$out/$1" && java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Ddmq=$(realpath "$DMQ")" "-Dslot=$SLOT" "-Dknown=$out/known" "-Dlist=$here/allow/java.txt" \
         "-Dlog4j2.configurationFile=$here/java/log4j2.properties" -Djunit.platform.reflection.search.useLegacySemantics=true -cp "$made/classes:$made/lib/*:$made/older/*" \
         org.junit.platform.console.ConsoleLauncher execute --select-class "$1" --include-classname '.*' --details=none --disable-banner \
         --disable-ansi-colors --reports-dir=. --config junit.jupiter.execution.timeout.default=120s \
@@ -58,7 +58,7 @@ else
 fi | grep -v '^ *#' >"$out/wanted"
 export DMQ out made here
 export -f junit
-grep -vx programs "$out/wanted" | xargs -P 2 -I CLASS bash -c 'junit CLASS'
+grep -vx programs "$out/wanted" | xargs -P 2 --process-slot-var=SLOT -I CLASS bash -c 'junit CLASS'
 if grep -qx programs "$out/wanted"; then
     cluster num.partitions=4
     python3 "$here/java/programs.py" "$bootstrap" "$made/lib" "$out"

@@ -4,11 +4,12 @@ A list is a file in allow/, with a line per test:
 
     pass NAME              must pass
     short NAME             must pass, and belongs to the short selection
-    not NAME # REASON      is not expected to pass, and why; `*` in NAME stands for anything
+    not NAME # REASON      is run and does not pass, and why; `*` in NAME stands for anything
+    skip NAME # REASON     is not run at all, and why
 
 Other lines are empty or comments, which begin with `#`. So a list can only be wrong in ways that show: the judge is against a
-test that must pass and does not or did not run, against one that passes and is not on the list, and against one that the list
-does not name.
+test that must pass and does not or did not run, against one that passes and is not on the list, against one that the list does
+not name, and against a line of which the results know nothing.
 
 usage: judge.py check [--short] LIST RESULTS     exit status 1 with the findings
        judge.py short LIST                       the names of the short selection
@@ -31,16 +32,19 @@ class Allowed:
     """What a list says."""
 
     passing: dict = field(default_factory=dict)  # name -> whether it is in the short selection
-    reasons: dict = field(default_factory=dict)  # name or pattern -> why it is not expected to pass
+    reasons: dict = field(default_factory=dict)  # name or pattern -> why it does not pass
+    not_run: dict = field(default_factory=dict)  # name -> why it is not run
+
+    def line(self, name):
+        """The name or pattern by which the list says why this test does not pass; None where it says nothing."""
+        if name in self.reasons:
+            return name
+        patterns = (pattern for pattern in self.reasons if "*" in pattern)
+        return next((pattern for pattern in patterns if re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name)), None)
 
     def reason(self, name):
-        """Why this test is not expected to pass; None where the list says nothing."""
-        if name in self.reasons:
-            return self.reasons[name]
-        for pattern, reason in self.reasons.items():
-            if "*" in pattern and re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name):
-                return reason
-        return None
+        """Why this test does not pass; None where the list says nothing."""
+        return self.reasons.get(self.line(name))
 
 
 @dataclass
@@ -61,21 +65,21 @@ def read_list(text):
             continue
         word, _, name = line.partition(" ")
         reason = None
-        if word == "not":
+        if word in ("not", "skip"):
             name, mark, reason = name.partition(" # ")
             if not mark or not reason.strip():
                 raise BadList(f"line {number}: `{line}` gives no reason after ` # `")
         elif word not in ("pass", "short"):
-            raise BadList(f"line {number}: `{line}` begins with neither pass, short nor not")
+            raise BadList(f"line {number}: `{line}` begins with neither pass, short, not nor skip")
         name = name.strip()
         if not name:
             raise BadList(f"line {number}: `{line}` names no test")
-        if name in allowed.passing or name in allowed.reasons:
+        if name in allowed.passing or name in allowed.reasons or name in allowed.not_run:
             raise BadList(f"line {number}: `{name}` is there twice")
         if reason is None:
             allowed.passing[name] = word == "short"
         else:
-            allowed.reasons[name] = reason.strip()
+            (allowed.reasons if word == "not" else allowed.not_run)[name] = reason.strip()
     return allowed
 
 
@@ -113,13 +117,16 @@ def check(allowed, results, short):
             findings.append(f"{result.name} passes: put it on the list" + (f", it says: {reason}" if reason else ""))
         elif reason is None:
             findings.append(f"{result.name} was {result.outcome} and is not on the list: {result.detail}")
+    known = {allowed.line(result.name) for result in results}
+    findings += [f"{name} is not to pass, and did not run: is it gone?" for name in allowed.reasons if name not in known]
+    findings += [f"{name} is not to be run, and was" for name in allowed.not_run if name in seen]
     return findings
 
 
 def summary(allowed, results, findings, short):
     """The line that the test command adds up."""
     passed = sum(1 for result in results if result.outcome == "passed" and (not short or allowed.passing.get(result.name)))
-    rest = 0 if short else sum(1 for result in results if result.outcome != "passed" and allowed.reason(result.name))
+    rest = 0 if short else sum(1 for result in results if result.outcome != "passed" and allowed.reason(result.name)) + len(allowed.not_run)
     word = "FAILED" if findings else "ok"
     return f"test result: {word}. {passed} passed; {len(findings)} failed; {rest} ignored"
 
@@ -128,29 +135,33 @@ HEAD = """# Compatibility report
 
 What the clients' own test suites say about a cluster of ours: three brokers, fresh for each suite. Each suite is fetched from a
 package registry, not kept here, and `scripts/suites/run.sh` runs them all and writes this page; what must pass and why the rest
-does not is listed in `scripts/suites/allow/`.
+does not is listed in `scripts/suites/allow/`. What skips itself counts as not passed; a test with parts counts besides its parts.
 
-| suite | client | passed | not passed |
-|---|---|---|---|
+| suite | client | passed | not passed | not run |
+|---|---|---|---|---|
 """
+
+
+COUNTS = re.compile(r"^(.*): (\d+) passed, (\d+) not passed, (\d+) not run\.$", re.MULTILINE)
 
 
 def section(name, allowed, client, results):
     """The part of the report about one suite. Tests with one reason stand together, in the order of the list."""
     passed = [result.name for result in results if result.outcome == "passed"]
-    rest = {result.name for result in results} - set(passed)
-    lines = [f"## {name}", "", f"{client}: {len(passed)} passed, {len(rest)} not passed.", ""]
-    by_reason = {reason: [] for reason in allowed.reasons.values()}
-    for test in sorted(rest):
-        by_reason.setdefault(allowed.reason(test) or "no reason is known", []).append(test)
-    if rest:
-        lines += ["Not passed:", ""]
-        for reason, tests in by_reason.items():
-            if tests:
-                lines.append(f"- {reason}: {', '.join(f'`{test}`' for test in tests)}")
-        lines.append("")
+    rest = sorted({result.name for result in results} - set(passed))
+    lines = [f"## {name}", "", f"{client}: {len(passed)} passed, {len(rest)} not passed, {len(allowed.not_run)} not run.", ""]
+    lines += by_reason("Not passed:", rest, lambda test: allowed.reason(test) or "no reason is known", allowed.reasons.values())
+    lines += by_reason("Not run:", sorted(allowed.not_run), allowed.not_run.get, allowed.not_run.values())
     lines += ["<details><summary>Passed</summary>", "", ", ".join(f"`{test}`" for test in passed), "", "</details>", ""]
     return "\n".join(lines)
+
+
+def by_reason(head, tests, reason_of, order):
+    groups = {reason: [] for reason in order}
+    for test in tests:
+        groups.setdefault(reason_of(test), []).append(f"`{test}`")
+    lines = [f"- {reason}: {', '.join(names)}" for reason, names in groups.items() if names]
+    return [head, "", *lines, ""] if lines else []
 
 
 def report(before, name, part):
@@ -159,8 +170,8 @@ def report(before, name, part):
     parts[name] = part
     rows = []
     for suite in sorted(parts):
-        client, passed, rest = re.search(r"^(.*): (\d+) passed, (\d+) not passed\.$", parts[suite], re.MULTILINE).groups()
-        rows.append(f"| [{suite}](#{suite}) | {client} | {passed} | {rest} |\n")
+        client, *counts = COUNTS.search(parts[suite]).groups()
+        rows.append(f"| [{suite}](#{suite}) | {client} | {' | '.join(counts)} |\n")
     return HEAD + "".join(rows) + "\n" + "\n".join(parts[suite].strip() + "\n" for suite in sorted(parts))
 
 

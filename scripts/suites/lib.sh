@@ -23,11 +23,12 @@ rm -rf "$out"
 mkdir -p "$made" "$out"
 failed=''
 
-# needs COMMAND...: ends the suite as skipped where one is missing.
+# needs COMMAND...: ends the suite where one is missing; the short selection as skipped.
 needs() {
     local command
     for command in "$@"; do
         command -v "$command" >/dev/null && continue
+        [ -n "$short" ] || { echo "test suite $suite ... FAILED: $command is not installed"; exit 1; }
         echo "test suite $suite ... skipped: $command is not installed"
         echo "test result: ok. 0 passed; 0 failed; 1 ignored"
         exit 0
@@ -71,6 +72,11 @@ cluster_dir=''
 stop_cluster() {
     [ -n "$cluster_dir" ] || return 0
     "$here/../bench/our-cluster.sh" stop "$cluster_dir"
+    # Whatever the tests saw of it.
+    if grep -rhE --include='*.log' 'event="panic"|the cluster goes on without it|has to be killed' "$cluster_dir/up.log" "$cluster_dir/data/logs"; then
+        echo "test suite $suite ... FAILED: the cluster did not run in good order to its end"
+        failed=1
+    fi
     if [ -z "$failed" ]; then rm -rf "$cluster_dir"; else echo "the cluster was in $cluster_dir" >&2; fi
     cluster_dir=''
 }
@@ -90,6 +96,9 @@ cluster() {
     bootstrap=$(IFS=, && DMQ_SET="$*" "$here/../bench/our-cluster.sh" start "$cluster_dir")
 }
 
+# alone COMMAND...: waits until no other suite runs beside this one, and until it has ended none begins.
+alone() { if [ -n "${SUITES_LOCK:-}" ]; then flock "$SUITES_LOCK" "$@"; else "$@"; fi; }
+
 # selection LIST: the tests of the short selection, one a line.
 selection() { python3 "$here/judge.py" short "$here/allow/$1.txt"; }
 
@@ -107,10 +116,14 @@ judge() {
         python3 "$here/judge.py" show "$results"
     else
         python3 "$here/judge.py" check ${short:+--short} "$here/allow/$list.txt" "$results" || verdict=1
-        [ -n "$short" ] || [ "$verdict" != 0 ] || python3 "$here/judge.py" report "$here/allow/$list.txt" "$results" docs/compatibility-report.md
+        [ -n "$short" ] || [ "$verdict" != 0 ] ||
+            flock target/suites/report.lock python3 "$here/judge.py" report "$here/allow/$list.txt" "$results" docs/compatibility-report.md
     fi
     [ "$verdict" = 0 ] || failed=1
 }
 
 # finish: the last line of every suite.
-finish() { [ -z "$failed" ]; }
+finish() {
+    stop_cluster
+    [ -z "$failed" ]
+}

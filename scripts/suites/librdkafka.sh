@@ -5,7 +5,7 @@
 #
 # The crate rdkafka-sys carries the whole source, tests included. Every test has a process of its own, as the runner kills
 # itself when one takes too long. Without -Q, which leaves out the sub-tests that take time; without those that need no
-# broker. Some tests stop in the middle, at what is not served yet, so that their parts are run by themselves too: a part is
+# broker, or have librdkafka's imitation of one. Some tests stop in the middle, at what is not served yet, so that their parts are run by themselves too: a part is
 # named by its function, or by the words that it says of itself.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs cargo cc c++ make java mvn
@@ -32,7 +32,7 @@ fetch() {
 # tests: names of the tests that need a broker, with the scenario they are for.
 tests() {
     tr -s '\n ' ' ' <"$source/tests/test.c" | grep -oE '_TEST\([0-9]{4}_[a-z0-9_]+, [^;]*' | sed 's/ _TEST(/\n_TEST(/g' |
-        grep -vE '_TEST\([0-9a-z_]+, (TEST_F_LOCAL|TEST_F_MANUAL)' |
+        grep -vE '_TEST\([0-9a-z_]+, (TEST_F_LOCAL|TEST_F_MANUAL)|_TEST\([0-9a-z_]+_mock,' |
         sed -E 's/_TEST\(([0-9a-z_]+),.*\.scenario = "([a-z]+)".*/\1 \2/; s/_TEST\(([0-9a-z_]+),.*/\1 default/'
     parts | sed 's/$/ default/'
 }
@@ -50,43 +50,50 @@ parts() {
     printf '0061_consumer_lag/Test_consumer_lag_%s_transactions\n' with without
 }
 
-# one DIRECTORY SCENARIO UNIT: runs a test by its number, or a part of it, as 0081/do_test_ListOffsets.
+# one PROTOCOL SCENARIO UNIT: runs a test by its number, or a part of it, as 0081/do_test_ListOffsets.
 one() {
     # From the tests' directory, as the runner cuts paths of reports off after 127 bytes.
-    local file=../../out/${1##*/}/${3/\//-} number=${3%%/*} part=${3:5}
+    local file=../../out/$1-$2/${3/\//-} number=${3%%/*} part=${3:5}
     # What the runner looks for in `FUNCTION:LINE: WORDS`.
     case $part in do_test_*) part=$part: ;; ?*) part=": ${part//_/ }" ;; esac
     cd "$source/tests"
-    export TESTS=$number SUBTESTS=$part TEST_REPORT=$file.json LD_LIBRARY_PATH=../src:../src-cpp
+    export TEST_CONSUMER_GROUP_PROTOCOL=$1 TESTS=$number SUBTESTS=$part TEST_REPORT=$file.json LD_LIBRARY_PATH=../src:../src-cpp
     # The runner multiplies its patience when it runs more than one test at a time: -p4 is for that. One that fails aborts.
     { ./test-runner -p4 -L -s "$2" >"$file.log" 2>&1 || true; } 2>/dev/null
 }
 export -f one
 export source
 
-# run PROTOCOL SCENARIO: those of the wanted tests that are for this scenario, four at a time, the slowest first.
-run() {
-    local protocol=$1 scenario=$2 dir=$out/$1-$2 units unit
+# units PROTOCOL SCENARIO: which units of the wanted tests are for this scenario, as arguments of `one`, the slowest first.
+units() {
+    local dir=$out/$1-$2 unit
     mkdir -p "$dir"
-    tests | awk -v scenario="$scenario" '$2 == scenario {print $1}' | grep -xFf "$out/wanted" >"$dir/names" || return 0
-    units=$(sed -E 's/^(....)[^\/]*/\1/' "$dir/names" | sort -u | awk '{print (/^(0113|0150|0139|0091|0089)/ ? 0 : 1), $0}' | sort | cut -d' ' -f2)
-    # Tests with two members count on both being in the group's first generation.
-    local settings=(num.partitions=4 group.initial.rebalance.delay.ms=500)
-    [ "$scenario" = default ] || settings+=(auto.create.topics.enable=false)
-    # 0101 reads from the replica in its rack.
-    RACKS=RACK cluster "${settings[@]}"
-    printf 'bootstrap.servers=%s\n' "$bootstrap" >"$dir/test.conf"
-    export RDKAFKA_TEST_CONF=$dir/test.conf TEST_KAFKA_VERSION=4.1.0 TEST_CONSUMER_GROUP_PROTOCOL=$protocol
-    export BROKERS=$bootstrap KAFKA_PATH=$made/kafka
-    for unit in $units; do
+    tests | awk -v scenario="$2" '$2 == scenario {print $1}' | grep -xFf "$out/wanted-$1" >"$dir/names" || return 0
+    sed -E 's/^(....)[^\/]*/\1/' "$dir/names" | sort -u | while read -r unit; do
         case $unit in
         */*) grep "^${unit%%/*}.*/${unit#*/}\$" "$dir/names" ;;
         *) grep "^${unit}_[^/]*\$" "$dir/names" ;;
         esac >"$dir/${unit/\//-}.tests"
+        case $unit in 0113 | 0089 | 0091) echo "0 $1 $2 $unit" ;; *) echo "1 $1 $2 $unit" ;; esac
     done
+}
+
+# run SCENARIO: both protocols beside each other, as most of the time of most tests is waiting.
+run() {
+    { units classic "$1" && units consumer "$1"; } | sort | cut -d' ' -f2- >"$out/units"
+    [ -s "$out/units" ] || return 0
+    # Tests with two members count on both being in the group's first generation.
+    local settings=(num.partitions=4 group.initial.rebalance.delay.ms=500)
+    [ "$1" = default ] || settings+=(auto.create.topics.enable=false)
+    # 0101 reads from the replica in its rack.
+    RACKS=RACK cluster "${settings[@]}"
+    printf 'bootstrap.servers=%s\n' "$bootstrap" >"$out/test.conf"
+    export RDKAFKA_TEST_CONF=$out/test.conf TEST_KAFKA_VERSION=4.1.0 BROKERS=$bootstrap KAFKA_PATH=$made/kafka
+    { grep -v ' 0055' "$out/units" || true; } | xargs -r -P 8 -L 1 bash -c 'one "$@"' one
     # 0055 measures how long things take, so it has the machine for itself.
-    { grep -v ^0055 <<<"$units" || true; } | xargs -P 4 -I UNIT bash -c "one '$dir' $scenario UNIT"
-    { grep ^0055 <<<"$units" || true; } | xargs -I UNIT bash -c "one '$dir' $scenario UNIT"
+    if grep ' 0055' "$out/units" >"$out/units-alone"; then
+        alone xargs -a "$out/units-alone" -L 1 bash -c 'one "$@"' one
+    fi
 }
 
 # Where the tests look for kafka-topics.sh of a Kafka distribution.
@@ -106,9 +113,11 @@ for protocol in classic consumer; do
         selection "librdkafka-$protocol"
     else
         tests | cut -d' ' -f1
-    fi >"$out/wanted"
-    run "$protocol" default
-    run "$protocol" noautocreate
+    fi >"$out/wanted-$protocol"
+done
+run noautocreate
+run default
+for protocol in classic consumer; do
     judge "librdkafka-$protocol" "librdkafka $version (crates.io rdkafka-sys $crate), group.protocol=$protocol" librdkafka "$out/$protocol"-*/*.tests
 done
 finish

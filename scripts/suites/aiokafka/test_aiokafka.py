@@ -2,6 +2,7 @@
 the brokers."""
 
 import asyncio
+import inspect
 import os
 import re
 import uuid
@@ -83,8 +84,10 @@ async def read(consumer, count):
 
 
 async def eventually(what, holds):
+    """Waits until it holds. What one broker has done, another hears of a moment later, and an administrator asks any."""
     for _ in range(600):
-        if holds():
+        held = holds()
+        if await held if inspect.isawaitable(held) else held:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"never: {what}")
@@ -272,10 +275,18 @@ async def test_topics(opened):
     topic, admin = await opened.topic(), await opened.admin()
     again = await admin.create_topics([NewTopic(topic, 1, 1)])
     assert again.topic_errors[0][1] == TopicAlreadyExistsError.errno
-    assert topic in await admin.list_topics()
+
+    async def is_listed():
+        return topic in await admin.list_topics()
+
+    await eventually("the topic", is_listed)
     await admin.create_partitions({topic: NewPartitions(4)})
-    [described] = await admin.describe_topics([topic])
-    assert len(described["partitions"]) == 4
+
+    async def has_four():
+        [described] = await admin.describe_topics([topic])
+        return len(described["partitions"]) == 4
+
+    await eventually("four partitions", has_four)
     await admin.delete_topics([topic])
 
 
@@ -284,8 +295,12 @@ async def test_settings(opened):
     topic, admin = await opened.topic(), await opened.admin()
     resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": "12345"})
     await admin.alter_configs([resource])
-    [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-    assert any(entry[:2] == ("retention.ms", "12345") for entry in answer.resources[0][4])
+
+    async def is_changed():
+        [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        return any(entry[:2] == ("retention.ms", "12345") for entry in answer.resources[0][4])
+
+    await eventually("the new value", is_changed)
 
 
 @in_a_loop

@@ -1,5 +1,5 @@
-//! Lists of the clients' own tests (`scripts/suites/allow/`): each test that is not expected to pass has its reason beside
-//! it, and no test stands there twice.
+//! Lists of the clients' own tests (`scripts/suites/allow/`): each test that does not pass or is not run has its reason
+//! beside it, and no test stands there twice.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -34,13 +34,13 @@ fn check_list(path: &Path, text: &str) -> Vec<Finding> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let name = match (word, rest.split_once(" # ")) {
             ("pass" | "short", _) => rest,
-            ("not", Some((name, reason))) if !reason.trim().is_empty() => name,
-            ("not", _) => {
-                find("a test that is not expected to pass has its reason after ` # `".to_owned());
+            ("not" | "skip", Some((name, reason))) if !reason.trim().is_empty() => name,
+            ("not" | "skip", _) => {
+                find("a test that does not pass or is not run has its reason after ` # `".to_owned());
                 continue;
             }
             _ => {
-                find(format!("`{word}`: a line begins with `pass`, `short` or `not`"));
+                find(format!("`{word}`: a line begins with `pass`, `short`, `not` or `skip`"));
                 continue;
             }
         };
@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn reasons_are_asked_for_and_doubles_are_found() {
-        assert_eq!(findings("# head\n\npass a b\nshort c\nnot d_* # needs TLS\n"), 0);
+        assert_eq!(findings("# head\n\npass a b\nshort c\nnot d_* # needs TLS\nskip e # hangs\n"), 0);
+        assert_eq!(findings("skip e\n"), 1);
         assert_eq!(findings("not d\n"), 1);
         assert_eq!(findings("not d # \n"), 1);
         assert_eq!(findings("pass a\nnot a # why\n"), 1);

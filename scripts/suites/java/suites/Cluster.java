@@ -1,10 +1,16 @@
 package suites;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.BindException;
 import java.net.ServerSocket;
+import java.net.URI;
+import java.net.URLConnection;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -16,8 +22,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
@@ -33,7 +39,7 @@ public final class Cluster implements AutoCloseable {
             "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms");
 
     /** Settings that say where a broker is and what it is, which is ours to choose. */
-    private static final Set<String> OURS = Set.of("node.id", "broker.id", "advertised.listeners", "log.dirs");
+    private static final Set<String> OURS = Set.of("node.id", "broker.id", "advertised.listeners", "log.dirs", "broker.rack");
 
     /** The id of the cluster, of the length that Kafka's tests look for. */
     public static final String ID = "suite-of-kafka-s-tests";
@@ -42,16 +48,21 @@ public final class Cluster implements AutoCloseable {
     public static final int METADATA_NODE = 3000;
 
     private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final int FIRST_PORT = 12_000;
+    private static final int PORTS_OF_SLOT = 4_000;
+    private static final int SLOT = Integer.getInteger("slot", 0);
+    private static int nextPort;
     private static Set<String> known;
 
     private final Path dir;
     private final TreeMap<Integer, Integer> ports = new TreeMap<>();
+    private final Map<Integer, Integer> restPorts = new HashMap<>();
     private final Map<Integer, Map<String, String>> settings = new HashMap<>();
     private final Map<Integer, Process> processes = new HashMap<>();
     private final Thread atExit = new Thread(this::killAll);
     private Process metadata;
 
-    /** A cluster of these brokers. Of their settings, those take effect that our brokers have; `unknown` names the others. */
+    /** A cluster of these brokers. Of their settings, those take effect that our brokers have; the others are said on the standard error. */
     public Cluster(Map<Integer, Map<String, String>> brokers) {
         try {
             dir = Files.createTempDirectory("suite-cluster");
@@ -62,6 +73,7 @@ public final class Cluster implements AutoCloseable {
             int next = 1;
             for (int id : brokers.keySet()) {
                 int rest = free.get(next++), kafka = free.get(next++);
+                restPorts.put(id, rest);
                 String rack = brokers.get(id).get("broker.rack");
                 services.add("{\"id\":%d,\"host\":\"localhost\",\"port\":%d,\"url\":\"http://localhost:%d\",\"kafkaPort\":%d,\"dataDir\":\"broker-%d\"%s}"
                     .formatted(id, rest, rest, kafka, id, rack == null ? "" : ",\"rack\":\"" + rack + "\""));
@@ -141,14 +153,59 @@ public final class Cluster implements AutoCloseable {
         }
     }
 
+    /** How many requests of Kafka's protocol the brokers that run have answered since they started. */
+    public long answered() {
+        return processes.keySet().stream().filter(this::isAlive).mapToLong(this::answered).sum();
+    }
+
+    private long answered(int id) {
+        try {
+            URLConnection metrics = URI.create("http://localhost:%d/metrics".formatted(restPorts.get(id))).toURL().openConnection();
+            // A connection that is kept has a thread that is kept, which the tests look for.
+            metrics.setRequestProperty("Connection", "close");
+            InputStream body = metrics.getInputStream();
+            return new String(body.readAllBytes(), StandardCharsets.UTF_8).lines()
+                .filter(line -> line.startsWith("dmq_request_duration_seconds_count{"))
+                .mapToLong(line -> (long) Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1))).sum();
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    /** Ends it. An error if one of its processes ended by itself or panicked before, whatever the test saw of it. */
     @Override
     public void close() {
+        List<Integer> lost = processes.keySet().stream().filter(id -> !isAlive(id)).toList();
+        boolean isNodeLost = metadata != null && !metadata.isAlive();
         killAll();
         Runtime.getRuntime().removeShutdownHook(atExit);
         try (Stream<Path> files = Files.walk(dir)) {
-            files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+            List<Path> all = files.sorted(Comparator.reverseOrder()).toList();
+            List<String> panics = new ArrayList<>();
+            for (Path log : all.stream().filter(file -> file.toString().endsWith(".log") && file.getParent().equals(dir)).toList()) {
+                Files.readAllLines(log).stream().filter(line -> line.contains("event=\"panic\"")).forEach(panics::add);
+            }
+            all.forEach(file -> file.toFile().delete());
+            if (!lost.isEmpty() || isNodeLost || !panics.isEmpty()) {
+                throw new IllegalStateException("brokers that ended by themselves: %s; the metadata node: %s; panics: %s".formatted(lost, isNodeLost, panics));
+            }
         } catch (IOException error) {
             throw new UncheckedIOException(error);
+        }
+    }
+
+    /** Waits until something holds. */
+    public static void await(String what, BooleanSupplier holds) {
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        while (!holds.getAsBoolean()) {
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException("never: " + what);
+            }
+            try {
+                Thread.sleep(10);
+            } catch (InterruptedException error) {
+                throw new IllegalStateException(error);
+            }
         }
     }
 
@@ -164,10 +221,16 @@ public final class Cluster implements AutoCloseable {
         Map<String, String> own = new TreeMap<>(settings.get(id));
         own.keySet().removeAll(CLUSTER_WIDE);
         own.keySet().removeAll(OURS);
+        Map<String, String> unknown = new TreeMap<>();
         if (!own.isEmpty()) {
-            own.keySet().retainAll(known());
+            // Settings are separated by commas.
+            own.entrySet().stream().filter(entry -> !known().contains(entry.getKey()) || entry.getValue().contains(","))
+                .forEach(entry -> unknown.put(entry.getKey(), entry.getValue()));
+            own.keySet().removeAll(unknown.keySet());
         }
-        own.values().removeIf(value -> value.contains(","));
+        if (!unknown.isEmpty()) {
+            System.err.println("without effect: " + unknown);
+        }
         String set = own.entrySet().stream().map(entry -> entry.getKey() + "=" + entry.getValue()).collect(Collectors.joining(","));
         processes.put(id, run("broker-" + id, List.of("broker", "--id", "" + id), set.isEmpty() ? Map.of() : Map.of("DMQ_SET", set)));
     }
@@ -198,59 +261,76 @@ public final class Cluster implements AutoCloseable {
 
     /** Until every broker whose process runs is a node of the cluster. */
     private void awaitAll() {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
         with(admin -> {
-            while (true) {
+            await("the brokers " + processes.keySet() + " are there", () -> {
                 for (int id : processes.keySet()) {
                     if (!isAlive(id)) {
-                        throw new IllegalStateException(Files.readString(dir.resolve("broker-" + id + ".log")));
+                        throw new IllegalStateException(said(id));
                     }
                 }
-                Set<Integer> nodes = nodes(admin);
-                if (nodes.equals(processes.keySet())) {
-                    return null;
-                }
-                if (System.nanoTime() > deadline) {
-                    throw new IllegalStateException("of the brokers " + processes.keySet() + " there are " + nodes);
-                }
-                Thread.sleep(10);
-            }
+                return nodes(admin).equals(processes.keySet());
+            });
+            return null;
         });
     }
 
-    private static Set<Integer> nodes(Admin admin) throws InterruptedException {
+    private String said(int id) {
+        try {
+            return Files.readString(dir.resolve("broker-" + id + ".log"));
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
+    }
+
+    private static Set<Integer> nodes(Admin admin) {
         try {
             DescribeClusterOptions soon = new DescribeClusterOptions().timeoutMs(2000);
             return admin.describeCluster(soon).nodes().get().stream().map(node -> node.id()).collect(Collectors.toSet());
-        } catch (ExecutionException notYet) {
+        } catch (ExecutionException | InterruptedException notYet) {
             return Set.of();
         }
     }
 
-    /** The settings that our brokers have. */
+    /** The settings that our brokers have, which are asked for once and kept in the file that the property `known` names. */
     private static synchronized Set<String> known() {
-        if (known == null) {
-            try (Cluster cluster = new Cluster(Map.of(0, Map.of()))) {
-                cluster.start();
-                ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, "0");
-                known = cluster.with(admin -> admin.describeConfigs(List.of(broker)).all().get().get(broker).entries().stream()
-                    .map(ConfigEntry::name).collect(Collectors.toSet()));
+        Path kept = Path.of(System.getProperty("known"));
+        try {
+            if (known == null && Files.exists(kept)) {
+                known = Set.copyOf(Files.readAllLines(kept));
             }
+            if (known == null) {
+                known = describedSettings();
+                Files.move(Files.write(Files.createTempFile(kept.getParent(), "known", ""), known), kept, StandardCopyOption.ATOMIC_MOVE);
+            }
+            return known;
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
         }
-        return known;
     }
 
-    private static List<Integer> freePorts(int count) throws IOException {
-        List<ServerSocket> held = new ArrayList<>();
-        try {
-            for (int n : IntStream.range(0, count).toArray()) {
-                held.add(new ServerSocket(0));
-            }
-            return held.stream().map(ServerSocket::getLocalPort).toList();
-        } finally {
-            for (ServerSocket socket : held) {
-                socket.close();
+    private static Set<String> describedSettings() {
+        try (Cluster cluster = new Cluster(Map.of(0, Map.of()))) {
+            cluster.start();
+            ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, "0");
+            return cluster.with(admin -> admin.describeConfigs(List.of(broker)).all().get().get(broker).entries().stream()
+                .map(ConfigEntry::name).collect(Collectors.toSet()));
+        }
+    }
+
+    /**
+     * Ports below those that the system gives to whoever wants any: nobody takes one between now and the start of the process. Each of the
+     * processes that run tests beside each other has its own.
+     */
+    private static synchronized List<Integer> freePorts(int count) throws IOException {
+        List<Integer> free = new ArrayList<>();
+        while (free.size() < count) {
+            int port = FIRST_PORT + SLOT * PORTS_OF_SLOT + nextPort++ % PORTS_OF_SLOT;
+            try (ServerSocket socket = new ServerSocket(port)) {
+                free.add(socket.getLocalPort());
+            } catch (BindException taken) {
+                // The next one, then.
             }
         }
+        return free;
     }
 }

@@ -14,9 +14,14 @@ import kafka.log.LogManager;
 import kafka.server.ReplicaManager;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.message.FetchResponseData;
 import org.apache.kafka.common.message.MetadataResponseData.MetadataResponsePartition;
-import org.apache.kafka.common.protocol.ApiKeys;
+import org.apache.kafka.common.message.MetadataResponseData.MetadataResponseTopic;
+import org.apache.kafka.common.requests.AbstractRequest;
 import org.apache.kafka.common.requests.AbstractResponse;
+import org.apache.kafka.common.requests.FetchRequest;
+import org.apache.kafka.common.requests.FetchResponse;
 import org.apache.kafka.common.requests.MetadataRequest;
 import org.apache.kafka.common.requests.MetadataResponse;
 import org.apache.kafka.common.requests.RequestHeader;
@@ -24,8 +29,15 @@ import org.apache.kafka.storage.internals.log.UnifiedLog;
 import org.mockito.Mockito;
 import scala.Option;
 
-/** What stands in for the replicas of a broker: who leads them, at which epoch, and where their logs begin and end for clients. */
+/**
+ * What stands in for the replicas of a broker: who leads them, at which epoch, and where their logs begin and end. Every answer is that broker's
+ * own, by the protocol of clients: what a follower has it is asked by fetches, which a follower serves who names a rack.
+ */
 public final class Replicas {
+    /** The last version of Fetch that names topics, and not their ids. */
+    private static final short NAMES_TOPICS = 12;
+    private static final long UNKNOWN = -1;
+
     private final Cluster cluster;
     private final int id;
 
@@ -49,8 +61,13 @@ public final class Replicas {
 
     /** Whether a broker knows this topic, with leaders of all its partitions. */
     public static boolean isKnown(Cluster cluster, int id, String topic) {
-        return new Replicas(cluster, id).metadata(topic).data().topics().stream().allMatch(
-            told -> told.errorCode() == 0 && told.partitions().stream().allMatch(partition -> partition.leaderId() >= 0));
+        return new Replicas(cluster, id).topic(topic)
+            .filter(told -> told.partitions().stream().allMatch(partition -> partition.leaderId() >= 0)).isPresent();
+    }
+
+    /** What a broker says of a topic; nothing if it does not run or does not know it. */
+    static Optional<MetadataResponseTopic> topic(Cluster cluster, int id, String topic) {
+        return new Replicas(cluster, id).topic(topic);
     }
 
     private Option<UnifiedLog> log(TopicPartition partition) {
@@ -59,14 +76,33 @@ public final class Replicas {
 
     private UnifiedLog logOf(TopicPartition partition) {
         UnifiedLog log = Mockito.mock(UnifiedLog.class, Stand::refused);
-        Mockito.doAnswer(call -> offset(partition, OffsetSpec.earliest())).when(log).logStartOffset();
-        Mockito.doAnswer(call -> offset(partition, OffsetSpec.latest())).when(log).logEndOffset();
-        Mockito.doAnswer(call -> offset(partition, OffsetSpec.latest())).when(log).highWatermark();
+        Mockito.doAnswer(call -> near(partition).map(FetchResponseData.PartitionData::logStartOffset).orElse(UNKNOWN)).when(log).logStartOffset();
+        Mockito.doAnswer(call -> near(partition).map(FetchResponseData.PartitionData::highWatermark).orElse(UNKNOWN)).when(log).highWatermark();
+        Mockito.doAnswer(call -> end(partition)).when(log).logEndOffset();
         return log;
     }
 
-    private long offset(TopicPartition partition, OffsetSpec which) {
-        return cluster.with(admin -> admin.listOffsets(Map.of(partition, which)).partitionResult(partition).get().offset());
+    /** What this replica says to a fetch from where its leader's log begins; nothing while it has not come so far. */
+    private Optional<FetchResponseData.PartitionData> near(TopicPartition partition) {
+        return fetched(partition, cluster.with(
+            admin -> admin.listOffsets(Map.of(partition, OffsetSpec.earliest())).partitionResult(partition).get().offset()));
+    }
+
+    /** Where this replica's log ends: the last offset of which it does not say that it is out of its range. */
+    private long end(TopicPartition partition) {
+        long end = near(partition).map(FetchResponseData.PartitionData::highWatermark).orElse(UNKNOWN);
+        while (end != UNKNOWN && fetched(partition, end + 1).isPresent()) {
+            end++;
+        }
+        return end;
+    }
+
+    /** What this replica answers to a fetch from this offset; nothing if it refuses. */
+    private Optional<FetchResponseData.PartitionData> fetched(TopicPartition partition, long offset) {
+        var wanted = Map.of(partition, new FetchRequest.PartitionData(Uuid.ZERO_UUID, offset, FetchRequest.INVALID_LOG_START_OFFSET, 1, Optional.empty()));
+        FetchRequest request = FetchRequest.Builder.forConsumer(NAMES_TOPICS, 0, 0, wanted).rackId("suite").build();
+        FetchResponse answer = (FetchResponse) asked(request);
+        return answer.data().responses().stream().flatMap(topic -> topic.partitions().stream()).filter(told -> told.errorCode() == 0).findFirst();
     }
 
     private Optional<Partition> partition(TopicPartition partition) {
@@ -83,16 +119,20 @@ public final class Replicas {
 
     /** What the broker says of a partition, if it is alive and has a replica of it. */
     private Optional<MetadataResponsePartition> told(TopicPartition partition) {
+        return topic(partition.topic()).flatMap(topic -> topic.partitions().stream()
+            .filter(told -> told.partitionIndex() == partition.partition() && told.replicaNodes().contains(id)).findFirst());
+    }
+
+    private Optional<MetadataResponseTopic> topic(String topic) {
         if (!cluster.isAlive(id)) {
             return Optional.empty();
         }
-        return metadata(partition.topic()).data().topics().stream().flatMap(topic -> topic.partitions().stream())
-            .filter(told -> told.partitionIndex() == partition.partition() && told.replicaNodes().contains(id)).findFirst();
+        MetadataResponse answer = (MetadataResponse) asked(new MetadataRequest.Builder(List.of(topic), false).build());
+        return answer.data().topics().stream().filter(told -> told.errorCode() == 0).findFirst();
     }
 
-    private MetadataResponse metadata(String topic) {
-        MetadataRequest request = new MetadataRequest.Builder(List.of(topic), false).build();
-        RequestHeader header = new RequestHeader(ApiKeys.METADATA, request.version(), "suite", 0);
+    private AbstractResponse asked(AbstractRequest request) {
+        RequestHeader header = new RequestHeader(request.apiKey(), request.version(), "suite", 0);
         try (Socket socket = new Socket("localhost", cluster.port(id))) {
             ByteBuffer asked = request.serializeWithHeader(header);
             DataOutputStream out = new DataOutputStream(socket.getOutputStream());
@@ -100,7 +140,7 @@ public final class Replicas {
             out.write(asked.array(), asked.arrayOffset() + asked.position(), asked.remaining());
             DataInputStream in = new DataInputStream(socket.getInputStream());
             ByteBuffer answer = ByteBuffer.wrap(in.readNBytes(in.readInt()));
-            return (MetadataResponse) AbstractResponse.parseResponse(answer, header);
+            return AbstractResponse.parseResponse(answer, header);
         } catch (IOException error) {
             throw new UncheckedIOException(error);
         }

@@ -1,6 +1,5 @@
 package suites;
 
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
@@ -13,12 +12,16 @@ import kafka.server.KafkaApis;
 import kafka.server.KafkaConfig;
 import kafka.server.ReplicaManager;
 import kafka.server.metadata.KRaftMetadataCache;
-import org.apache.kafka.clients.admin.TopicDescription;
-import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.message.MetadataResponseData.MetadataResponsePartition;
+import org.apache.kafka.common.message.MetadataResponseData.MetadataResponseTopic;
 import org.apache.kafka.coordinator.group.GroupCoordinator;
 import org.apache.kafka.metadata.BrokerState;
 import org.apache.kafka.metadata.LeaderAndIsr;
+import org.apache.kafka.metadata.LeaderRecoveryState;
 import org.mockito.Mockito;
+import org.mockito.invocation.InvocationOnMock;
 import org.mockito.stubbing.Answer;
 
 /**
@@ -26,6 +29,9 @@ import org.mockito.stubbing.Answer;
  * knows of topics and replicas, which they ask it; they stop and start it. Whatever else a test wants to see inside of a broker fails that test.
  */
 public final class Stand {
+    /** Clients are not told the epochs of partitions. */
+    private static final int UNKNOWN_EPOCH = -1;
+
     private Stand() {
     }
 
@@ -35,7 +41,7 @@ public final class Stand {
         Mockito.doAnswer(call -> cluster.port(id)).when(socket).boundPort(Mockito.any());
         GroupCoordinator coordinator = Mockito.mock(GroupCoordinator.class, Stand::refused);
         Mockito.doReturn(new Properties()).when(coordinator).groupMetadataTopicConfigs();
-        KRaftMetadataCache cache = cache(cluster);
+        KRaftMetadataCache cache = cache(cluster, id);
         BrokerServer broker = Mockito.mock(BrokerServer.class, Stand::refused);
         Mockito.doReturn(socket).when(broker).socketServer();
         Mockito.doAnswer(call -> cluster.port(id)).when(broker).boundPort(Mockito.any());
@@ -79,49 +85,42 @@ public final class Stand {
         };
     }
 
-    static Object refused(org.mockito.invocation.InvocationOnMock call) {
+    static Object refused(InvocationOnMock call) {
         if (call.getMethod().getDeclaringClass() == Object.class) {
             return "a broker of ours";
         }
         throw new UnsupportedOperationException("it looks inside of a broker: " + call.getMethod());
     }
 
-    private static KRaftMetadataCache cache(Cluster cluster) {
+    private static KRaftMetadataCache cache(Cluster cluster, int id) {
         return Mockito.mock(KRaftMetadataCache.class, call -> switch (call.getMethod().getName()) {
-            case "contains" -> topic(cluster, call.getArgument(0)).isPresent();
+            case "contains" -> Replicas.topic(cluster, id, call.getArgument(0)).isPresent();
             case "numPartitions" -> {
                 if ("__consumer_offsets".equals(call.getArgument(0))) {
                     // Answered once a coordinator has loaded its part, for tests that ask it only once.
                     cluster.with(admin -> admin.listConsumerGroupOffsets("any").all().get());
+                    Cluster.await("a broker knows the topic of offsets", () -> Replicas.isKnown(cluster, id, "__consumer_offsets"));
                 }
-                yield topic(cluster, call.getArgument(0)).map(topic -> topic.partitions().size());
+                yield Replicas.topic(cluster, id, call.getArgument(0)).map(topic -> topic.partitions().size());
             }
             case "getAllTopics" -> cluster.with(admin -> admin.listTopics().names().get());
-            case "getTopicId" -> topic(cluster, call.getArgument(0)).map(TopicDescription::topicId).orElse(org.apache.kafka.common.Uuid.ZERO_UUID);
-            case "getPartitionLeaderEndpoint" -> {
-                int index = call.getArgument(1);
-                yield topic(cluster, call.getArgument(0)).map(topic -> topic.partitions().get(index).leader());
-            }
+            case "getTopicId" -> Replicas.topic(cluster, id, call.getArgument(0)).map(MetadataResponseTopic::topicId).orElse(Uuid.ZERO_UUID);
+            case "getPartitionLeaderEndpoint" -> partition(cluster, id, call).flatMap(told -> node(cluster, told.leaderId()));
             case "hasAliveBroker" -> cluster.isAlive(call.getArgument(0));
-            case "getLeaderAndIsr" -> {
-                int index = call.getArgument(1);
-                yield topic(cluster, call.getArgument(0)).filter(topic -> topic.partitions().size() > index)
-                    .map(topic -> topic.partitions().get(index)).map(Stand::leaderAndIsr);
-            }
+            case "getLeaderAndIsr" -> partition(cluster, id, call).map(told -> new LeaderAndIsr(
+                told.leaderId(), told.leaderEpoch(), told.isrNodes(), LeaderRecoveryState.RECOVERED, UNKNOWN_EPOCH));
             default -> refused(call);
         });
     }
 
-    private static Optional<TopicDescription> topic(Cluster cluster, Object name) {
-        try {
-            return Optional.of(cluster.with(admin -> admin.describeTopics(List.of((String) name)).allTopicNames().get().get(name)));
-        } catch (IllegalStateException unknown) {
-            return Optional.empty();
-        }
+    /** What a broker says of the partition whose topic and number are the arguments of a call. */
+    private static Optional<MetadataResponsePartition> partition(Cluster cluster, int id, InvocationOnMock call) {
+        int number = call.getArgument(1);
+        return Replicas.topic(cluster, id, call.getArgument(0)).stream().flatMap(topic -> topic.partitions().stream())
+            .filter(told -> told.partitionIndex() == number).findFirst();
     }
 
-    private static LeaderAndIsr leaderAndIsr(TopicPartitionInfo partition) {
-        int leader = partition.leader() == null ? -1 : partition.leader().id();
-        return new LeaderAndIsr(leader, 0, partition.isr().stream().map(node -> node.id()).toList(), org.apache.kafka.metadata.LeaderRecoveryState.RECOVERED, 0);
+    private static Optional<Node> node(Cluster cluster, int id) {
+        return cluster.with(admin -> admin.describeCluster().nodes().get()).stream().filter(node -> node.id() == id).findFirst();
     }
 }

@@ -53,18 +53,20 @@ pub(in crate::kafka) async fn start(
     client: &Client,
     request: Request,
 ) -> Result<Pending, String> {
+    let arrived = Instant::now();
     let incoming = Incoming::read(&request.bytes).map_err(|error| error.to_string())?;
     let (header, body) = match incoming {
         Incoming::Request { header, body } => (header, body),
         Incoming::UnsupportedApiVersions { correlation_id } => {
             let response = api_versions::unsupported();
             let frame = encode_response(correlation_id, 0, &response).map_err(|error| error.to_string())?;
+            server.metrics.request(ApiKey::ApiVersions.name(), arrived.elapsed());
             return Ok(std::future::ready(Outcome::Answer(answer(&frame, Vec::new()))).boxed());
         }
     };
     let key = header.key;
     let (server, client) = (Arc::clone(server), client.clone());
-    let call = Call { server, client, header, held: request.held, arrived: Instant::now() };
+    let call = Call { server, client, header, held: request.held, arrived };
     match key {
         // In a box, so that a connection that is idle has no room for it.
         ApiKey::Produce => Box::pin(produce::start(call, &body)).await,

@@ -5,7 +5,6 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Properties;
 import java.util.Random;
 import java.util.TreeMap;
@@ -18,7 +17,6 @@ import kafka.server.KafkaConfig;
 import kafka.server.QuorumTestHarness;
 import kafka.utils.TestInfoUtils;
 import org.apache.kafka.clients.admin.NewTopic;
-import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.GroupProtocol;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.network.ListenerName;
@@ -42,8 +40,6 @@ import suites.Stand;
  * those that the tests call; the names of the defaults are Scala's.
  */
 public abstract class KafkaServerTestHarness extends QuorumTestHarness {
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
-
     private Cluster cluster;
     private TestInfo info;
     private Seq<KafkaConfig> configs;
@@ -176,7 +172,7 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
         String topic, int partitions, int replicas, Properties settings, ListenerName listener, Properties adminConfig) {
         Map<String, String> configs = new HashMap<>();
         settings.forEach((name, value) -> configs.put((String) name, String.valueOf(value)));
-        return created(new NewTopic(topic, partitions, (short) replicas).configs(configs), partitions);
+        return created(new NewTopic(topic, partitions, (short) replicas).configs(configs));
     }
 
     public int createTopic$default$2() {
@@ -204,7 +200,7 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
         Map<Integer, List<Integer>> replicas = new HashMap<>();
         CollectionConverters.asJava(assignment).forEach((partition, ids) ->
             replicas.put((Integer) partition, CollectionConverters.asJava(ids).stream().map(id -> (Integer) id).toList()));
-        return created(new NewTopic(topic, replicas), replicas.size());
+        return created(new NewTopic(topic, replicas));
     }
 
     public ListenerName createTopicWithAssignment$default$3() {
@@ -288,22 +284,15 @@ public abstract class KafkaServerTestHarness extends QuorumTestHarness {
     }
 
     /** Makes a topic, and waits until every broker knows its leaders, which are given. */
-    private scala.collection.immutable.Map<Object, Object> created(NewTopic topic, int partitions) {
+    private scala.collection.immutable.Map<Object, Object> created(NewTopic topic) {
         return cluster.with(admin -> {
             admin.createTopics(List.of(topic)).all().get();
-            long deadline = System.nanoTime() + PATIENCE.toNanos();
-            while (true) {
-                Optional<TopicDescription> known = Optional.ofNullable(admin.describeTopics(List.of(topic.name())).allTopicNames().get().get(topic.name()));
-                Map<Object, Object> leaders = new HashMap<>();
-                known.ifPresent(description -> description.partitions().stream().filter(it -> it.leader() != null)
-                    .forEach(it -> leaders.put(it.partition(), it.leader().id())));
-                boolean isKnown = leaders.size() == partitions
-                    && stands.keySet().stream().filter(cluster::isAlive).allMatch(id -> Replicas.isKnown(cluster, id, topic.name()));
-                if (isKnown || System.nanoTime() > deadline) {
-                    return ids(leaders);
-                }
-                Thread.sleep(10);
-            }
+            Cluster.await("every broker knows all leaders of " + topic.name(), () ->
+                stands.keySet().stream().filter(cluster::isAlive).allMatch(id -> Replicas.isKnown(cluster, id, topic.name())));
+            Map<Object, Object> leaders = new HashMap<>();
+            admin.describeTopics(List.of(topic.name())).allTopicNames().get().get(topic.name()).partitions()
+                .forEach(it -> leaders.put(it.partition(), it.leader().id()));
+            return ids(leaders);
         });
     }
 

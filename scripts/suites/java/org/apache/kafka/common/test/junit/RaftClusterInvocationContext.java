@@ -20,7 +20,9 @@ import org.apache.kafka.common.test.ClusterInstance;
 import org.apache.kafka.common.test.TestUtils;
 import org.apache.kafka.common.test.api.ClusterConfig;
 import org.apache.kafka.common.test.api.Type;
+import org.apache.kafka.common.utils.Exit;
 import org.apache.kafka.server.fault.FaultHandlerException;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.extension.AfterTestExecutionCallback;
 import org.junit.jupiter.api.extension.BeforeTestExecutionCallback;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
@@ -59,11 +61,20 @@ public class RaftClusterInvocationContext implements TestTemplateInvocationConte
             return List.of(never, new ClusterInstanceParameterResolver(ours));
         }
         BeforeTestExecutionCallback before = context -> {
+            // What ends the process for a user ends the test, unless it says otherwise.
+            Exit.setExitProcedure((status, message) -> {
+                throw new IllegalStateException("the command ended with status %d: %s".formatted(status, message));
+            });
             if (config.isAutoStart()) {
                 ours.start();
             }
         };
-        AfterTestExecutionCallback after = context -> ours.stop();
+        AfterTestExecutionCallback after = context -> {
+            boolean isIdle = ours.isIdle() && context.getExecutionException().isEmpty();
+            ours.stop();
+            // It would pass without any cluster.
+            Assumptions.assumeFalse(isIdle, "it asks no broker anything");
+        };
         return List.of(before, after, new ClusterInstanceParameterResolver(ours));
     }
 
@@ -72,6 +83,7 @@ public class RaftClusterInvocationContext implements TestTemplateInvocationConte
         private final ClusterConfig config;
         private final Map<Integer, KafkaBroker> brokers = new TreeMap<>();
         private Cluster cluster;
+        private long answeredBefore;
         private boolean stopped;
 
         Ours(ClusterConfig config) {
@@ -89,6 +101,12 @@ public class RaftClusterInvocationContext implements TestTemplateInvocationConte
             cluster = new Cluster(all);
             cluster.start();
             all.forEach((id, settings) -> brokers.put(id, Stand.in(cluster, id, Stand.config(id, settings))));
+            answeredBefore = cluster.answered();
+        }
+
+        /** Whether no broker was asked anything since the start. */
+        boolean isIdle() {
+            return cluster == null || !stopped && cluster.answered() == answeredBefore;
         }
 
         @Override
