@@ -41,7 +41,7 @@ pub use log::{
     Appended, CheckpointDone, CheckpointJob, ClockGuard, Compacted, Compaction, CompactionJob, Durable,
     FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, IndexJob, Log, Origin, Read,
     ReadPlan, RebuiltIndex, Recovered, Refused, ReplicaError, Retention, Scrub, Scrubbed, StartJob,
-    TimestampQuery, TimestampSpec,
+    TimestampQuery, TimestampSpec, UnmarkJob, Unmarked,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};
 pub use options::{FlushPolicy, LogOptions};

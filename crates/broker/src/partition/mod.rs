@@ -9,6 +9,7 @@
 //!
 //! - [`partition`]: one replica; [`state`]: what is behind its lock.
 //! - [`produce`], [`fetch`], [`offsets`], [`follow`], [`internal`]: what is done with it, one file per purpose.
+//! - [`first_change`]: what has to be durable before the first append after a restart.
 //! - [`flush`]: what makes records durable, [`sync_threads`]: who does it; [`waiting`]: producers that wait for that;
 //!   [`watchers`]: readers that wait for records; [`codec`]: batches made anew under the topic's codec.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
@@ -27,6 +28,7 @@ mod compact;
 mod effects;
 mod error;
 mod fetch;
+mod first_change;
 mod flush;
 mod follow;
 mod high_watermarks;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     PartitionError, Services, codec,
+    first_change::Untouched,
     options::{log_options, retention, unsynced_records_max},
     state::{Running, Stage, State, View, Wanted},
     waiting::{For, Waiting},
@@ -46,6 +47,7 @@ pub struct Partition {
     pub(super) services: Arc<Services>,
     state: Mutex<State>,
     pub(super) codec: codec::Wanted,
+    pub(super) untouched: Untouched,
     /// Held while the log is opened, so that its files do not go meanwhile.
     opening: Mutex<()>,
     /// Those who wait for committed records.
@@ -79,6 +81,7 @@ impl Partition {
             services,
             state: Mutex::new(state),
             codec,
+            untouched: Untouched::default(),
             opening: Mutex::new(()),
             committed: Watchers::default(),
             appended: Watchers::default(),
@@ -140,6 +143,7 @@ impl Partition {
             Replica::new(me, settings, assignment, &View(&log), high_watermark, now.steady_ms);
         let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
         let is_damaged = !log.missing().is_empty();
+        self.untouched.note(&log);
         let running =
             Running { log, replica, retention, unsynced_records_max, reopen_at_ms: None, disk_failed: None };
         state.stage = Stage::Running(Box::new(running));
@@ -253,6 +257,7 @@ impl Partition {
         let now = self.services.now();
         let queued = state.flush_queued;
         let Ok(running) = state.running() else { return };
+        self.untouched.note(&running.log);
         if !queued && running.is_sync_due(now.steady_ms) {
             state.flush_queued = true;
             self.services.flush.push(Arc::clone(self));
@@ -307,6 +312,12 @@ impl Partition {
 
     pub(super) fn opening(&self) -> MutexGuard<'_, ()> {
         self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody has the lock.
+    #[cfg(test)]
+    pub(super) fn state_is_free(&self) -> bool {
+        self.state.try_lock().is_ok()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

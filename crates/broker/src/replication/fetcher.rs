@@ -21,7 +21,7 @@ use crate::{
     partition::{Partition, PartitionError, Services, Taken},
 };
 
-/// Answers with more records than this are appended on a thread that may block.
+/// Answers with more records than this are taken in on a thread that may block.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What every fetcher of a broker uses.
@@ -202,11 +202,17 @@ impl Fetcher {
             self.shared.services.throttles().follower.spend(throttled, Instant::now());
         }
         self.shared.figures.received(bytes);
-        let cuts = |answer: &Answer| {
-            !matches!(&answer.heard, Heard::Answer(FetchAnswer::Records { .. }, _) | Heard::Refused(_))
+        // What is cut, or deleted because the leader has deleted it, is so durably.
+        let blocks = |answer: &Answer| match &answer.heard {
+            Heard::Answer(FetchAnswer::Records { log_start, .. }, records) => {
+                let begins = answer.partition.is_untouched() && !records.is_empty();
+                begins || *log_start > answer.position.log_start
+            }
+            Heard::Answer(..) => true,
+            Heard::Refused(_) => false,
         };
         let (followed, figures) = (Arc::clone(&self.followed), self.shared.figures.clone());
-        if bytes <= INLINE_BYTES_MAX && !answers.iter().any(cuts) {
+        if bytes <= INLINE_BYTES_MAX && !answers.iter().any(blocks) {
             answers.into_iter().for_each(|answer| take_in_one(&followed, &figures, answer));
             return;
         }
@@ -247,7 +253,12 @@ fn take_in_one(followed: &Followed, figures: &ReplicationFigures, answer: Answer
     let (name, leader) = (partition.name(), position.leader);
     let failed = || followed.failed(&key, None, Instant::now());
     let taken = match heard {
-        Heard::Answer(answer, records) => partition.fetched(&position, &answer, &records),
+        Heard::Answer(answer, records) => {
+            if !records.is_empty() && partition.is_untouched() {
+                partition.touch();
+            }
+            partition.fetched(&position, &answer, &records)
+        }
         Heard::Refused(error) => {
             if followed.failed(&key, Some(error), Instant::now()) {
                 tracing::debug!(event = "replication.refused", partition = %name, %leader, ?error, "asking again");

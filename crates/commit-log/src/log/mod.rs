@@ -2,6 +2,7 @@
 //! borrow of the log: [`ReadPlan`], [`TimestampQuery`], [`FlushJob`], [`CheckpointJob`].
 
 mod append;
+mod clean;
 mod compaction;
 mod deleted;
 mod flush;
@@ -22,6 +23,7 @@ mod tail;
 mod truncate;
 
 pub use append::{Appended, Origin, Refused, ReplicaError};
+pub use clean::{UnmarkJob, Unmarked};
 pub use compaction::{Compacted, Compaction, CompactionJob};
 pub use flush::{FlushDone, FlushJob};
 pub use index::{IndexJob, RebuiltIndex};

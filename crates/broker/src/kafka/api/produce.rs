@@ -180,6 +180,10 @@ async fn produce(
     batch: Bytes,
     acks: Acks,
 ) -> Result<Produced, PartitionError> {
+    if partition.is_untouched() {
+        let of = Arc::clone(partition);
+        blocking(move || of.touch()).await;
+    }
     if !partition.recompresses(&batch) {
         return partition.produce(batch, acks);
     }
