@@ -176,6 +176,7 @@ fn purpose(name: &str) -> &'static str {
         }
         _ if name == SWAP_NAME => "which segments take the place of which; the next start finishes it",
         _ if name == "cleaned" => "how far the log was compacted",
+        _ if name == "unapplied" => "what the log knew before records that it lost",
         _ if name == "fenced" => "a write or sync failed; the next start copies what was not durable",
         _ if name == "partition.metadata" => "the broker's: which topic the partition belongs to",
         _ if name.ends_with(".deleted") => {

@@ -21,6 +21,7 @@ mod start;
 mod swap;
 mod tail;
 mod truncate;
+mod unapplied;
 
 pub use append::{Appended, Origin, Refused, ReplicaError};
 pub use clean::{UnmarkJob, Unmarked};

@@ -27,6 +27,7 @@ use super::{
     salvage,
     swap::{SWAP_NAME, Swap},
     tail::Tail,
+    unapplied::{UNAPPLIED_NAME, Unapplied},
 };
 use crate::{
     checkpoint::{Checkpoint, CheckpointFile, State, encode_derived, read_snapshot, write_snapshot},
@@ -74,6 +75,7 @@ struct Opening {
     cleaned: Option<Offset>,
     /// There was no checkpoint: what the log knew where the scan begins is not known either.
     checkpoint_lost: bool,
+    unapplied: Option<Unapplied>,
 }
 
 impl Log {
@@ -91,6 +93,7 @@ impl Log {
             was_fenced: false,
             cleaned: None,
             checkpoint_lost: false,
+            unapplied: None,
         };
         let files = Arc::clone(&opening.files);
         opening.recover_all(options).inspect_err(|error| {
@@ -118,7 +121,7 @@ impl Opening {
     fn list(&mut self) -> Result<BTreeMap<Offset, Sizes>, LogError> {
         let (files, dir) = (&self.files, &self.dir);
         let mut found: BTreeMap<Offset, Sizes> = BTreeMap::new();
-        let (mut was_fenced, mut cleaned) = (false, None);
+        let (mut was_fenced, mut cleaned, mut unapplied) = (false, None, None);
         let list = || files.disk().list(dir).map_err(DiskError::during("list", dir));
         let mut entries = list()?;
         if entries.iter().any(|entry| entry.name == SWAP_NAME) {
@@ -132,6 +135,7 @@ impl Opening {
                 Some((base, "snapshot")) => self.snapshots.push(base),
                 _ if entry.name == FENCED_NAME => was_fenced = true,
                 _ if entry.name == CLEANED_NAME => cleaned = Some(read_cleaned(files, dir)?),
+                _ if entry.name == UNAPPLIED_NAME => unapplied = Unapplied::read(files, dir)?,
                 _ if [".tmp", NEW_SUFFIX, DELETED_SUFFIX].iter().any(|end| entry.name.ends_with(end)) => {
                     self.remove(&entry.name)?;
                 }
@@ -143,7 +147,7 @@ impl Opening {
             self.remove(&file_name(base, "frames"))?;
         }
         found.retain(|_, sizes| sizes.log.is_some());
-        (self.was_fenced, self.cleaned) = (was_fenced, cleaned);
+        (self.was_fenced, self.cleaned, self.unapplied) = (was_fenced, cleaned, unapplied);
         Ok(found)
     }
 
@@ -157,6 +161,10 @@ impl Opening {
         self.report.clean = self.checkpoint.state == State::Clean;
         if let Some(derived) = self.checkpoint.derived() {
             self.derived = derived;
+            let missing = &self.checkpoint.missing;
+            if self.unapplied.take_if(|unapplied| !unapplied.concerns(missing)).is_some() {
+                Unapplied::remove(&self.files, &self.dir)?;
+            }
             return Ok(());
         }
         self.checkpoint_lost = true;
@@ -181,10 +189,10 @@ impl Opening {
         // Where the next segment should begin.
         let mut expected = self.checkpoint.log_start;
         if found.is_empty() {
-            self.note_gap(expected..self.checkpoint.recovery_point);
+            self.note_gap(expected..self.checkpoint.recovery_point)?;
         }
         while let Some((base, sizes)) = bases.next() {
-            self.note_gap(expected..*base);
+            self.note_gap(expected..*base)?;
             let next = bases.peek().map(|(base, _)| **base);
             let segment = Segment::empty(Arc::clone(&self.dir), *base);
             let log_bytes = sizes.log.unwrap_or_default();
@@ -218,22 +226,35 @@ impl Opening {
     }
 
     /// Offsets of the log that no file is there for: what is not known to be missing is from now on.
-    fn note_gap(&mut self, gap: Range<Offset>) {
+    fn note_gap(&mut self, gap: Range<Offset>) -> Result<(), LogError> {
         let lost = outside(&self.checkpoint.missing, gap);
-        if !lost.is_empty() {
-            self.report.clean = false;
-            self.note_missing(lost, |lost| Damage {
-                segment: lost.start,
-                range: lost.clone(),
-                reason: "there is no file with them".to_owned(),
-            });
+        if lost.is_empty() {
+            return Ok(());
         }
+        self.report.clean = false;
+        self.note_missing(lost, |lost| Damage {
+            segment: lost.start,
+            range: lost.clone(),
+            reason: "there is no file with them".to_owned(),
+        })
     }
 
-    /// Reports damage, and notes it for the next checkpoint.
-    fn note_missing(&mut self, lost: Vec<Range<Offset>>, damage: impl Fn(&Range<Offset>) -> Damage) {
+    /// Reports damage, and notes it for the next checkpoint. What is not applied in this one is not in any.
+    fn note_missing(
+        &mut self,
+        lost: Vec<Range<Offset>>,
+        damage: impl Fn(&Range<Offset>) -> Damage,
+    ) -> Result<(), LogError> {
+        let from = self.checkpoint.recovery_point;
+        let derived = self.checkpoint.derived().unwrap_or_default();
+        let unapplied = Unapplied { from, derived };
+        if self.unapplied.is_none() && unapplied.concerns(&lost) {
+            unapplied.write(&self.files, &self.dir)?;
+            self.unapplied = Some(unapplied);
+        }
         self.report.damage.extend(lost.iter().map(damage));
         self.checkpoint.missing = add_ranges(&self.checkpoint.missing, lost);
+        Ok(())
     }
 
     /// Whether the index of any of these segments notes that something of it was durable: then all segments in
@@ -420,7 +441,7 @@ impl Opening {
             // Nothing that the log has no good copy of: still, the file is put aside, and that has a reason.
             self.report.damage.push(damage(&(end..end)));
         }
-        self.note_missing(ranges, damage);
+        self.note_missing(ranges, damage)?;
         let checkpoint = self.checkpoint.clone();
         CheckpointFile::new(Arc::clone(&self.files), &self.dir, checkpoint)
             .write(|next| next.state = State::Open)?;
@@ -495,6 +516,7 @@ impl Opening {
             active: None,
             active_since_ms: since,
             missing,
+            unapplied: self.unapplied,
             flush: FlushState::default(),
             recovery: RecoveryState::default(),
             snapshots: Snapshots::stored(self.snapshots),

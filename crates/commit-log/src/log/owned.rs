@@ -14,6 +14,7 @@ use super::{
     positions::Positions,
     recovery_point::{RecoveryState, Snapshots},
     tail::Tail,
+    unapplied::Unapplied,
 };
 use common::LeaderEpoch;
 
@@ -47,6 +48,8 @@ pub struct Log {
     pub(super) active_since_ms: Option<i64>,
     /// Offsets lost to damage, in order.
     pub(super) missing: Vec<Range<Offset>>,
+    /// Some of that was never applied: `derived` lacks it.
+    pub(super) unapplied: Option<Unapplied>,
     pub(super) flush: FlushState,
     pub(super) recovery: RecoveryState,
     pub(super) snapshots: Snapshots,

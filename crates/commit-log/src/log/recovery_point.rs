@@ -220,12 +220,14 @@ impl Log {
     pub(super) fn move_recovery_point(&mut self) -> Result<(), LogError> {
         let current = self.shared.checkpoint.current();
         let stored = (current.recovery_point, current.log_start) == (self.log_end(), self.log_start());
-        if !(stored && self.snapshots.pending.is_empty()) {
-            let prepared = self.prepared()?;
-            let job = self.checkpoint_job(prepared);
-            self.complete_checkpoint(job.run())?;
-        }
-        Ok(())
+        if stored && self.snapshots.pending.is_empty() { Ok(()) } else { self.store_recovery_point() }
+    }
+
+    /// The same, whatever the checkpoint says already.
+    pub(super) fn store_recovery_point(&mut self) -> Result<(), LogError> {
+        let prepared = self.prepared()?;
+        let job = self.checkpoint_job(prepared);
+        self.complete_checkpoint(job.run())
     }
 
     /// What is prepared or under way has nothing to say any more. Waits for a job that is writing.

@@ -239,7 +239,9 @@ impl Log {
             whole.start = range.end;
         }
         missing.retain(|missing| !missing.is_empty());
+        self.apply_again(&missing)?;
         self.set_missing(missing)?;
+        self.forget_unapplied()?;
         Ok(true)
     }
 

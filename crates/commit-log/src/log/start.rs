@@ -48,6 +48,7 @@ impl Log {
             self.flush()?;
         }
         self.missing.retain(|missing| missing.end > start);
+        self.forget_unapplied()?;
         self.positions.started(start);
         self.derived.start_at(start);
         let generation = self.shared.checkpoint.generation();

@@ -12,3 +12,4 @@ mod model;
 mod repair;
 mod support;
 mod together;
+mod unapplied;

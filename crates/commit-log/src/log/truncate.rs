@@ -7,14 +7,18 @@
 
 use std::ops::Range;
 
-use super::{Log, compaction::forget_without_marker, positions::Positions, recovery_point::Snapshots};
+use super::{Log, positions::Positions, read::with_index, recovery_point::Snapshots, unapplied::Unapplied};
 use crate::{
+    batch::Batch,
     checkpoint::{State, decode_derived, encode_derived, read_snapshot},
     derived::{Applied, Derived},
     error::{DiskError, IndexError, LogError},
     offset::Offset,
-    segment::{Scanner, Segment, file_name},
+    segment::{Segment, file_name},
 };
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
 
 impl Log {
     /// Removes every batch that does not end below `to`. Gives the new end, which is lower than `to` if a batch or a
@@ -40,9 +44,12 @@ impl Log {
         }
         .map_err(|error| segment.index_error(error))?;
         let end = kept.end;
-        let derived = self.derived_at(end)?;
+        let (derived, unapplied) = self.derived_at(end)?;
         let since = kept.first_timestamp_ms(&self.files)?;
         self.truncate_cleaned(end)?;
+        if let Some(unapplied) = unapplied.as_ref().filter(|unapplied| self.unapplied.as_ref() != Some(unapplied)) {
+            self.change(|| unapplied.write(&self.files, &self.dir))?;
+        }
         self.set_back(end, &derived)?;
         self.remove_behind(index, end)?;
         self.segments.truncate(index);
@@ -56,6 +63,8 @@ impl Log {
         self.flush.all_synced();
         self.tail.restart(end);
         self.missing.retain(|missing| missing.start < end);
+        self.unapplied = unapplied.or(self.unapplied.take());
+        self.forget_unapplied()?;
         Ok(end)
     }
 
@@ -86,6 +95,7 @@ impl Log {
         self.positions = Positions::synced(start, start);
         self.derived = derived;
         self.missing.clear();
+        self.forget_unapplied()?;
         self.tail.restart(start);
         self.roll(start)?;
         self.snapshots = Snapshots::default();
@@ -97,17 +107,17 @@ impl Log {
         Ok(())
     }
 
-    /// What the log knew at `end`: from the nearest point before that is on disk, and the batches since.
-    pub(super) fn derived_at(&self, end: Offset) -> Result<Derived, LogError> {
-        let (from, mut derived) = self.known_before(end)?;
-        for segment in self.segments.iter().filter(|segment| segment.end > from && segment.base < end) {
-            self.replay(segment, from..end, &mut derived)?;
-        }
-        derived.start_at(self.log_start().min(end));
-        if self.compaction.begun {
-            forget_without_marker(&self.files, &self.segments, &self.missing, &mut derived)?;
-        }
-        Ok(derived)
+    /// What the log knew at `end`: from the nearest point before that is on disk, and the batches since; and that point, if
+    /// some of these are missing.
+    fn derived_at(&self, end: Offset) -> Result<(Derived, Option<Unapplied>), LogError> {
+        let known = self.unapplied.as_ref().filter(|unapplied| unapplied.from <= end);
+        let (from, derived) = match known {
+            Some(Unapplied { from, derived }) => (*from, derived.clone()),
+            None => self.known_before(end)?,
+        };
+        let lacks_some = self.missing.iter().any(|missing| missing.end > from && missing.start < end);
+        let unapplied = lacks_some.then(|| Unapplied { from, derived: derived.clone() });
+        Ok((self.derived_since(from, derived, end)?, unapplied))
     }
 
     /// The last stored knowledge as of `end` or before, and as of where it is.
@@ -129,27 +139,44 @@ impl Log {
         Ok((Offset(0), Derived::default()))
     }
 
-    fn replay(&self, segment: &Segment, range: Range<Offset>, derived: &mut Derived) -> Result<(), LogError> {
-        let first = segment.find_offset(&self.files, range.start);
-        let position = match first.and_then(|first| segment.frame(&self.files, first)) {
-            Ok(frame) => u64::from(frame.position),
-            Err(IndexError::Damaged(_)) => 0,
-            Err(IndexError::Disk(error)) => return Err(error.into()),
-        };
-        let file = segment.open_log(&self.files)?;
-        let mut scanner = Scanner::new(file, segment.log_path(), position, u64::from(segment.size));
-        while let Ok(batch) = scanner.next_batch()? {
-            let header = batch.header();
-            if header.next_offset() > range.end {
-                break;
+    /// Applies the batches of a segment that lie in the range, and passes over those that are damaged.
+    pub(super) fn replay(
+        &self,
+        segment: &Segment,
+        range: Range<Offset>,
+        derived: &mut Derived,
+    ) -> Result<(), LogError> {
+        let files = &self.files;
+        let (mut segment, mut next, mut max_bytes) = (segment.clone(), range.start, READ_BYTES);
+        loop {
+            let located = with_index(files, &mut segment, &mut Vec::new(), |segment| {
+                segment.locate(files, next, range.end, max_bytes)
+            });
+            let located = match located {
+                Ok(Some(located)) => located,
+                // Neither index nor batches tell what is where.
+                Ok(None) | Err(LogError::Damaged(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            match segment.read(files, &located) {
+                Ok(bytes) => {
+                    for batch in Batch::all(&bytes).flatten() {
+                        let applied = Applied::of(&batch).ok();
+                        if let Some(applied) = applied.filter(|new| new.header.base_offset >= range.start) {
+                            derived.apply(&applied);
+                        }
+                    }
+                }
+                // One of them: one by one up to that.
+                Err(LogError::Damaged(_)) if max_bytes > 1 => {
+                    max_bytes = 1;
+                    continue;
+                }
+                Err(LogError::Damaged(_)) => max_bytes = READ_BYTES,
+                Err(error) => return Err(error),
             }
-            if header.base_offset >= range.start
-                && let Ok(applied) = Applied::of(&batch)
-            {
-                derived.apply(&applied);
-            }
+            next = located.end();
         }
-        Ok(())
     }
 
     fn set_back(&mut self, end: Offset, derived: &Derived) -> Result<(), LogError> {

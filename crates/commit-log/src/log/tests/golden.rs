@@ -64,14 +64,14 @@ fn is_kept(path: &Path, text: &str) {
     assert!(std::fs::read_to_string(path).unwrap() == text, "{} has changed", path.display());
 }
 
-/// Files that are only there at times: `swap` while segments are replaced, `cleaned` once a log was compacted, a
-/// `checkpoint` of each kind.
+/// Files that are only there at times: `swap` while segments are replaced, `cleaned` once a log was compacted, `unapplied`
+/// while what was lost is to be applied, a `checkpoint` of each kind.
 #[test]
 fn the_formats_of_passing_files_are_what_they_were() {
     use crate::{
         checkpoint::{Checkpoint, State, encode_derived, seal},
         derived::Derived,
-        log::{Swap, compaction::CLEANED_MAGIC},
+        log::{Swap, compaction::CLEANED_MAGIC, unapplied::Unapplied},
     };
     let swap = Swap { gone: vec![Offset(3), Offset(70)], new: vec![Offset(3)], keep_damaged: true };
     let checkpoint = Checkpoint {
@@ -85,6 +85,7 @@ fn the_formats_of_passing_files_are_what_they_were() {
         ("swap", swap.encode()),
         ("cleaned", seal(*CLEANED_MAGIC, &12_i64.to_be_bytes())),
         ("checkpoint-emptying", checkpoint.encode()),
+        ("unapplied", Unapplied { from: Offset(12), derived: Derived::default() }.encode()),
     ];
     for (name, bytes) in files {
         is_kept(&golden_dir().join("passing").join(format!("{name}.hex")), &to_hex(&bytes));

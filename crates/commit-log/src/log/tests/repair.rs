@@ -30,7 +30,7 @@ fn filled() -> (SimDisk, Log, Model) {
 }
 
 /// Alters a batch on disk.
-fn rot(disk: &SimDisk, log: &Log, range: &Range<Offset>) {
+pub(super) fn rot(disk: &SimDisk, log: &Log, range: &Range<Offset>) {
     let segment = &log.segments[log.segment_of(range.start)];
     let frame = segment.frame(&log.files, segment.find_offset(&log.files, range.start).unwrap()).unwrap();
     let path = Path::new(DIR).join(file_name(segment.base, "log"));
@@ -58,7 +58,7 @@ fn scrub(log: &mut Log) -> Result<(), LogError> {
 }
 
 /// Fills everything that is missing, some batches at a time.
-fn refill(log: &mut Log, model: &Model) -> Result<(), LogError> {
+pub(super) fn refill(log: &mut Log, model: &Model) -> Result<(), LogError> {
     while let Some(missing) = log.missing().first().cloned() {
         let in_it = model.batches.iter().filter(|(batch, _)| missing.contains(&batch.start));
         let range = missing.start..in_it.map(|(batch, _)| batch.end).nth(1).unwrap_or(missing.end);
