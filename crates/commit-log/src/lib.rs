@@ -40,7 +40,7 @@ pub use group_commit::GroupCommit;
 pub use log::{
     Appended, CheckpointDone, CheckpointJob, ClockGuard, Compacted, Compaction, CompactionJob, Durable,
     FileRange, FillError, FillJob, Filled, FlushDone, FlushJob, FoundTimestamp, IndexJob, Log, Origin, Read,
-    ReadPlan, RebuiltIndex, Recovered, Refused, ReplicaError, Retention, Scrub, Scrubbed, StartJob,
+    ReadPlan, RebuiltIndex, Recovered, Refused, ReplicaError, Retention, Scrub, Scrubbed, StartJob, SwapJob,
     TimestampQuery, TimestampSpec, UnmarkJob, Unmarked,
 };
 pub use offset::{Offset, ProducerId, ProducerStamp};

@@ -66,11 +66,18 @@ impl Partition {
             kept_bytes += step.kept_bytes;
             let mut state = self.lock();
             let Ok(running) = state.running() else { return };
-            match running.log.install_compacted(step) {
-                Ok(true) => {}
+            let swap = match running.log.start_swap(step) {
+                Ok(Some(swap)) => swap,
                 // The log was cut meanwhile: the next round begins anew.
-                Ok(false) => return,
+                Ok(None) => return,
                 Err(error) => return self.storage_failed(&mut state, &error),
+            };
+            drop(state);
+            let swapped = swap.run();
+            let mut state = self.lock();
+            let Ok(running) = state.running() else { return };
+            if let Err(error) = swapped.and_then(|()| running.log.settle()) {
+                return self.storage_failed(&mut state, &error);
             }
         }
         let partition = self.name();

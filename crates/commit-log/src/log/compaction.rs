@@ -12,7 +12,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{Log, owned::Shared, swap::Swap};
+use super::{
+    Log, SwapJob,
+    owned::Shared,
+    replacing::{CompactionStep, Replacing},
+};
 use crate::{
     batch::{Batch, BatchHeader, placeholder},
     bytes::Reader,
@@ -98,9 +102,9 @@ pub struct CompactionJob {
     _running: Arc<()>,
 }
 
-/// A step of a [`CompactionJob`], for [`Log::install_compacted`].
+/// A step of a [`CompactionJob`], for [`Log::start_swap`].
 #[derive(Debug)]
-#[must_use = "nothing has changed before `install_compacted`"]
+#[must_use = "nothing has changed before `start_swap`"]
 pub struct Compacted {
     truncations: u64,
     /// A segment that takes the place of these.
@@ -312,7 +316,7 @@ impl Log {
         now_ms: i64,
         high_watermark: Offset,
     ) -> Result<Option<CompactionJob>, LogError> {
-        self.shared.check()?;
+        self.settle()?;
         if self.compaction.running.strong_count() > 0 || !self.missing.is_empty() {
             return Ok(None);
         }
@@ -381,64 +385,32 @@ impl Log {
         Ok(dirty > 0 && (ratio >= settings.min_dirty_ratio || late))
     }
 
-    /// Puts a step of a compaction in place. `false` if the log has changed meanwhile in a way that makes the step
+    /// A job that puts a step of a compaction in place. `None` if the log has changed meanwhile in a way that makes the step
     /// meaningless: nothing happened.
-    pub fn install_compacted(&mut self, step: Compacted) -> Result<bool, LogError> {
-        let current = step.truncations == self.compaction.truncations;
-        let mut installed = current;
-        if let Some((old, new)) = step.swap {
-            if current && !self.compaction.begun {
-                // From now on markers of transactions may be gone.
-                self.set_cleaned(self.compaction.cleaned)?;
-            }
-            installed = current && self.replace_segments(&old, vec![new.clone()])?;
-            if !installed {
-                self.change(|| new.remove_new(&self.files))?;
-            }
+    pub fn start_swap(&mut self, step: Compacted) -> Result<Option<SwapJob>, LogError> {
+        let (old, new) = step.swap.map_or((Vec::new(), None), |(old, new)| (old, Some(new)));
+        let mut job = None;
+        if step.truncations == self.compaction.truncations {
+            let Compacted { forgotten, cleaned, .. } = step;
+            let step = Some(CompactionStep { forgotten, cleaned });
+            job = self.replace(Replacing { old, new: new.iter().cloned().collect(), step })?;
         }
-        if installed {
-            self.derived.transactions.forget_aborted(&step.forgotten);
-            if let Some(cleaned) = step.cleaned {
-                self.set_cleaned(cleaned)?;
-            }
+        if let Some(new) = new.filter(|_| job.is_none()) {
+            self.change(|| new.remove_new(&self.files))?;
         }
-        Ok(installed)
+        Ok(job)
     }
 
-    /// Puts new segments in the place of neighbours, if these are what they were. The new files are durable, under
-    /// their preliminary names.
-    pub(super) fn replace_segments(&mut self, old: &[Segment], new: Vec<Segment>) -> Result<bool, LogError> {
-        self.shared.check()?;
-        let Some(first) = old.first().or_else(|| new.first()) else { return Ok(true) };
-        let at = self.segments.partition_point(|segment| segment.base < first.base);
-        let range = at..at + old.len();
-        let same = self.segments.get(range.clone()).is_some_and(|segments| {
-            segments.iter().zip(old).all(|(segment, old)| segment.is_same(old) && segment.base == old.base)
-        });
-        if !same || range.end >= self.segments.len() {
-            return Ok(false);
-        }
-        self.begin_changes()?;
-        let bases = |segments: &[Segment]| segments.iter().map(|segment| segment.base).collect::<Vec<_>>();
-        let swap = Swap { gone: bases(old), new: bases(&new), keep_damaged: false };
-        self.change(|| {
-            old.iter().try_for_each(|segment| segment.retire(&self.files))?;
-            swap.run(&self.files, &self.dir)
-        })?;
-        let merged = self.snapshots.keep(|base| !swap.gone.contains(&base) || swap.new.contains(&base));
-        self.segments.splice(range, new);
-        self.tail.clear();
-        self.change(|| self.remove_snapshots(&merged))?;
-        Ok(true)
+    /// All of that here and now. `false`: nothing happened.
+    pub fn install_compacted(&mut self, step: Compacted) -> Result<bool, LogError> {
+        let installed = self.start_swap(step)?.is_some();
+        self.settle()?;
+        Ok(installed)
     }
 
     /// Notes how far the log was compacted.
     pub(super) fn set_cleaned(&mut self, cleaned: Offset) -> Result<(), LogError> {
-        self.change(|| {
-            let path = self.dir.join(CLEANED_NAME);
-            let bytes = seal(*CLEANED_MAGIC, &cleaned.0.to_be_bytes());
-            self.files.replace(&path, &bytes).map_err(DiskError::during("replace", &path))
-        })?;
+        self.change(|| write_cleaned(&self.files, &self.dir, cleaned))?;
         (self.compaction.cleaned, self.compaction.begun) = (cleaned, true);
         Ok(())
     }
@@ -453,6 +425,13 @@ impl Log {
         self.compaction.truncations += 1;
         if self.compaction.cleaned > end { self.set_cleaned(end) } else { Ok(()) }
     }
+}
+
+/// Writes the file.
+pub(super) fn write_cleaned(files: &Files, dir: &Path, cleaned: Offset) -> Result<(), DiskError> {
+    let path = dir.join(CLEANED_NAME);
+    let bytes = seal(*CLEANED_MAGIC, &cleaned.0.to_be_bytes());
+    files.replace(&path, &bytes).map_err(DiskError::during("replace", &path))
 }
 
 /// What the file says, if it is there; the log's front if it is damaged.

@@ -188,6 +188,7 @@ impl Log {
 
     /// Flushes and marks the shutdown as clean, so that the next open reads nothing.
     pub fn close(mut self) -> Result<(), LogError> {
+        self.settle()?;
         self.flush()?;
         if self.clean {
             return Ok(());
@@ -196,10 +197,12 @@ impl Log {
     }
 
     /// From here on nothing that is under way changes a file or is taken for done. For those who open the log anew, too,
-    /// before they do. Waits for a job that is writing the checkpoint.
+    /// before they do. Waits for a job that is writing the checkpoint or replacing segments.
     pub fn forget_jobs(&mut self) {
         self.flush.forget_job();
         self.forget_checkpoint();
+        // If that fails, the log is fenced, and the next open finishes it.
+        let _ = self.settle();
     }
 
     /// Hands the frames of these segments to the operating system.

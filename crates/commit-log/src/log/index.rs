@@ -45,7 +45,7 @@ impl Log {
     /// # Errors
     /// If batches that came since are damaged, or the disk failed.
     pub fn install_index(&mut self, rebuilt: RebuiltIndex) -> Result<bool, LogError> {
-        self.shared.check()?;
+        self.settle()?;
         let RebuiltIndex(mut rebuilt) = rebuilt;
         let found = self.segments.binary_search_by_key(&rebuilt.base, |segment| segment.base);
         let Some(segment) = found.ok().and_then(|index| self.segments.get_mut(index)) else {

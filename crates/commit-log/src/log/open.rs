@@ -24,6 +24,7 @@ use super::{
     positions::Positions,
     ranges::{add_ranges, outside, push_range},
     recovery_point::{RecoveryState, Snapshots},
+    replacing::Pending,
     salvage,
     swap::{SWAP_NAME, Swap},
     tail::Tail,
@@ -354,7 +355,7 @@ impl Opening {
         let from = segment.size;
         let recovery_point = self.checkpoint.recovery_point;
         let strict = !self.checkpoint_lost;
-        let (files, derived) = (&self.files, &mut self.derived);
+        let (files, derived, missing) = (&self.files, &mut self.derived, &self.checkpoint.missing);
         let file = segment.open_log(files)?;
         let end = segment.extend_from_log(file, log_bytes, |segment, batch| {
             let applied = match (segment.agrees(files, known, batch)?, Applied::of(batch)) {
@@ -373,9 +374,11 @@ impl Opening {
                 return Ok(Ok(()));
             }
             // Kafka's CRC covers neither offset nor epoch. Without a frame they must be those that were to come next:
-            // a flush of any others makes their frame durable with them.
+            // a flush of any others makes their frame durable with them. The epoch may have begun in a batch that is lost.
+            let (latest, epoch) = (derived.epochs.latest(), Some(header.leader_epoch));
+            let behind_lost = missing.iter().any(|missing| missing.end == header.base_offset);
             let foreseen =
-                header.base_offset == segment.end && derived.epochs.latest() == Some(header.leader_epoch);
+                header.base_offset == segment.end && (latest == epoch || (behind_lost && latest < epoch));
             if strict && segment.frame_count() >= known.frame_count() && !foreseen {
                 return Ok(Err(format!(
                     "nothing vouches for the header of the batch behind {}",
@@ -505,6 +508,7 @@ impl Opening {
             dir: Arc::clone(&self.dir),
             fence: OnceLock::new(),
             checkpoint,
+            pending: Pending::default(),
         };
         let log = Log {
             dir: self.dir,
@@ -521,6 +525,7 @@ impl Opening {
             recovery: RecoveryState::default(),
             snapshots: Snapshots::stored(self.snapshots),
             compaction: CompactionState::new(self.cleaned, end),
+            replacing: None,
             idle: (end, None),
             deleted: DeletedFiles::default(),
             clean: self.report.clean,

@@ -13,6 +13,7 @@ use super::{
     flush::FlushState,
     positions::Positions,
     recovery_point::{RecoveryState, Snapshots},
+    replacing::{Pending, Replacing},
     tail::Tail,
     unapplied::Unapplied,
 };
@@ -54,6 +55,8 @@ pub struct Log {
     pub(super) recovery: RecoveryState,
     pub(super) snapshots: Snapshots,
     pub(super) compaction: CompactionState,
+    /// Segments that are about to take the place of others.
+    pub(super) replacing: Option<Replacing>,
     /// Where the log ended when that was last seen to change, and when that was; no time once its memory was given back.
     pub(super) idle: (Offset, Option<i64>),
     /// Files of deleted segments that stay for a while.
@@ -73,6 +76,7 @@ pub(super) struct Shared {
     pub(super) dir: Arc<Path>,
     pub(super) fence: OnceLock<Fence>,
     pub(super) checkpoint: CheckpointFile,
+    pub(super) pending: Pending,
 }
 
 /// Tells the next open, as long as the machine runs, that a write or a sync failed: it must not believe what it reads

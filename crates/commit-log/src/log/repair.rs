@@ -12,6 +12,7 @@ use super::{
     Log,
     owned::Shared,
     ranges::{add_ranges, outside},
+    replacing::Replacing,
 };
 use crate::{
     batch::{Batch, BatchError},
@@ -141,7 +142,7 @@ impl Log {
     ///
     /// A false alarm, as after a truncation that came between, changes nothing.
     pub fn quarantine(&mut self, damage: &Damage) -> Result<Vec<Range<Offset>>, LogError> {
-        self.shared.check()?;
+        self.settle()?;
         let durable = self.durable().offset();
         let until = damage.range.end.min(durable);
         if until > self.shared.checkpoint.current().recovery_point {
@@ -187,7 +188,7 @@ impl Log {
     /// A log that is compacted should be emptied and fetched anew instead ([`Log::reset`]): its peer may have records
     /// whose tombstones are gone here.
     pub fn plan_fill(&mut self, range: Range<Offset>, records: Bytes) -> Result<FillJob, FillError> {
-        self.shared.check().map_err(LogError::from)?;
+        self.settle()?;
         let whole =
             self.missing.iter().find(|missing| missing.start == range.start && range.end <= missing.end);
         let Some(whole) = whole.filter(|_| !range.is_empty()).cloned() else {
@@ -230,10 +231,11 @@ impl Log {
             self.change(|| new.iter().try_for_each(|segment| segment.remove_new(&self.files)))?;
             return Ok(false);
         };
-        if !self.replace_segments(&old, new.clone())? {
+        if self.replace(Replacing { old, new: new.clone(), step: None })?.is_none() {
             self.change(|| new.iter().try_for_each(|segment| segment.remove_new(&self.files)))?;
             return Ok(false);
         }
+        self.settle()?;
         let mut missing = self.missing.clone();
         if let Some(whole) = missing.get_mut(at) {
             whole.start = range.end;

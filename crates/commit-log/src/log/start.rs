@@ -61,6 +61,9 @@ impl Log {
         self.shared.check()?;
         let current = self.shared.checkpoint.current();
         let below = current.log_start.min(current.recovery_point).min(self.log_start());
+        if self.segments.get(1).is_some_and(|next| next.base <= below) {
+            self.settle()?;
+        }
         let bases = self.segments.iter().skip(1).map(|next| next.base);
         let count = bases.take_while(|next| *next <= below).take(segments_max).count();
         let gone: Vec<Segment> = self.segments.drain(..count).collect();

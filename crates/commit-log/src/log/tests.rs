@@ -11,5 +11,6 @@ mod inspect;
 mod model;
 mod repair;
 mod support;
+mod swapping;
 mod together;
 mod unapplied;

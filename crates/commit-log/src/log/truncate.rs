@@ -24,9 +24,9 @@ impl Log {
     /// Removes every batch that does not end below `to`. Gives the new end, which is lower than `to` if a batch or a
     /// gap lay across it. What is left is durable. Flushes that are under way confirm nothing any more.
     pub fn truncate(&mut self, to: Offset) -> Result<Offset, LogError> {
+        self.settle()?;
         let range = self.log_start()..self.log_end();
         if to >= range.end {
-            self.shared.check()?;
             return Ok(range.end);
         }
         if to < range.start {
@@ -47,7 +47,9 @@ impl Log {
         let (derived, unapplied) = self.derived_at(end)?;
         let since = kept.first_timestamp_ms(&self.files)?;
         self.truncate_cleaned(end)?;
-        if let Some(unapplied) = unapplied.as_ref().filter(|unapplied| self.unapplied.as_ref() != Some(unapplied)) {
+        if let Some(unapplied) =
+            unapplied.as_ref().filter(|unapplied| self.unapplied.as_ref() != Some(unapplied))
+        {
             self.change(|| unapplied.write(&self.files, &self.dir))?;
         }
         self.set_back(end, &derived)?;
@@ -63,13 +65,14 @@ impl Log {
         self.flush.all_synced();
         self.tail.restart(end);
         self.missing.retain(|missing| missing.start < end);
-        self.unapplied = unapplied.or(self.unapplied.take());
+        self.unapplied = unapplied.or_else(|| self.unapplied.take());
         self.forget_unapplied()?;
         Ok(end)
     }
 
     /// Empties the log and lets it begin again at `start`: for a follower that is too far behind its leader.
     pub fn reset(&mut self, start: Offset) -> Result<(), LogError> {
+        self.settle()?;
         self.begin_changes()?;
         let derived = Derived::default();
         self.truncate_cleaned(start)?;

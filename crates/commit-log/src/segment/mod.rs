@@ -14,7 +14,7 @@ mod view;
 mod writer;
 
 pub(crate) use frame::Frame;
-pub(crate) use scan::{ScanEnd, Scanner};
+pub(crate) use scan::ScanEnd;
 pub(crate) use search::Span;
 pub(crate) use view::{Segment, file_name, parse_file_name};
 pub(crate) use writer::{NEW_SUFFIX, SegmentWriter};

@@ -223,11 +223,14 @@ impl Segment {
     /// Before the files of a segment are replaced or deleted: views that are out keep the old ones open, so that a
     /// read that was planned goes on as if nothing had happened.
     pub(crate) fn retire(&self, files: &Files) -> Result<(), DiskError> {
-        if Arc::strong_count(&self.retired) > 1 {
-            let retired = Retired { log: self.open_log(files)?, frames: self.open_frames(files).ok() };
-            // Whoever was first has the same files.
-            let _ = self.retired.set(retired);
-        }
+        if Arc::strong_count(&self.retired) > 1 { self.keep_open(files) } else { Ok(()) }
+    }
+
+    /// The same, for views that are still to be made, too.
+    pub(crate) fn keep_open(&self, files: &Files) -> Result<(), DiskError> {
+        let retired = Retired { log: self.open_log(files)?, frames: self.open_frames(files).ok() };
+        // Whoever was first has the same files.
+        let _ = self.retired.set(retired);
         Ok(())
     }
 

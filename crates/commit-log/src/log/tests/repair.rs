@@ -44,7 +44,7 @@ fn of_peer(model: &Model, range: &Range<Offset>) -> Bytes {
     within.flat_map(|(_, bytes)| bytes.to_vec()).collect::<Vec<_>>().into()
 }
 
-fn scrub(log: &mut Log) -> Result<(), LogError> {
+pub(super) fn scrub(log: &mut Log) -> Result<(), LogError> {
     let mut from = Offset(0);
     while let Some(piece) = log.plan_scrub(from, 300) {
         let scrubbed = piece.run()?;

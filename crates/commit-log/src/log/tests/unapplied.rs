@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::LeaderEpoch;
 
 use super::{
-    repair::{refill, rot},
+    repair::{refill, rot, scrub},
     support::{DIR, Model, append, batch, check, open, options},
 };
 use crate::{
@@ -54,12 +54,18 @@ fn is_noted(disk: &SimDisk) -> bool {
 
 #[test]
 fn what_was_lost_before_it_was_applied_is_applied_once_it_is_back() {
-    for first in 0..20 {
+    let (_, log, model) = life();
+    // The frames of the last segment are not on disk: there, rot and a torn tail are the same.
+    let last = log.segments.last().unwrap().base;
+    let kept = model.batches.iter().filter(|(range, _)| range.end <= last).count();
+    assert!(kept > 12, "{kept} batches");
+    for first in 0..kept - 2 {
         let (disk, log, model) = life();
         lose(&disk, log, &model, first..first + 3);
-        let (mut log, recovered) = open(&disk, options()).unwrap();
-        assert!(!recovered.damage.is_empty());
+        let (mut log, _) = open(&disk, options()).unwrap();
         assert_eq!(is_noted(&disk), first as u64 + 3 > CHECKPOINTED, "from batch {first} on");
+        scrub(&mut log).unwrap();
+        assert!(!log.missing().is_empty());
         append(&mut log, &[batch(90)], LeaderEpoch(6)).unwrap();
         let mut model = model;
         model.append(&batch(90), LeaderEpoch(6));
@@ -148,7 +154,11 @@ fn what_nobody_can_put_back_is_forgotten() {
         let (mut log, _) = open(&disk, options()).unwrap();
         assert!(is_noted(&disk));
         let start = model.batches[16].0.start;
-        if emptied { log.reset(start).unwrap() } else { log.start_at(start, 100).unwrap() }
+        if emptied {
+            log.reset(start).unwrap()
+        } else {
+            log.start_at(start, 100).unwrap()
+        }
         assert!(!is_noted(&disk) && log.missing().is_empty());
     }
 }
