@@ -78,11 +78,15 @@ mod tests {
         produce(&partition);
         let first = disk.calls() - calls;
         produce(&partition);
-        assert!(first <= disk.calls() - calls - first + 1, "it opens the file, and nothing else: {first} calls");
+        assert!(
+            first <= disk.calls() - calls - first + 1,
+            "it opens the file, and nothing else: {first} calls"
+        );
         // A crash now is one.
         disk.reboot(1);
         let (log, recovered) =
-            Log::open(Path::new("orders-0"), Arc::clone(&partition.services.files), Default::default()).unwrap();
+            Log::open(Path::new("orders-0"), Arc::clone(&partition.services.files), Default::default())
+                .unwrap();
         assert!(!recovered.clean && !log.is_clean());
     }
 
