@@ -3,7 +3,7 @@
 /// The Kafka release whose schemas are used.
 pub(super) const KAFKA_VERSION: &str = "4.3.0";
 
-/// The APIs that get messages: what the broker serves, or will with consumer groups.
+/// The APIs that get messages: what the broker serves.
 pub(super) const APIS: &[&str] = &[
     "Produce",
     "Fetch",
