@@ -1,9 +1,9 @@
 //! A disk in memory that fails as real ones do.
 //!
 //! **What a crash does.** Synced bytes and synced names survive. Of the rest, each directory keeps some front of
-//! its unsynced changes of names, and each file gets some length between its synced and its last one, where every
-//! sector of 512 bytes is, each on its own, as it was last written, as it was last synced, or noise. So writes are
-//! dropped, torn and reordered.
+//! its unsynced changes of names, as a journal does, or any of them, with those of one name in order; and each file gets
+//! some length between its synced and its last one, where every sector of 512 bytes is, each on its own, as it was last
+//! written, as it was last synced, or noise. So writes are dropped, torn and reordered.
 //!
 //! **What an error does.** A failed append leaves a front of its bytes. A failed sync loses what it should have
 //! made durable: later syncs succeed and still do not save it, as Linux does (fsyncgate), though the bytes can be
@@ -165,11 +165,7 @@ impl SimDisk {
         let state = &mut *guard;
         (state.dead, state.fault) = (false, None);
         for dir in state.dirs.values_mut() {
-            let kept = random.below(dir.unsynced.len() + 1);
-            for change in dir.unsynced.drain(..).take(kept) {
-                change.apply(&mut dir.synced);
-            }
-            dir.names.clone_from(&dir.synced);
+            dir.crash(&mut random);
         }
         for inode in state.files.values_mut() {
             inode.crash(&mut random);
@@ -254,9 +250,34 @@ impl Dir {
         change.apply(&mut self.names);
         self.unsynced.push(change);
     }
+
+    fn crash(&mut self, random: &mut Random) {
+        let journaled = random.below(2) == 0;
+        let front = random.below(self.unsynced.len() + 1);
+        let mut lost: Vec<String> = Vec::new();
+        for (number, change) in self.unsynced.drain(..).enumerate() {
+            let survives = if journaled { number < front } else { random.below(2) == 0 };
+            // What comes after a change of the same name came of that.
+            if survives && !change.names().any(|name| lost.contains(name)) {
+                change.apply(&mut self.synced);
+            } else {
+                lost.extend(change.names().cloned());
+            }
+        }
+        self.names.clone_from(&self.synced);
+    }
 }
 
 impl Change {
+    /// The names that it is about.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        let (name, other) = match self {
+            Self::Set(name, _) | Self::Remove(name) => (name, None),
+            Self::Rename(from, to) => (from, Some(to)),
+        };
+        [Some(name), other].into_iter().flatten()
+    }
+
     fn apply(&self, names: &mut BTreeMap<String, u64>) {
         match self {
             Self::Set(name, inode) => {

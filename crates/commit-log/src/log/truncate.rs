@@ -209,11 +209,14 @@ impl Log {
         let gone = self.snapshots.keep(|base| base <= end);
         self.change(|| {
             self.remove_snapshots(&gone)?;
+            self.sync_dir()?;
             for segment in self.segments.iter().skip(index + 1).rev() {
                 segment.retire(&self.files)?;
                 segment.remove_files(&self.files)?;
+                // None goes before the one behind it: that would be a gap, and look like a loss.
+                self.sync_dir()?;
             }
-            self.sync_dir()
+            Ok(())
         })
     }
 

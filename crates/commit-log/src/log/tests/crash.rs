@@ -9,7 +9,7 @@ use super::{
     support::{DIR, Model, append, batch, check_recovered, commits, keyed_batch, open, options, retain},
 };
 use crate::{
-    Compaction, Log, LogError, Offset, Retention,
+    CheckpointJob, Compaction, Log, LogError, LogOptions, Offset, Retention,
     disk::sim::{Fault, SimDisk},
     inspect::Inspector,
 };
@@ -140,4 +140,54 @@ fn after_an_error_nothing_is_confirmed_any_more() {
     assert!(matches!(log.truncate(Offset(0)), Err(LogError::Fenced(_))));
     assert!(log.plan_read(Offset(0), log.log_end(), 1).unwrap().read().is_ok(), "reads go on");
     assert!(log.fence().is_some());
+}
+
+/// A log with a checkpoint about to be written, of which the frames are younger than the segment's name; and no snapshot goes
+/// with it, whose own sync would save them.
+fn about_to_checkpoint() -> (SimDisk, Log, Model, CheckpointJob) {
+    let disk = SimDisk::new();
+    let (mut log, _) = open(&disk, LogOptions { checkpoint_bytes: 500, ..options() }).unwrap();
+    let mut model = Model::default();
+    let mut seeds = 0..;
+    let mut write = |log: &mut Log, model: &mut Model| {
+        let batch = batch(seeds.next().unwrap());
+        model.append(&batch, LeaderEpoch(1));
+        append(log, &[batch], LeaderEpoch(1)).unwrap();
+    };
+    while log.segment_count() < 2 {
+        write(&mut log, &mut model);
+    }
+    log.flush().unwrap();
+    let base = log.segments[1].base;
+    log.truncate(base).unwrap();
+    model.truncate(base);
+    while !log.checkpoint_due() {
+        write(&mut log, &mut model);
+        let flush = log.start_flush().unwrap().unwrap();
+        log.complete_flush(flush.run()).unwrap();
+    }
+    let job = log.start_checkpoint().unwrap().unwrap();
+    (disk, log, model, job)
+}
+
+#[test]
+fn a_recovery_point_relies_on_no_name_that_can_be_lost() {
+    for call in 0.. {
+        let mut lived = true;
+        for seed in 0..64 {
+            let (disk, log, mut model, job) = about_to_checkpoint();
+            let durable = log.durable().offset();
+            disk.fail_after(call, Fault::PowerCut);
+            let _ = job.run();
+            lived &= disk.has_fault();
+            drop(log);
+            disk.reboot(seed);
+            let (log, recovered) = open(&disk, options()).unwrap();
+            check_recovered(&log, &recovered, &mut model, durable);
+        }
+        if lived {
+            assert!(call > 5, "a checkpoint has {call} calls");
+            break;
+        }
+    }
 }
