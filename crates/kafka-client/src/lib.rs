@@ -19,6 +19,7 @@ pub mod admin;
 pub mod cluster;
 pub mod connection;
 pub mod consumer;
+mod flight;
 pub mod group;
 pub mod offsets;
 pub mod producer;

@@ -2,25 +2,26 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use common::{BrokerId, PartitionId};
 use kafka_wire::{
-    ErrorCode,
+    ErrorCode, Request,
     messages::{MetadataRequest, MetadataResponse, metadata::MetadataRequestTopic},
 };
-use tokio::{
-    sync::Mutex as AsyncMutex,
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use super::{ClusterError, ClusterOptions, Leader, LeaderHint, Metadata, PartitionMetadata, TopicMetadata};
 use crate::{
     address::Address,
-    connection::{CallError, Connection, ConnectionOptions},
+    connection::{CallError, Connection, ConnectionOptions, SharedConnection},
+    flight::Flight,
+    versions::Versions,
 };
 
 /// A cluster. Cheap to clone; all clones are one.
@@ -34,20 +35,12 @@ struct Inner {
     options: ClusterOptions,
     bootstrap: Vec<Address>,
     metadata: Mutex<Metadata>,
-    /// For questions that any broker answers; held while it is being found.
-    anyone: AsyncMutex<Anyone>,
-    /// By broker; each is held while it is being made.
-    connections: Mutex<BTreeMap<BrokerId, Slot>>,
-}
-
-type Slot = Arc<AsyncMutex<Option<Arc<Connection>>>>;
-
-/// The broker that is asked what any broker can answer.
-#[derive(Debug, Default)]
-struct Anyone {
-    connection: Option<Arc<Connection>>,
-    /// Counts attempts, so that each begins with another broker.
-    turn: usize,
+    refreshing: Flight<Result<(), ClusterError>>,
+    /// To the broker that is asked what any broker can answer.
+    anyone: SharedConnection<ClusterError>,
+    /// Counts the brokers that were looked for, so that each search begins with another one.
+    turn: AtomicUsize,
+    connections: Mutex<BTreeMap<BrokerId, Arc<SharedConnection<ClusterError>>>>,
 }
 
 /// Lasts for `max.block.ms`.
@@ -78,7 +71,9 @@ impl Cluster {
             options,
             bootstrap: bootstrap.into_iter().collect(),
             metadata: Mutex::default(),
-            anyone: AsyncMutex::default(),
+            refreshing: Flight::default(),
+            anyone: SharedConnection::default(),
+            turn: AtomicUsize::default(),
             connections: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -185,20 +180,21 @@ impl Cluster {
         seen: u64,
     ) -> Result<(), ClusterError> {
         let wanted: BTreeSet<String> = topics.into_iter().map(str::to_owned).collect();
-        let cluster = self.clone();
-        apart(async move { cluster.ask_for_topics(wanted, seen).await }).await
+        while !self.lock().is_newer(seen, &wanted) {
+            let (cluster, asked) = (self.clone(), wanted.clone());
+            let (refreshing, began) =
+                self.inner.refreshing.join(async move { cluster.ask_for_topics(asked).await });
+            refreshing.await?;
+            // Somebody else may have asked for other topics.
+            if began {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    async fn ask_for_topics(&self, mut wanted: BTreeSet<String>, seen: u64) -> Result<(), ClusterError> {
-        let mut anyone = self.inner.anyone.lock().await;
-        {
-            let known = self.lock();
-            if known.generation > seen && wanted.iter().all(|topic| known.topics.contains_key(topic.as_str()))
-            {
-                return Ok(());
-            }
-            wanted.extend(known.topics.keys().map(|topic| topic.to_string()));
-        }
+    async fn ask_for_topics(&self, mut wanted: BTreeSet<String>) -> Result<(), ClusterError> {
+        wanted.extend(self.lock().topics.keys().map(|topic| topic.to_string()));
         let topics = wanted
             .into_iter()
             .map(|topic| MetadataRequestTopic { name: Some(topic), ..MetadataRequestTopic::default() });
@@ -207,7 +203,7 @@ impl Cluster {
             allow_auto_topic_creation: self.inner.options.allow_auto_create_topics,
             ..MetadataRequest::default()
         };
-        let response = self.ask_anyone(&mut anyone, &request).await?;
+        let response = self.ask_for_metadata(&request).await?;
         self.lock().apply(&response);
         Ok(())
     }
@@ -219,15 +215,51 @@ impl Cluster {
     pub async fn refresh_all(&self) -> Result<Metadata, ClusterError> {
         let request =
             MetadataRequest { topics: None, allow_auto_topic_creation: false, ..MetadataRequest::default() };
-        let cluster = self.clone();
-        apart(async move {
-            let mut anyone = cluster.inner.anyone.lock().await;
-            let response = cluster.ask_anyone(&mut anyone, &request).await?;
-            let mut metadata = cluster.lock();
-            metadata.apply(&response);
-            Ok(metadata.clone())
-        })
-        .await
+        let response = self.ask_for_metadata(&request).await?;
+        let mut metadata = self.lock();
+        metadata.apply(&response);
+        Ok(metadata.clone())
+    }
+
+    async fn ask_for_metadata(&self, request: &MetadataRequest) -> Result<MetadataResponse, ClusterError> {
+        // A broker that does not know any broker, not even itself, knows nothing yet.
+        self.ask_any(|_| request.clone(), |response| !response.brokers.is_empty()).await
+    }
+
+    /// Asks any broker; and the next one, if it does not give an answer of use within the time for questions about metadata.
+    ///
+    /// # Errors
+    /// If none does.
+    pub(crate) async fn ask_any<R: Request>(
+        &self,
+        request: impl Fn(&Versions) -> R,
+        is_of_use: impl Fn(&R::Response) -> bool,
+    ) -> Result<R::Response, ClusterError> {
+        let within = self.inner.options.metadata_timeout;
+        let mut tried = Vec::new();
+        // Each of them, after the one that is connected.
+        for _ in 0..=self.addresses().len() {
+            let connection = match self.any().await {
+                Ok(connection) => connection,
+                Err(ClusterError::NoBroker { tried: others }) => {
+                    tried.extend(others);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let request = request(connection.versions());
+            let answered = timeout(within, connection.call(&request)).await.unwrap_or_else(|_| {
+                let why = format!("no answer within {} ms", within.as_millis());
+                Err(CallError::NoAnswer { address: connection.address().clone(), why: why.into() })
+            });
+            match answered {
+                Ok(response) if is_of_use(&response) => return Ok(response),
+                Ok(_) => {}
+                Err(error) => tried.push(error),
+            }
+            self.inner.anyone.forget(&connection);
+        }
+        Err(ClusterError::NoBroker { tried })
     }
 
     /// A connection to any broker, for what each of them answers.
@@ -236,18 +268,24 @@ impl Cluster {
     /// If none can be reached.
     pub async fn any(&self) -> Result<Arc<Connection>, ClusterError> {
         let cluster = self.clone();
-        apart(async move {
-            let mut anyone = cluster.inner.anyone.lock().await;
-            let mut tried = Vec::new();
-            for address in cluster.candidates(&mut anyone) {
-                match cluster.reach(&mut anyone, address).await {
-                    Ok(connection) => return Ok(connection),
-                    Err(error) => tried.push(error),
-                }
+        self.inner.anyone.get(|_| true, async move { cluster.open_any().await }).await
+    }
+
+    async fn open_any(&self) -> Result<Connection, ClusterError> {
+        let options = &self.inner.options;
+        let setup = options.connection.connection_setup_timeout.min(options.metadata_timeout);
+        let options = ConnectionOptions { connection_setup_timeout: setup, ..options.connection.clone() };
+        let mut addresses = self.addresses();
+        let turn = self.inner.turn.fetch_add(1, Ordering::Relaxed) % addresses.len().max(1);
+        addresses.rotate_left(turn);
+        let mut tried = Vec::new();
+        for address in addresses {
+            match Connection::open(&address, &options).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => tried.push(error),
             }
-            Err(ClusterError::NoBroker { tried })
-        })
-        .await
+        }
+        Err(ClusterError::NoBroker { tried })
     }
 
     /// The shared connection to a broker; made if there is none or it has ended.
@@ -255,22 +293,13 @@ impl Cluster {
     /// # Errors
     /// If the broker is not known or cannot be reached.
     pub async fn connection(&self, broker: BrokerId) -> Result<Arc<Connection>, ClusterError> {
-        let slot = {
+        let address = self.address(broker)?;
+        let place = {
             let mut connections = self.inner.connections.lock().unwrap_or_else(PoisonError::into_inner);
             connections.entry(broker).or_default().clone()
         };
         let cluster = self.clone();
-        apart(async move {
-            let mut slot = slot.lock().await;
-            let address = cluster.address(broker)?;
-            if let Some(open) = slot.as_ref().filter(|open| !open.is_closed() && *open.address() == address) {
-                return Ok(open.clone());
-            }
-            let connection = Arc::new(cluster.open(broker).await?);
-            *slot = Some(connection.clone());
-            Ok(connection)
-        })
-        .await
+        place.get(|open| *open.address() == address, async move { cluster.open(broker).await }).await
     }
 
     /// A connection of one's own to a broker, for example for fetches, behind which other requests would wait.
@@ -296,80 +325,14 @@ impl Cluster {
         Patience { deadline: Instant::now() + options.max_block, backoff: options.retry_backoff }
     }
 
-    /// All brokers that are known, each attempt beginning with another; the one that is connected first.
-    fn candidates(&self, anyone: &mut Anyone) -> Vec<Address> {
-        let known = self.lock();
-        let mut addresses: Vec<Address> = known.brokers.values().cloned().collect();
+    /// Where the brokers listen that are known, and those of the beginning.
+    fn addresses(&self) -> Vec<Address> {
+        let mut addresses: Vec<Address> = self.lock().brokers.values().cloned().collect();
         for address in &self.inner.bootstrap {
             if !addresses.contains(address) {
                 addresses.push(address.clone());
             }
         }
-        anyone.turn = anyone.turn.wrapping_add(1);
-        let turn = anyone.turn % addresses.len().max(1);
-        addresses.rotate_left(turn);
-        if let Some(open) = anyone.connection.as_ref().filter(|open| !open.is_closed()) {
-            let address = open.address().clone();
-            addresses.retain(|other| *other != address);
-            addresses.insert(0, address);
-        }
         addresses
-    }
-
-    async fn reach(&self, anyone: &mut Anyone, address: Address) -> Result<Arc<Connection>, CallError> {
-        let open = anyone.connection.as_ref().filter(|open| !open.is_closed());
-        if let Some(open) = open.filter(|open| *open.address() == address) {
-            return Ok(open.clone());
-        }
-        let options = &self.inner.options;
-        let setup = options.connection.connection_setup_timeout.min(options.metadata_timeout);
-        let options = ConnectionOptions { connection_setup_timeout: setup, ..options.connection.clone() };
-        let connection = Arc::new(Connection::open(&address, &options).await?);
-        anyone.connection = Some(connection.clone());
-        Ok(connection)
-    }
-
-    async fn ask_anyone(
-        &self,
-        anyone: &mut Anyone,
-        request: &MetadataRequest,
-    ) -> Result<MetadataResponse, ClusterError> {
-        let mut tried = Vec::new();
-        for address in self.candidates(anyone) {
-            let asked = async {
-                let connection = self.reach(anyone, address.clone()).await?;
-                connection.call(request).await
-            };
-            let within: Duration = self.inner.options.metadata_timeout;
-            let answered = timeout(within, asked).await.unwrap_or_else(|_| {
-                let why = format!("no answer within {} ms", within.as_millis());
-                Err(CallError::NoAnswer { address, why: why.into() })
-            });
-            match answered {
-                // A broker that does not know any broker, not even itself, knows nothing yet.
-                Ok(response) if response.brokers.is_empty() => {}
-                Ok(response) => return Ok(response),
-                Err(error) => {
-                    anyone.connection = None;
-                    tried.push(error);
-                }
-            }
-        }
-        Err(ClusterError::NoBroker { tried })
-    }
-}
-
-/// Does in a task of its own what holds something that others wait for: whoever asked may not come round to polling for a while,
-/// or be one of those who wait. Dropped, it ends.
-async fn apart<T: Send + 'static>(
-    work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
-) -> Result<T, ClusterError> {
-    let mut task = JoinSet::new();
-    task.spawn(work);
-    match task.join_next().await {
-        Some(Ok(done)) => done,
-        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is ending, and everybody with it.
-        Some(Err(_)) | None => std::future::pending().await,
     }
 }

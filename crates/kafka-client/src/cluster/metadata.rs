@@ -1,6 +1,9 @@
 //! What brokers say about the cluster, and what of it is newest. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use common::{BrokerId, LeaderEpoch, PartitionId};
 use kafka_wire::{
@@ -122,6 +125,11 @@ impl Metadata {
             self.brokers.insert(hint.leader.broker, address.clone());
         }
         true
+    }
+
+    /// Whether an answer with all these topics came after generation `seen`.
+    pub(super) fn is_newer(&self, seen: u64, topics: &BTreeSet<String>) -> bool {
+        self.generation > seen && topics.iter().all(|topic| self.topics.contains_key(topic.as_str()))
     }
 
     /// Who leads a partition, as far as is known.

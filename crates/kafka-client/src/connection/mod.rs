@@ -6,10 +6,12 @@ mod error;
 mod handle;
 mod options;
 mod pieces;
+mod shared;
 
 pub use error::CallError;
 pub use handle::{Connection, Pending};
 pub use options::ConnectionOptions;
+pub(crate) use shared::SharedConnection;
 
 #[cfg(test)]
 mod tests;

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use common::BrokerId;
 use kafka_wire::{ErrorCode, Request, messages::FindCoordinatorRequest};
-use tokio::sync::Mutex;
 
 use super::GroupError;
 use crate::{
     address::Address,
     cluster::{Cluster, ClusterError},
-    connection::Connection,
+    connection::{Connection, SharedConnection},
+    versions::Versions,
 };
 
 /// The first version of FindCoordinator that asks for several.
@@ -21,12 +21,12 @@ const SEVERAL: i16 = 4;
 pub(super) struct Link {
     cluster: Cluster,
     group_id: String,
-    connection: Mutex<Option<Arc<Connection>>>,
+    connection: SharedConnection<GroupError>,
 }
 
 impl Link {
     pub(super) fn new(cluster: Cluster, group_id: String) -> Self {
-        Self { cluster, group_id, connection: Mutex::new(None) }
+        Self { cluster, group_id, connection: SharedConnection::default() }
     }
 
     /// Asks the coordinator once. Whatever it says, the next call finds it where it is then. `patience` is how long the request
@@ -47,25 +47,23 @@ impl Link {
             Err(_) => true,
         };
         if has_moved {
-            let mut kept = self.connection.lock().await;
-            // Somebody else may have found it again.
-            if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &connection)) {
-                *kept = None;
-            }
+            self.connection.forget(&connection);
         }
         Ok(answered?)
     }
 
+    /// The next call looks for the coordinator anew.
+    pub(super) fn forget(&self) {
+        self.connection.forget_any();
+    }
+
     async fn connection(&self) -> Result<Arc<Connection>, GroupError> {
-        let mut kept = self.connection.lock().await;
-        if let Some(open) = kept.as_ref().filter(|open| !open.is_closed()) {
-            return Ok(open.clone());
-        }
-        *kept = None;
-        let address = find(&self.cluster, &self.group_id).await?.1;
-        let connection = Arc::new(Connection::open(&address, &self.cluster.options().connection).await?);
-        *kept = Some(connection.clone());
-        Ok(connection)
+        let (cluster, group_id) = (self.cluster.clone(), self.group_id.clone());
+        let open = async move {
+            let (_, address) = find(&cluster, &group_id).await?;
+            Ok(Connection::open(&address, &cluster.options().connection).await?)
+        };
+        self.connection.get(|_| true, open).await
     }
 }
 
@@ -80,15 +78,15 @@ impl Cluster {
 }
 
 async fn find(cluster: &Cluster, group_id: &str) -> Result<(BrokerId, Address), GroupError> {
-    let connection = cluster.any().await?;
-    let newest = connection.versions().best::<FindCoordinatorRequest>(i16::MAX);
-    let mut request = FindCoordinatorRequest::default();
-    if newest.is_some_and(|version| version >= SEVERAL) {
-        request.coordinator_keys = vec![group_id.to_owned()];
-    } else {
-        request.key = group_id.to_owned();
-    }
-    let response = connection.call(&request).await?;
+    let request = |versions: &Versions| {
+        let newest = versions.best::<FindCoordinatorRequest>(i16::MAX);
+        let (mut key, mut coordinator_keys) = (group_id.to_owned(), Vec::new());
+        if newest.is_some_and(|version| version >= SEVERAL) {
+            coordinator_keys.push(std::mem::take(&mut key));
+        }
+        FindCoordinatorRequest { key, coordinator_keys, ..FindCoordinatorRequest::default() }
+    };
+    let response = cluster.ask_any(request, |_| true).await?;
     let found = match response.coordinators.into_iter().next() {
         Some(found) => (found.error_code, found.node_id, found.host, found.port),
         None => (response.error_code, response.node_id, response.host, response.port),
