@@ -1,9 +1,9 @@
 //! The classic protocol: join, sync, heartbeat, until there is a rebalance.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeSet, future::pending, time::Duration};
 
 use kafka_wire::{
-    ErrorCode,
+    ErrorCode, Request,
     messages::{
         HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, SyncGroupRequest,
         join_group::JoinGroupRequestProtocol, sync_group::SyncGroupRequestAssignment,
@@ -11,27 +11,27 @@ use kafka_wire::{
 };
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
-    Assignor, ChangeKind, GroupError, Partitions, assignor,
+    Assignor, ChangeKind, Partitions, assignor,
     embedded::{Subscription, decode_share, encode_share},
-    session::{Interrupted, Session, Wait},
+    membership::Identity,
+    session::{Interrupted, Session},
 };
 
 /// Groups of consumers call their kind of protocol so.
 const PROTOCOL_TYPE: &str = "consumer";
 
+/// On top of the rebalance timeout, for whoever waits for a rebalance to end.
+const REBALANCE_SLACK: Duration = Duration::from_secs(5);
+
 /// Goes from generation to generation, until the member cannot go on.
-pub(super) async fn run(session: &mut Session, assignor: Assignor) -> GroupError {
+pub(super) async fn live(session: &mut Session, assignor: Assignor) -> Interrupted {
     loop {
-        match generation(session, assignor).await {
-            Ok(()) | Err(Interrupted::Anew) => {}
-            Err(Interrupted::Ended(error)) => {
-                session.lose().await;
-                return error;
-            }
+        if let Err(interrupted) = generation(session, assignor).await {
+            return interrupted;
         }
     }
 }
@@ -44,7 +44,7 @@ async fn generation(session: &mut Session, assignor: Assignor) -> Result<(), Int
     }
     let joined = join(session, assignor).await?;
     let Some(share) = sync(session, assignor, &joined).await? else { return Ok(()) };
-    session.identity.lock().epoch = joined.generation_id;
+    session.membership.change(|identity| identity.epoch = joined.generation_id);
     let revoked: Partitions = session.owned.difference(&share).cloned().collect();
     let assigned: Partitions = share.difference(&session.owned).cloned().collect();
     let gives_up = !revoked.is_empty();
@@ -68,32 +68,86 @@ async fn give_up(session: &mut Session, revoked: Partitions) -> Result<(), Inter
     Ok(())
 }
 
-async fn join(session: &mut Session, assignor: Assignor) -> Result<JoinGroupResponse, Interrupted> {
+async fn join(session: &Session, assignor: Assignor) -> Result<JoinGroupResponse, Interrupted> {
     loop {
-        let response =
-            session.ask(Wait::Rebalance, |session, _| request(session, assignor), |told| told.error_code);
-        let response = response.await?;
+        let (request, generation) = (request(session, assignor), session.membership.identity().epoch);
+        let response = wait(session, generation, &request, |told| told.error_code).await?;
         match response.error_code {
             ErrorCode::NONE => {
-                session.identity.lock().member_id.clone_from(&response.member_id);
+                session.membership.change(|identity| identity.member_id.clone_from(&response.member_id));
                 return Ok(response);
             }
-            ErrorCode::MEMBER_ID_REQUIRED => session.identity.lock().member_id = response.member_id,
-            ErrorCode::REBALANCE_IN_PROGRESS => {}
-            code => return Err(fenced(session, "joining", code).await),
+            ErrorCode::MEMBER_ID_REQUIRED if request.member_id.is_empty() => {
+                session.membership.change(|identity| identity.member_id = response.member_id);
+            }
+            ErrorCode::REBALANCE_IN_PROGRESS => sleep(session.cluster.options().retry_backoff).await,
+            code => return Err(fenced(session, "joining", code)),
         }
     }
 }
 
+/// Asks for what the coordinator answers when the others have come, and lives on in this generation meanwhile.
+async fn wait<R: Request>(
+    session: &Session,
+    generation: i32,
+    request: &R,
+    told: impl Fn(&R::Response) -> ErrorCode,
+) -> Result<R::Response, Interrupted> {
+    let patience = session.options.rebalance_timeout + REBALANCE_SLACK;
+    loop {
+        let sent = Instant::now();
+        let heard = tokio::select! {
+            answered = session.parking.call(request, i16::MAX, patience, &told) => {
+                session.heard(sent, answered, &told)?
+            }
+            cut_off = heartbeats_meanwhile(session, generation) => {
+                cut_off?;
+                session.parking.forget();
+                None
+            }
+        };
+        if let Some(response) = heard {
+            return Ok(response);
+        }
+        sleep(session.cluster.options().retry_backoff).await;
+    }
+}
+
+/// Lives on while something is waited for. Ends when no heartbeat gets through: what is waited for will not come either. Who is
+/// in no generation has nothing to lose, and waits.
+async fn heartbeats_meanwhile(session: &Session, generation: i32) -> Result<(), Interrupted> {
+    if generation < 0 {
+        return pending().await;
+    }
+    loop {
+        sleep(session.heartbeat_interval(session.options.heartbeat_interval)).await;
+        let (sent, request) = (Instant::now(), heartbeat(session, generation));
+        let answered = session.link.call(&request, i16::MAX, Duration::ZERO, |told| told.error_code).await;
+        // Told that the generation is over, it waits on: the answer to what it waits for is on its way, and says more.
+        if session.heard(sent, answered, |told| told.error_code)?.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn heartbeat(session: &Session, generation_id: i32) -> HeartbeatRequest {
+    HeartbeatRequest {
+        group_id: session.options.group_id.clone(),
+        generation_id,
+        member_id: session.membership.identity().member_id,
+        group_instance_id: session.options.instance_id.clone(),
+    }
+}
+
 fn request(session: &Session, assignor: Assignor) -> JoinGroupRequest {
-    let identity = session.identity.get();
+    let identity = session.membership.identity();
     let subscription = Subscription {
         topics: session.options.topics.clone(),
         owned: session.owned.clone(),
         generation: identity.epoch,
     };
     let metadata = subscription.encode();
-    let ms = |duration: std::time::Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
+    let ms = |duration: Duration| i32::try_from(duration.as_millis()).unwrap_or(i32::MAX);
     JoinGroupRequest {
         group_id: session.options.group_id.clone(),
         session_timeout_ms: ms(session.options.session_timeout),
@@ -108,26 +162,34 @@ fn request(session: &Session, assignor: Assignor) -> JoinGroupRequest {
 
 /// The member's share; `None`: there is another rebalance already.
 async fn sync(
-    session: &mut Session,
+    session: &Session,
     assignor: Assignor,
     joined: &JoinGroupResponse,
 ) -> Result<Option<Partitions>, Interrupted> {
+    let generation_id = joined.generation_id;
     let is_leader = joined.leader == joined.member_id && !joined.skip_assignment;
-    let assignments = if is_leader { assign(session, assignor, joined).await? } else { Vec::new() };
+    let assignments = if is_leader {
+        tokio::select! {
+            assignments = assign(session, assignor, joined) => assignments,
+            cut_off = heartbeats_meanwhile(session, generation_id) => return cut_off.map(|()| None),
+        }
+    } else {
+        Vec::new()
+    };
     let request = SyncGroupRequest {
         group_id: session.options.group_id.clone(),
-        generation_id: joined.generation_id,
+        generation_id,
         member_id: joined.member_id.clone(),
         group_instance_id: session.options.instance_id.clone(),
         protocol_type: Some(PROTOCOL_TYPE.to_owned()),
         protocol_name: joined.protocol_name.clone(),
         assignments,
     };
-    let response = session.ask(Wait::Rebalance, |_, _| request.clone(), |told| told.error_code).await?;
+    let response = wait(session, generation_id, &request, |told| told.error_code).await?;
     match response.error_code {
         ErrorCode::NONE => Ok(Some(decode_share(&response.assignment))),
         ErrorCode::REBALANCE_IN_PROGRESS => Ok(None),
-        code => Err(fenced(session, "fetching its share", code).await),
+        code => Err(fenced(session, "fetching its share", code)),
     }
 }
 
@@ -136,59 +198,48 @@ async fn assign(
     session: &Session,
     assignor: Assignor,
     joined: &JoinGroupResponse,
-) -> Result<Vec<SyncGroupRequestAssignment>, Interrupted> {
+) -> Vec<SyncGroupRequestAssignment> {
     let said = |bytes: &[u8]| Subscription::decode(bytes);
     let members: assignor::Members =
         joined.members.iter().map(|member| (member.member_id.clone(), said(&member.metadata))).collect();
-    let mut counts = BTreeMap::new();
-    for topic in members.values().flat_map(|said| &said.topics) {
-        if counts.contains_key(topic) {
-            continue;
-        }
+    let topics: BTreeSet<&str> = members.values().flat_map(|said| &said.topics).map(String::as_str).collect();
+    let seen = session.cluster.generation();
+    // If nobody answers, it assigns what it knows.
+    let _ = session.cluster.refresh(topics.iter().copied(), seen).await;
+    let counts = topics.into_iter().filter_map(|topic| {
         // A topic that is not there has nothing to be shared.
-        if let Ok(known) = session.cluster.look_up(topic).await {
-            counts.insert(topic.clone(), i32::try_from(known.partitions.len()).unwrap_or(i32::MAX));
-        }
-    }
-    let shares = assignor::assign(assignor, &members, &counts);
+        let partitions = session.cluster.known_topic(topic)?.partitions.len();
+        Some((topic.to_owned(), i32::try_from(partitions).unwrap_or(i32::MAX)))
+    });
+    let shares = assignor::assign(assignor, &members, &counts.collect());
     let shares = shares.into_iter().map(|(member_id, share)| {
         let assignment = encode_share(&share);
         SyncGroupRequestAssignment { member_id, assignment }
     });
-    Ok(shares.collect())
+    shares.collect()
 }
 
 /// Lives on, until the user has given up what it was asked to; without that, until there is a rebalance.
-async fn heartbeats(
-    session: &mut Session,
-    mut done: Option<oneshot::Receiver<()>>,
-) -> Result<(), Interrupted> {
+async fn heartbeats(session: &Session, mut done: Option<oneshot::Receiver<()>>) -> Result<(), Interrupted> {
     let until_rebalance = done.is_none();
-    let mut next = Instant::now() + session.options.heartbeat_interval;
+    let interval = session.heartbeat_interval(session.options.heartbeat_interval);
+    let mut next = Instant::now() + interval;
     loop {
         tokio::select! {
             () = sleep_until(next) => {}
             () = ended(&mut done) => return Ok(()),
         }
-        next = Instant::now() + session.options.heartbeat_interval;
-        let request = |session: &Session, _| {
-            let identity = session.identity.get();
-            HeartbeatRequest {
-                group_id: session.options.group_id.clone(),
-                generation_id: identity.epoch,
-                member_id: identity.member_id,
-                group_instance_id: session.options.instance_id.clone(),
-            }
-        };
+        next = Instant::now() + interval;
+        let generation = session.membership.identity().epoch;
         let response = tokio::select! {
-            response = session.ask(Wait::None, request, |told| told.error_code) => response?,
+            response = session.ask(|_| heartbeat(session, generation), |told| told.error_code) => response?,
             () = ended(&mut done) => return Ok(()),
         };
         match response.error_code {
             ErrorCode::NONE => {}
             ErrorCode::REBALANCE_IN_PROGRESS if until_rebalance => return Ok(()),
             ErrorCode::REBALANCE_IN_PROGRESS => {}
-            code => return Err(fenced(session, "heartbeat", code).await),
+            code => return Err(fenced(session, "heartbeat", code)),
         }
     }
 }
@@ -197,19 +248,18 @@ async fn heartbeats(
 async fn ended(done: &mut Option<oneshot::Receiver<()>>) {
     match done {
         Some(done) => drop(done.await),
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 
 /// The coordinator knows the member no longer, or not in this generation.
-async fn fenced(session: &mut Session, what: &'static str, code: ErrorCode) -> Interrupted {
+fn fenced(session: &Session, what: &'static str, code: ErrorCode) -> Interrupted {
     match code {
         ErrorCode::UNKNOWN_MEMBER_ID => {
-            let anew = session.lose().await;
-            session.identity.lock().member_id.clear();
-            anew
+            session.membership.change(|identity| *identity = Identity::NOBODY);
+            Interrupted::Anew
         }
-        ErrorCode::ILLEGAL_GENERATION => session.lose().await,
+        ErrorCode::ILLEGAL_GENERATION => Interrupted::Anew,
         code => session.refused(what, code),
     }
 }

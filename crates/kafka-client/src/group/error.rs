@@ -20,6 +20,12 @@ pub enum GroupError {
         /// What the coordinator says.
         code: ErrorCode,
     },
+    /// The member is not in its group: it has not joined yet, or lost what it had.
+    #[error("the member is not in group `{group_id}` now, and has nothing")]
+    NotInGroup {
+        /// The group.
+        group_id: String,
+    },
     /// The member has ended.
     #[error("the member of group `{group_id}` has ended")]
     Ended {
@@ -34,7 +40,7 @@ impl GroupError {
         match self {
             Self::Cluster(error) => error.is_retriable(),
             Self::Refused { code, .. } => passes(*code),
-            Self::Ended { .. } => false,
+            Self::NotInGroup { .. } | Self::Ended { .. } => false,
         }
     }
 }

@@ -7,14 +7,11 @@ use kafka_wire::messages::{ConsumerGroupHeartbeatRequest, LeaveGroupRequest, lea
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::Instant,
 };
 
 use super::{
-    GroupError, GroupOptions, GroupProtocol, Partitions, classic,
-    link::Link,
-    next_generation, offsets,
-    session::{Session, SharedIdentity},
+    GroupError, GroupOptions, GroupProtocol, Partitions, link::Link, membership::Membership, offsets,
+    session::Session,
 };
 use crate::{cluster::Cluster, offsets::TopicPartition};
 
@@ -30,8 +27,8 @@ const LEAVES_FOR_A_WHILE: i32 = -2;
 #[derive(Debug)]
 pub struct GroupMember {
     options: GroupOptions,
-    identity: SharedIdentity,
-    /// For commits: behind a join that is parked nothing is answered.
+    membership: Arc<Membership>,
+    /// For commits, which may take their time: heartbeats do not wait behind them.
     link: Arc<Link>,
     changes: mpsc::Receiver<Change>,
     task: JoinSet<GroupError>,
@@ -57,7 +54,8 @@ pub enum ChangeKind {
     /// These are to be given up: nothing of them may be worked on when the [`Change`] is dropped, and until then offsets can be
     /// committed.
     Revoked,
-    /// These are gone already: nothing may be worked on, and commits are refused.
+    /// These are gone already: nothing may be worked on, and commits are refused. Some of them may be about to be given up: for
+    /// that there is no time any more.
     Lost,
 }
 
@@ -65,37 +63,31 @@ impl GroupMember {
     /// Joins a group, and stays in it through whatever happens to its coordinators.
     pub fn join(cluster: Cluster, options: GroupOptions) -> Self {
         let (sender, changes) = mpsc::channel(CHANGES);
-        let identity = SharedIdentity::default();
-        identity.lock().epoch = -1;
+        let membership = Arc::new(Membership::new(options.session_timeout));
         let link = || Link::new(cluster.clone(), options.group_id.clone());
-        let mut session = Session {
-            link: link(),
+        let session = Session {
             cluster: cluster.clone(),
             options: options.clone(),
-            identity: identity.clone(),
+            membership: Arc::clone(&membership),
             owned: Partitions::new(),
+            link: link(),
+            parking: link(),
             changes: sender,
-            lease_until: Instant::now(),
         };
         let link = Arc::new(link());
         let mut task = JoinSet::new();
-        task.spawn(async move {
-            match session.options.protocol {
-                GroupProtocol::Classic(assignor) => classic::run(&mut session, assignor).await,
-                GroupProtocol::Consumer => next_generation::run(&mut session).await,
-            }
-        });
-        Self { options, identity, link, changes, task }
+        task.spawn(session.run());
+        Self { options, membership, link, changes, task }
     }
 
     /// Its id, as the coordinator knows it; empty before that.
     pub fn id(&self) -> String {
-        self.identity.get().member_id
+        self.membership.identity().member_id
     }
 
     /// Its generation or member epoch; -1 while it is in none.
     pub fn epoch(&self) -> i32 {
-        self.identity.get().epoch
+        self.membership.identity().epoch
     }
 
     /// What it was told.
@@ -120,15 +112,19 @@ impl GroupMember {
     /// Commits the next offsets to be read, once. The future has nothing of the member's, so that this can be watched meanwhile.
     ///
     /// # Errors
-    /// If the coordinator refuses or does not answer; [`GroupError::is_retriable`] tells whether to try again. Without an
-    /// answer they may be committed nonetheless.
+    /// If the member is not in its group now: nothing was asked then. If the coordinator refuses or does not answer;
+    /// [`GroupError::is_retriable`] tells whether to try again. Without an answer they may be committed nonetheless.
     pub fn commit(
         &self,
         offsets: BTreeMap<TopicPartition, Offset>,
     ) -> impl Future<Output = Result<(), GroupError>> + Send + use<> {
-        let (link, identity) = (self.link.clone(), self.identity.get());
+        let (link, identity) = (self.link.clone(), self.membership.in_group());
         let (group_id, instance_id) = (self.options.group_id.clone(), self.options.instance_id.clone());
-        async move { offsets::commit(&link, &group_id, &identity, instance_id.as_deref(), &offsets).await }
+        async move {
+            // Without an epoch it would be taken for somebody from outside, who may commit while a group is empty.
+            let Some(identity) = identity else { return Err(GroupError::NotInGroup { group_id }) };
+            offsets::commit(&link, &group_id, &identity, instance_id.as_deref(), &offsets).await
+        }
     }
 
     /// Reads the group's offsets of these partitions, once; those that it never committed are left out.
@@ -150,7 +146,7 @@ impl GroupMember {
     /// If the coordinator was not reached: then it finds out when the session ends.
     pub async fn leave(mut self) -> Result<(), GroupError> {
         self.task.shutdown().await;
-        let (identity, group_id) = (self.identity.get(), self.options.group_id.clone());
+        let (identity, group_id) = (self.membership.identity(), self.options.group_id.clone());
         let instance_id = self.options.instance_id.clone();
         match (self.options.protocol, &instance_id) {
             (GroupProtocol::Classic(_), Some(_)) => Ok(()),

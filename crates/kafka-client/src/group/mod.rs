@@ -5,14 +5,16 @@
 //! |---|---|
 //! | [`GroupMember`] | the handle: what changes, commits, leaving |
 //! | [`GroupView`] | a group from outside: its members, its offsets |
-//! | `session` | what both protocols share: what the member owns, and for how long it may believe so |
+//! | `membership` | who the member is, and until when it may believe so |
+//! | `session` | what both protocols share: what the member owns, how it asks, how its user hears of changes |
 //! | `classic`, `next_generation` | the two protocols, each told as a story |
 //! | `link` | the way to the coordinator, wherever it is |
 //! | `assignor`, `embedded` | what members of classic groups decide and tell each other; pure |
 //!
 //! **Ownership is a lease.** A member that hears nothing from its coordinator for a session timeout, counted from when it sent
 //! what was answered last, gives everything up by itself: by then the coordinator may have given it to others. So no partition
-//! is with two members at any moment, as long as clocks pass equally fast.
+//! is with two members at any moment, as long as clocks pass equally fast. This holds whatever the member is at, also while a
+//! join of it is kept waiting: then it goes on with heartbeats over another connection.
 
 mod assignor;
 mod classic;
@@ -20,6 +22,7 @@ mod embedded;
 mod error;
 mod link;
 mod member;
+mod membership;
 mod next_generation;
 mod offsets;
 mod options;
@@ -37,3 +40,6 @@ use crate::offsets::TopicPartition;
 
 /// Partitions of any topics, in order.
 pub type Partitions = BTreeSet<TopicPartition>;
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,8 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    ChangeKind, GroupError, Partitions,
-    session::{Interrupted, Session, Wait},
+    ChangeKind, Partitions,
+    session::{Interrupted, Session},
 };
 use crate::offsets::TopicPartition;
 
@@ -37,35 +37,21 @@ struct Standing {
     topics: BTreeMap<Uuid, String>,
 }
 
-/// Lives as a member, until it cannot go on.
-pub(super) async fn run(session: &mut Session) -> GroupError {
-    if session.identity.get().member_id.is_empty() {
-        session.identity.lock().member_id = Uuid::new_v4().to_string();
+/// From joining until the member cannot go on.
+pub(super) async fn live(session: &mut Session) -> Interrupted {
+    if session.membership.identity().member_id.is_empty() {
+        session.membership.change(|identity| identity.member_id = Uuid::new_v4().to_string());
     }
+    let mut standing = Standing {
+        epoch: JOINS,
+        interval: session.options.heartbeat_interval,
+        assignment: None,
+        told: None,
+        topics: BTreeMap::new(),
+    };
     loop {
-        let mut standing = Standing {
-            epoch: JOINS,
-            interval: session.options.heartbeat_interval,
-            assignment: None,
-            told: None,
-            topics: BTreeMap::new(),
-        };
-        match life(session, &mut standing).await {
-            Interrupted::Anew => {}
-            Interrupted::Ended(error) => {
-                session.lose().await;
-                return error;
-            }
-        }
-    }
-}
-
-/// From joining until the member is lost.
-async fn life(session: &mut Session, standing: &mut Standing) -> Interrupted {
-    loop {
-        match step(session, standing).await {
-            Ok(()) => {}
-            Err(interrupted) => return interrupted,
+        if let Err(interrupted) = step(session, &mut standing).await {
+            return interrupted;
         }
     }
 }
@@ -96,7 +82,7 @@ async fn step(session: &mut Session, standing: &mut Standing) -> Result<(), Inte
 
 /// Lives on while the user gives partitions up.
 async fn until_done(
-    session: &mut Session,
+    session: &Session,
     standing: &mut Standing,
     mut next: Instant,
     done: &mut oneshot::Receiver<()>,
@@ -114,24 +100,18 @@ async fn until_done(
 }
 
 /// One heartbeat; tells when the next one is due.
-async fn beat(session: &mut Session, standing: &mut Standing) -> Result<Instant, Interrupted> {
+async fn beat(session: &Session, standing: &mut Standing) -> Result<Instant, Interrupted> {
     loop {
         // Until there is an answer, nobody knows what the coordinator knows.
         let told = standing.told.take();
-        let response = {
-            let standing = &*standing;
-            let build =
-                |session: &Session, again: bool| request(session, standing, told.as_ref().filter(|_| !again));
-            session.ask(Wait::None, build, |told| told.error_code).await?
-        };
+        let build = |again: bool| request(session, standing, told.as_ref().filter(|_| !again));
+        let response = session.ask(build, |told| told.error_code).await?;
         match response.error_code {
             ErrorCode::NONE => {
                 take_in(session, standing, response);
-                return Ok(Instant::now() + standing.interval);
+                return Ok(Instant::now() + session.heartbeat_interval(standing.interval));
             }
-            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => {
-                return Err(session.lose().await);
-            }
+            ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => return Err(Interrupted::Anew),
             // The former self of a static member is still there.
             ErrorCode::UNRELEASED_INSTANCE_ID => sleep(session.cluster.options().retry_backoff).await,
             code => return Err(session.refused("heartbeat", code)),
@@ -148,7 +128,7 @@ fn request(
     let options = &session.options;
     let mut request = ConsumerGroupHeartbeatRequest {
         group_id: options.group_id.clone(),
-        member_id: session.identity.get().member_id,
+        member_id: session.membership.identity().member_id,
         member_epoch: standing.epoch,
         instance_id: options.instance_id.clone(),
         ..ConsumerGroupHeartbeatRequest::default()
@@ -171,11 +151,12 @@ fn take_in(session: &Session, standing: &mut Standing, response: ConsumerGroupHe
     if let Some(assignment) = response.assignment {
         standing.assignment = Some(assignment);
     }
-    let mut identity = session.identity.lock();
-    identity.epoch = response.member_epoch;
-    if let Some(member_id) = response.member_id {
-        identity.member_id = member_id;
-    }
+    session.membership.change(|identity| {
+        identity.epoch = response.member_epoch;
+        if let Some(member_id) = response.member_id {
+            identity.member_id = member_id;
+        }
+    });
 }
 
 /// Learns the names of the topics that the member is to have something of. What is known of them may be of a time before they

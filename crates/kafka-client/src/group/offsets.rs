@@ -12,7 +12,7 @@ use kafka_wire::{
     },
 };
 
-use super::{GroupError, Partitions, link::Link, session::Identity};
+use super::{GroupError, Partitions, link::Link, membership::Identity};
 use crate::offsets::TopicPartition;
 
 /// The last versions that name topics, and do not number them.

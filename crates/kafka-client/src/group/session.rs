@@ -1,46 +1,26 @@
-//! What both protocols share: what the member owns, how long it may believe so, and how its user hears of changes.
+//! What both protocols share: what the member owns, how it asks its coordinator, and how its user hears of changes.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use kafka_wire::{ErrorCode, Request};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep},
 };
 
-use super::{Change, ChangeKind, GroupError, GroupOptions, Partitions, error::passes, link::Link};
+use super::{
+    Change, ChangeKind, GroupError, GroupOptions, GroupProtocol, Partitions, classic, error::passes,
+    link::Link, membership::Membership, next_generation,
+};
 use crate::cluster::Cluster;
 
-/// Who the member is to its coordinator.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Identity {
-    /// Empty: it has none yet.
-    pub(super) member_id: String,
-    /// Its generation or member epoch; -1: it is in none.
-    pub(super) epoch: i32,
-}
-
-/// The identity, for the task that changes it and the handle that commits under it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SharedIdentity(Arc<Mutex<Identity>>);
-
-impl SharedIdentity {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Identity> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn get(&self) -> Identity {
-        self.lock().clone()
-    }
-}
+/// Heartbeats in a session at least, so that one that is lost does not end it.
+const HEARTBEATS_PER_SESSION: u32 = 3;
 
 /// Why a member does not go on as it was about to.
 #[derive(Debug)]
 pub(super) enum Interrupted {
-    /// It owns nothing any more, and joins anew.
+    /// It is in its group no longer, and joins anew.
     Anew,
     /// It has ended.
     Ended(GroupError),
@@ -50,73 +30,96 @@ pub(super) enum Interrupted {
 pub(super) struct Session {
     pub(super) cluster: Cluster,
     pub(super) options: GroupOptions,
-    pub(super) identity: SharedIdentity,
+    pub(super) membership: Arc<Membership>,
     pub(super) owned: Partitions,
+    /// For what the coordinator answers at once.
     pub(super) link: Link,
+    /// For what it keeps until the others have come: nothing behind that is answered.
+    pub(super) parking: Link,
     pub(super) changes: mpsc::Sender<Change>,
-    /// Until when what it owns is its own, if it hears nothing.
-    pub(super) lease_until: Instant,
 }
-
-/// How long a request may wait at the coordinator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// It is answered at once.
-    None,
-    /// It is parked until the others have come; meanwhile the member lives.
-    Rebalance,
-}
-
-/// On top of the rebalance timeout, for whoever waits for a rebalance to end.
-const REBALANCE_SLACK: Duration = Duration::from_secs(5);
 
 impl Session {
-    /// Asks the coordinator until it answers as one, and gives that answer. `request` is told whether an earlier one may have
-    /// been carried out.
-    pub(super) async fn ask<R: Request>(
-        &mut self,
-        wait: Wait,
-        request: impl Fn(&Self, bool) -> R,
-        told: impl Fn(&R::Response) -> ErrorCode,
-    ) -> Result<R::Response, Interrupted> {
-        let patience = match wait {
-            Wait::None => Duration::ZERO,
-            Wait::Rebalance => self.options.rebalance_timeout + REBALANCE_SLACK,
-        };
-        let mut again = false;
+    /// Lives by its protocol, joining again whenever the coordinator has lost it or is not heard of, until it cannot go on.
+    pub(super) async fn run(mut self) -> GroupError {
         loop {
-            let (begun, built) = (Instant::now(), request(self, again));
-            let asked = self.link.call(&built, i16::MAX, patience, &told);
-            let answered = if wait == Wait::None && !self.owned.is_empty() {
-                timeout_at(self.lease_until, asked).await
-            } else {
-                Ok(asked.await)
-            };
-            match answered {
-                Ok(Ok(response)) if !passes(told(&response)) => {
-                    // Who is parked is heard of when the answer leaves.
-                    let heard = if wait == Wait::None { begun } else { Instant::now() };
-                    self.lease_until = self.lease_until.max(heard + self.options.session_timeout);
-                    return Ok(response);
+            let membership = Arc::clone(&self.membership);
+            let interrupted = tokio::select! {
+                () = membership.over() => {
+                    // Whoever coordinates now is somewhere else, or cannot be reached this way.
+                    self.link.forget();
+                    self.parking.forget();
+                    Interrupted::Anew
                 }
-                Ok(Err(error)) if !error.is_retriable() => return Err(Interrupted::Ended(error)),
-                Ok(_) | Err(_) => again = true,
+                interrupted = self.live() => interrupted,
+            };
+            self.lose().await;
+            match interrupted {
+                Interrupted::Anew => sleep(self.cluster.options().retry_backoff).await,
+                Interrupted::Ended(error) => return error,
             }
-            if !self.owned.is_empty() && Instant::now() >= self.lease_until {
-                return Err(self.lose().await);
-            }
-            sleep(self.cluster.options().retry_backoff).await;
+        }
+    }
+
+    async fn live(&mut self) -> Interrupted {
+        match self.options.protocol {
+            GroupProtocol::Classic(assignor) => classic::live(self, assignor).await,
+            GroupProtocol::Consumer => next_generation::live(self).await,
         }
     }
 
     /// What it owns now is its own no longer. Waits until its user knows.
-    pub(super) async fn lose(&mut self) -> Interrupted {
-        self.identity.lock().epoch = -1;
+    async fn lose(&mut self) {
+        self.membership.change(|identity| identity.epoch = -1);
         let lost = std::mem::take(&mut self.owned);
         if !lost.is_empty() {
             let _ = self.announce(ChangeKind::Lost, lost).await.await;
         }
-        Interrupted::Anew
+    }
+
+    /// Asks the coordinator until it answers as one, and gives that answer. `request` is told whether an earlier one may have
+    /// been carried out.
+    pub(super) async fn ask<R: Request>(
+        &self,
+        request: impl Fn(bool) -> R,
+        told: impl Fn(&R::Response) -> ErrorCode,
+    ) -> Result<R::Response, Interrupted> {
+        let mut again = false;
+        loop {
+            let (sent, request) = (Instant::now(), request(again));
+            let answered = self.link.call(&request, i16::MAX, Duration::ZERO, &told).await;
+            if let Some(response) = self.heard(sent, answered, &told)? {
+                return Ok(response);
+            }
+            again = true;
+            sleep(self.cluster.options().retry_backoff).await;
+        }
+    }
+
+    /// The answer to what was `sent` at that time, if it is one of a coordinator.
+    pub(super) fn heard<T>(
+        &self,
+        sent: Instant,
+        answered: Result<T, GroupError>,
+        told: impl Fn(&T) -> ErrorCode,
+    ) -> Result<Option<T>, Interrupted> {
+        match answered {
+            Ok(response) => {
+                let code = told(&response);
+                if matches!(code, ErrorCode::NONE | ErrorCode::REBALANCE_IN_PROGRESS) {
+                    self.membership.renew(sent);
+                }
+                Ok((!passes(code)).then_some(response))
+            }
+            Err(error) if error.is_retriable() => Ok(None),
+            Err(error) => Err(Interrupted::Ended(error)),
+        }
+    }
+
+    /// How long to wait from one heartbeat to the next, where this is wanted: often enough for a session to last, and not at once.
+    pub(super) fn heartbeat_interval(&self, wanted: Duration) -> Duration {
+        let longest = self.options.session_timeout / HEARTBEATS_PER_SESSION;
+        wanted.max(self.cluster.options().retry_backoff).min(longest)
     }
 
     /// These are its own from now on.
@@ -132,7 +135,7 @@ impl Session {
     /// Tells the user; what comes back ends when it is done with it.
     pub(super) async fn announce(&self, kind: ChangeKind, partitions: Partitions) -> oneshot::Receiver<()> {
         let (done, is_done) = oneshot::channel();
-        let epoch = self.identity.lock().epoch;
+        let epoch = self.membership.identity().epoch;
         // Who does not listen any more has dropped the handle, and with it this task.
         let _ = self.changes.send(Change { kind, partitions, epoch, _done: done }).await;
         is_done

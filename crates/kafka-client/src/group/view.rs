@@ -11,7 +11,7 @@ use kafka_wire::{
     },
 };
 
-use super::{GroupError, Partitions, embedded::decode_share, link::Link, offsets, session::Identity};
+use super::{GroupError, Partitions, embedded::decode_share, link::Link, membership::Identity, offsets};
 use crate::{cluster::Cluster, offsets::TopicPartition};
 
 /// A group from outside. Keeps a connection to the group's coordinator.
@@ -53,8 +53,7 @@ impl GroupView {
     /// # Errors
     /// If the coordinator refuses or does not answer: then they may be committed nonetheless.
     pub async fn commit(&self, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), GroupError> {
-        let nobody = Identity { member_id: String::new(), epoch: -1 };
-        offsets::commit(&self.link, &self.group_id, &nobody, None, offsets).await
+        offsets::commit(&self.link, &self.group_id, &Identity::NOBODY, None, offsets).await
     }
 
     /// What the group is at; of either protocol. One that does not exist is `Dead`.

@@ -1,8 +1,13 @@
 //! How long a rebalance takes, until everybody has its share.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use kafka_client::{ChangeKind, Cluster, GroupMember, GroupOptions, GroupProtocol};
+use kafka_client::{
+    ChangeKind, Cluster, GroupMember, GroupOptions, GroupProtocol, TopicPartition, group::Partitions,
+};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinSet,
@@ -23,11 +28,11 @@ pub(super) struct Scene<'a> {
     pub(super) partitions: usize,
 }
 
-/// Members, and how many partitions each has.
+/// Members, and what each has.
 struct Gathered {
     options: GroupOptions,
     cluster: Cluster,
-    shares: watch::Sender<Vec<usize>>,
+    shares: watch::Sender<Vec<Partitions>>,
     leaves: Vec<oneshot::Sender<()>>,
     tasks: JoinSet<()>,
 }
@@ -78,7 +83,7 @@ impl Gathered {
         let position = self.leaves.len();
         let (leave, leaves) = oneshot::channel();
         self.leaves.push(leave);
-        self.shares.send_modify(|shares| shares.push(0));
+        self.shares.send_modify(|shares| shares.push(Partitions::new()));
         let member = GroupMember::join(self.cluster.clone(), self.options.clone());
         self.tasks.spawn(take_part(member, position, self.shares.clone(), leaves));
     }
@@ -87,14 +92,19 @@ impl Gathered {
     async fn settled(&self, members: usize, partitions: usize) -> Result<(), Failure> {
         let mut shares = self.shares.subscribe();
         let least = partitions / members;
-        let is_settled = |shares: &Vec<usize>| {
+        let is_settled = |shares: &Vec<Partitions>| {
+            let all = || shares.iter().flatten().collect::<BTreeSet<&TopicPartition>>();
             shares.len() == members
-                && shares.iter().sum::<usize>() == partitions
-                && shares.iter().all(|share| (least..=least + 1).contains(share))
+                && shares.iter().map(BTreeSet::len).sum::<usize>() == partitions
+                && shares.iter().all(|share| (least..=least + 1).contains(&share.len()))
+                && all().len() == partitions
         };
         match timeout(DEADLINE, shares.wait_for(is_settled)).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Failure::failed(format!("not everybody has its share: {:?}", self.shares.borrow()))),
+            _ => {
+                let sizes: Vec<usize> = self.shares.borrow().iter().map(BTreeSet::len).collect();
+                Err(Failure::failed(format!("not everybody has its share: {sizes:?}")))
+            }
         }
     }
 
@@ -108,7 +118,7 @@ impl Gathered {
 async fn take_part(
     mut member: GroupMember,
     position: usize,
-    shares: watch::Sender<Vec<usize>>,
+    shares: watch::Sender<Vec<Partitions>>,
     mut leaves: oneshot::Receiver<()>,
 ) {
     loop {
@@ -121,8 +131,10 @@ async fn take_part(
         shares.send_modify(|shares| {
             let Some(share) = shares.get_mut(position) else { return };
             match change.kind {
-                ChangeKind::Assigned => *share += change.partitions.len(),
-                ChangeKind::Revoked | ChangeKind::Lost => *share -= change.partitions.len(),
+                ChangeKind::Assigned => share.extend(change.partitions.iter().cloned()),
+                ChangeKind::Revoked | ChangeKind::Lost => {
+                    share.retain(|place| !change.partitions.contains(place));
+                }
             }
         });
     }
