@@ -15,9 +15,6 @@ use replica::{EpochEnd, FetchAnswer, FetchPosition};
 use super::ReplicationOptions;
 use crate::partition::PartitionName;
 
-/// The first version that names topics by id.
-pub(super) const VERSION_MIN: i16 = 13;
-
 /// A partition in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {

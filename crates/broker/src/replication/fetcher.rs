@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{BrokerId, PartitionId, TopicId};
-use kafka_client::{Address, CallError, Connection, ConnectionOptions};
+use kafka_client::{Address, CallError, Connection, ConnectionOptions, FetchSession, fetch_session};
 use kafka_wire::{ErrorCode, messages::FetchRequest};
 use replica::{FetchAnswer, FetchPosition};
 use runtime::Stop;
@@ -13,7 +13,6 @@ use super::{
     ReplicationFigures, ReplicationOptions,
     exchange::{self, Heard},
     followed::{Followed, Round, backoff},
-    incremental::FetchSession,
 };
 use crate::{
     follower::{Follower, SuspicionReporter},
@@ -149,7 +148,7 @@ impl Fetcher {
             }
         };
         self.shared.figures.fetched();
-        if is_about_session(response.error_code) {
+        if FetchSession::is_over(response.error_code) {
             return Err(FetchError::SessionOver(response.error_code));
         }
         if !response.error_code.is_none() {
@@ -175,7 +174,7 @@ impl Fetcher {
             ..ConnectionOptions::default()
         };
         let connection = Connection::open(&address, &options).await?;
-        if connection.versions().best::<FetchRequest>(i16::MAX) < Some(exchange::VERSION_MIN) {
+        if connection.versions().best::<FetchRequest>(i16::MAX) < Some(fetch_session::VERSION_MIN) {
             let api = kafka_wire::ApiKey::Fetch;
             return Err(CallError::Version { address, api }.into());
         }
@@ -237,15 +236,6 @@ impl Fetcher {
             self.shared.suspicions.report(self.leader, format!("replication: {error}"));
         }
     }
-}
-
-fn is_about_session(error: ErrorCode) -> bool {
-    [
-        ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
-        ErrorCode::INVALID_FETCH_SESSION_EPOCH,
-        ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
-    ]
-    .contains(&error)
 }
 
 fn take_in_one(followed: &Followed, figures: &ReplicationFigures, answer: Answer) {

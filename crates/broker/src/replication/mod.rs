@@ -9,7 +9,7 @@
 //!
 //! - [`router`]: which fetcher a partition belongs to.
 //! - [`fetcher`]: one connection to one leader: ask, append, wait for the disk, ask again. [`followed`]: what it knows of
-//!   its partitions; [`exchange`]: the messages; [`incremental`]: what of them need not be said again.
+//!   its partitions; [`exchange`]: the messages. What of them need not be said again, [`kafka_client::fetch_session`] knows.
 //! - [`isr`]: compare-and-set changes of ISRs, many partitions in one call.
 //! - [`repair`]: records that rot took from this disk, fetched again.
 //! - [`session`]: whether the controllers hear this broker.
@@ -21,7 +21,6 @@ mod exchange;
 mod fetcher;
 mod figures;
 mod followed;
-mod incremental;
 mod isr;
 mod options;
 mod repair;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use kafka_wire::{Frame, FrameReader};
+use kafka_wire::{Frame, FrameError, FrameReader};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -157,10 +157,24 @@ async fn read_all(mut stream: OwnedReadHalf, mut frames: FrameReader, shared: &S
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return error.to_string(),
+                Err(error) => {
+                    refuse(error, shared);
+                    return error.to_string();
+                }
             }
         }
     }
+}
+
+/// An answer that is too long is the one that is due. Who waits for it is told so: it would be as long the next time.
+fn refuse(error: FrameError, shared: &Shared) {
+    let Some(Awaited { reply, .. }) = shared.awaited().pop_front() else { return };
+    let address = shared.address.clone();
+    let refused = match usize::try_from(error.length) {
+        Ok(size_bytes) => CallError::TooLong { address, size_bytes, answer_bytes_max: error.frame_bytes_max },
+        Err(_) => CallError::NoAnswer { address, why: error.to_string().into() },
+    };
+    let _ = reply.to.send(Err(refused));
 }
 
 fn deliver(frame: Bytes, shared: &Shared) -> Result<(), String> {

@@ -27,6 +27,18 @@ pub enum CallError {
         /// What happened.
         why: Arc<str>,
     },
+    /// An answer began that is longer than any may be.
+    #[error(
+        "broker {address}: an answer of {size_bytes} bytes was announced, allowed are {answer_bytes_max}"
+    )]
+    TooLong {
+        /// The broker.
+        address: Address,
+        /// What was announced.
+        size_bytes: usize,
+        /// [`ConnectionOptions::answer_bytes_max`](super::ConnectionOptions::answer_bytes_max).
+        answer_bytes_max: usize,
+    },
     /// An answer came that cannot be read.
     #[error("broker {address}: unreadable answer: {source}")]
     Unreadable {
@@ -53,7 +65,7 @@ impl CallError {
     pub fn surely_not_received(&self) -> bool {
         match self {
             Self::NotSent { .. } | Self::Version { .. } | Self::Encode(_) => true,
-            Self::NoAnswer { .. } | Self::Unreadable { .. } => false,
+            Self::NoAnswer { .. } | Self::TooLong { .. } | Self::Unreadable { .. } => false,
         }
     }
 
@@ -61,7 +73,7 @@ impl CallError {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::NotSent { .. } | Self::NoAnswer { .. } => true,
-            Self::Unreadable { .. } | Self::Version { .. } | Self::Encode(_) => false,
+            Self::TooLong { .. } | Self::Unreadable { .. } | Self::Version { .. } | Self::Encode(_) => false,
         }
     }
 }

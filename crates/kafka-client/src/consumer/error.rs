@@ -34,6 +34,23 @@ pub enum ConsumeError {
         /// Why.
         code: ErrorCode,
     },
+    /// It has a batch that is larger than any answer may be.
+    #[error(
+        "{topic}-{partition} cannot be read at offset {offset}: an answer with its next batch has {size_bytes} bytes, \
+         allowed are {answer_bytes_max}"
+    )]
+    TooLong {
+        /// The topic.
+        topic: Arc<str>,
+        /// The partition.
+        partition: PartitionId,
+        /// The offset that was to be read.
+        offset: Offset,
+        /// What the broker was about to send.
+        size_bytes: usize,
+        /// [`ConnectionOptions::answer_bytes_max`](crate::ConnectionOptions::answer_bytes_max).
+        answer_bytes_max: usize,
+    },
     /// What came is no valid batch.
     #[error("{topic}-{partition} has an unreadable batch at offset {offset}: {source}")]
     Unreadable {

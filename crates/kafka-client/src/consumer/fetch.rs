@@ -1,6 +1,6 @@
 //! Fetch as a request, and what its answer says of each partition.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use common::{BrokerId, LeaderEpoch, Offset, PartitionId};
 use kafka_wire::{
@@ -33,9 +33,8 @@ pub(super) struct Wanted {
     pub(super) offset: Offset,
 }
 
-/// A request, with the highest version that can carry it. Full each time: without sessions (KIP-227) there is nothing
-/// that could get out of step.
-pub(super) fn request(wanted: &[Wanted], options: &ConsumerOptions) -> (FetchRequest, i16) {
+/// A request that names everything, with the highest version that can carry it.
+pub(super) fn request(wanted: &[Wanted], wait: Duration, options: &ConsumerOptions) -> (FetchRequest, i16) {
     let bytes = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
     let mut topics: Vec<FetchTopic> = Vec::new();
     let mut version_max = i16::MAX;
@@ -60,7 +59,7 @@ pub(super) fn request(wanted: &[Wanted], options: &ConsumerOptions) -> (FetchReq
         }
     }
     let request = FetchRequest {
-        max_wait_ms: i32::try_from(options.fetch_max_wait.as_millis()).unwrap_or(i32::MAX),
+        max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
         min_bytes: bytes(options.fetch_min_bytes),
         max_bytes: bytes(options.fetch_max_bytes),
         topics,
@@ -69,13 +68,23 @@ pub(super) fn request(wanted: &[Wanted], options: &ConsumerOptions) -> (FetchReq
     (request, version_max)
 }
 
-/// What the answer says of a partition.
-pub(super) fn told<'a>(response: &'a FetchResponse, want: &Wanted) -> Option<&'a PartitionData> {
-    let of_topic = response.responses.iter().filter(|told| {
-        if told.topic.is_empty() { told.topic_id == want.topic_id } else { *told.topic == *want.topic }
-    });
-    let mut partitions = of_topic.flat_map(|topic| &topic.partitions);
-    partitions.find(|told| told.partition_index == want.partition.0)
+/// What an answer says of each partition.
+pub(super) struct Answers<'a>(HashMap<(Uuid, &'a str, i32), &'a PartitionData>);
+
+impl<'a> Answers<'a> {
+    pub(super) fn of(response: &'a FetchResponse) -> Self {
+        let told = response.responses.iter().flat_map(|topic| {
+            let key = |told: &PartitionData| (topic.topic_id, topic.topic.as_str(), told.partition_index);
+            topic.partitions.iter().map(move |told| (key(told), told))
+        });
+        Self(told.collect())
+    }
+
+    /// What it says of this one. It names topics by id or by name.
+    pub(super) fn about(&self, want: &Wanted) -> Option<&'a PartitionData> {
+        let by_id = self.0.get(&(want.topic_id, "", want.partition.0));
+        by_id.or_else(|| self.0.get(&(Uuid::nil(), &*want.topic, want.partition.0))).copied()
+    }
 }
 
 /// The leader that the answer names for a partition (KIP-951).

@@ -10,9 +10,9 @@ use common::{BrokerId, Offset, PartitionId};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use kafka_wire::{
     ErrorCode,
-    messages::{FetchResponse, fetch::PartitionData},
+    messages::{FetchRequest, FetchResponse, fetch::PartitionData},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{
     ConsumeError, ConsumerOptions, Fetched, StartAt,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     cluster::{Cluster, ClusterError},
     connection::{CallError, Connection},
+    fetch_session::{self, FetchSession},
     offsets::{OffsetSpec, TopicPartition},
 };
 
@@ -33,7 +34,9 @@ pub struct Consumer {
     partitions: BTreeMap<usize, Assigned>,
     /// Of the next partition.
     number: usize,
-    links: BTreeMap<BrokerId, Link>,
+    leaders: BTreeMap<BrokerId, Leader>,
+    /// Something has changed since it was looked for what can be begun.
+    changed: bool,
     ready: VecDeque<Fetched>,
     ready_bytes: usize,
     failed: VecDeque<ConsumeError>,
@@ -56,9 +59,18 @@ struct Assigned {
     under_way: bool,
     /// Not to be read until it is sought.
     stopped: bool,
+    /// It was asked for together with others, and the answer was too long: next it is asked for alone.
+    suspect: bool,
     not_before: Option<Instant>,
     /// Since when it fails.
     failing_since: Option<Instant>,
+}
+
+/// A broker that partitions are fetched from.
+struct Leader {
+    link: Link,
+    /// What it remembers of us, which may be more than one connection of ours.
+    session: FetchSession,
 }
 
 /// The connection to a broker.
@@ -71,7 +83,14 @@ enum Link {
 enum Event {
     Connected(BrokerId, Result<Connection, ClusterError>),
     Refreshed(Result<(), ClusterError>),
-    Fetched(BrokerId, Vec<Wanted>, Result<FetchResponse, CallError>),
+    Fetched(BrokerId, Asked, Result<FetchResponse, CallError>),
+}
+
+/// What a broker was asked for.
+struct Asked {
+    wanted: Vec<Wanted>,
+    /// It says nothing of what has not changed.
+    is_incremental: bool,
 }
 
 impl Consumer {
@@ -82,7 +101,8 @@ impl Consumer {
             options,
             partitions: BTreeMap::new(),
             number: 0,
-            links: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            changed: false,
             ready: VecDeque::new(),
             ready_bytes: 0,
             failed: VecDeque::new(),
@@ -110,12 +130,14 @@ impl Consumer {
                 position,
                 under_way: false,
                 stopped: false,
+                suspect: false,
                 not_before: None,
                 failing_since: None,
             };
             self.partitions.insert(self.number, assigned);
             self.number += 1;
         }
+        self.changed = true;
         Ok(())
     }
 
@@ -135,6 +157,7 @@ impl Consumer {
     }
 
     fn drop_ready(&mut self, topic: &str, partition: PartitionId) {
+        self.changed = true;
         self.ready.retain(|one| !(&*one.topic == topic && one.partition == partition));
         self.ready_bytes = self.ready.iter().map(Fetched::bytes).sum();
     }
@@ -154,9 +177,12 @@ impl Consumer {
     /// If a partition cannot be read; the others can.
     pub async fn next(&mut self) -> Result<Fetched, ConsumeError> {
         loop {
-            let wake = self.begin();
+            // While records lie ready and nothing has happened, there is nothing to begin either.
+            let wake = if self.changed || self.ready.is_empty() { self.begin() } else { None };
             if let Some(fetched) = self.ready.pop_front() {
+                let was_full = self.is_full();
                 self.ready_bytes -= fetched.bytes();
+                self.changed |= was_full;
                 return Ok(fetched);
             }
             if let Some(error) = self.failed.pop_front() {
@@ -176,6 +202,7 @@ impl Consumer {
 
     /// Begins fetches with every leader that is idle, and whatever they need first. Tells when to look again.
     fn begin(&mut self) -> Option<Instant> {
+        self.changed = false;
         let now = Instant::now();
         let mut wake: Option<Instant> = None;
         let mut wake_at = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
@@ -184,7 +211,7 @@ impl Consumer {
         wake_at(expires.max(now + self.cluster.options().retry_backoff));
         let mut by_leader: BTreeMap<BrokerId, Vec<Wanted>> = BTreeMap::new();
         let mut leaderless = false;
-        if self.ready_bytes < self.options.fetch_max_bytes {
+        if !self.is_full() {
             for (index, assigned) in &self.partitions {
                 if assigned.under_way || assigned.stopped {
                     continue;
@@ -214,33 +241,53 @@ impl Consumer {
         wake
     }
 
+    /// Whether so much lies ready that nothing more is fetched.
+    fn is_full(&self) -> bool {
+        self.ready_bytes >= self.options.fetch_max_bytes
+    }
+
     fn begin_with(&mut self, broker: BrokerId, mut wanted: Vec<Wanted>, now: Instant) -> Option<Instant> {
-        match self.links.get_mut(&broker) {
-            Some(Link::Connecting | Link::Up { busy: true, .. }) => None,
-            Some(Link::Up { connection, busy }) => {
+        let down = || Leader { link: Link::Down { until: now }, session: FetchSession::default() };
+        let leader = self.leaders.entry(broker).or_insert_with(down);
+        match &mut leader.link {
+            Link::Connecting | Link::Up { busy: true, .. } => None,
+            Link::Up { connection, busy } => {
                 *busy = true;
                 let connection = connection.clone();
                 self.turn = self.turn.wrapping_add(1);
                 let turn = self.turn % wanted.len().max(1);
                 wanted.rotate_left(turn);
+                let mut wait = self.options.fetch_max_wait;
+                let is_suspect =
+                    |want: &Wanted| self.partitions.get(&want.index).is_some_and(|one| one.suspect);
+                if let Some(suspect) = wanted.iter().position(is_suspect) {
+                    // The others are not to wait for it.
+                    (wanted, wait) = (vec![wanted.swap_remove(suspect)], Duration::ZERO);
+                }
                 for want in &wanted {
                     if let Some(assigned) = self.partitions.get_mut(&want.index) {
                         assigned.under_way = true;
                     }
                 }
-                let (request, version_max) = fetch::request(&wanted, &self.options);
-                let patience = self.options.fetch_max_wait;
+                let (mut request, version_max) = fetch::request(&wanted, wait, &self.options);
+                let version = connection.versions().best::<FetchRequest>(version_max);
+                let has_session = version >= Some(fetch_session::VERSION_MIN);
+                let is_incremental = has_session && leader.session.is_incremental();
+                if has_session {
+                    leader.session.put_into(&mut request);
+                }
+                let asked = Asked { wanted, is_incremental };
                 let fetching = async move {
                     let answered =
-                        async { connection.start(&request, version_max, patience).await?.answer().await };
-                    Event::Fetched(broker, wanted, answered.await)
+                        async { connection.start(&request, version_max, wait).await?.answer().await };
+                    Event::Fetched(broker, asked, answered.await)
                 };
                 self.events.push(fetching.boxed());
                 None
             }
-            Some(Link::Down { until }) if *until > now => Some(*until),
-            Some(Link::Down { .. }) | None => {
-                self.links.insert(broker, Link::Connecting);
+            Link::Down { until } if *until > now => Some(*until),
+            Link::Down { .. } => {
+                leader.link = Link::Connecting;
                 let cluster = self.cluster.clone();
                 self.events.push(async move { Event::Connected(broker, cluster.open(broker).await) }.boxed());
                 None
@@ -260,14 +307,14 @@ impl Consumer {
     }
 
     fn handle(&mut self, event: Event) {
-        let rested = Instant::now() + self.cluster.options().retry_backoff;
+        self.changed = true;
         match event {
             Event::Connected(broker, Ok(connection)) => {
                 let connection = Arc::new(connection);
-                self.links.insert(broker, Link::Up { connection, busy: false });
+                self.set_link(broker, Link::Up { connection, busy: false });
             }
             Event::Connected(broker, Err(_)) => {
-                self.links.insert(broker, Link::Down { until: rested });
+                self.set_down(broker);
                 self.stale = true;
             }
             Event::Refreshed(result) => {
@@ -277,25 +324,72 @@ impl Consumer {
                     Err(_) => self.stale = true,
                 }
             }
-            Event::Fetched(broker, wanted, Ok(response)) => {
-                if let Some(Link::Up { busy, .. }) = self.links.get_mut(&broker) {
-                    *busy = false;
-                }
-                let failed = response.error_code;
-                for want in wanted {
-                    match fetch::told(&response, &want) {
-                        _ if !failed.is_none() => self.rest(&want, failed),
-                        Some(told) => self.take(&want, &response, told),
-                        None => self.rest(&want, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-                    }
+            Event::Fetched(broker, asked, Ok(response)) => self.answered(broker, asked, &response),
+            Event::Fetched(broker, Asked { wanted, .. }, Err(error)) => {
+                self.set_down(broker);
+                for want in &wanted {
+                    self.failed(want, &error, wanted.len() == 1);
                 }
             }
-            Event::Fetched(broker, wanted, Err(_)) => {
-                self.links.insert(broker, Link::Down { until: rested });
-                for want in wanted {
-                    self.rest(&want, ErrorCode::NETWORK_EXCEPTION);
-                }
+        }
+    }
+
+    fn set_link(&mut self, broker: BrokerId, link: Link) {
+        if let Some(leader) = self.leaders.get_mut(&broker) {
+            leader.link = link;
+        }
+    }
+
+    fn set_down(&mut self, broker: BrokerId) {
+        let until = Instant::now() + self.cluster.options().retry_backoff;
+        if let Some(leader) = self.leaders.get_mut(&broker) {
+            leader.link = Link::Down { until };
+            leader.session.restart();
+        }
+    }
+
+    /// Takes in what a broker answered.
+    fn answered(&mut self, broker: BrokerId, asked: Asked, response: &FetchResponse) {
+        let Asked { wanted, is_incremental } = asked;
+        let code = response.error_code;
+        if let Some(Leader { link, session }) = self.leaders.get_mut(&broker) {
+            if let Link::Up { busy, .. } = link {
+                *busy = false;
             }
+            if code.is_none() {
+                session.answered(response.session_id);
+            } else {
+                session.restart();
+            }
+        }
+        // Once more at once, with everything; a broker that says so again is one that refuses.
+        let begins_anew = is_incremental && FetchSession::is_over(code);
+        let answers = fetch::Answers::of(response);
+        for want in &wanted {
+            match answers.about(want) {
+                _ if begins_anew => self.free(want),
+                _ if !code.is_none() => self.rest(want, code),
+                Some(told) => self.take(want, response, told),
+                None if is_incremental => self.went_well(want),
+                None => self.rest(want, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            }
+        }
+    }
+
+    /// Nothing came that was asked for.
+    fn failed(&mut self, want: &Wanted, error: &CallError, was_alone: bool) {
+        let CallError::TooLong { size_bytes, answer_bytes_max, .. } = *error else {
+            return self.rest(want, ErrorCode::NETWORK_EXCEPTION);
+        };
+        if was_alone {
+            let (topic, partition, offset) = (want.topic.clone(), want.partition, want.offset);
+            let error = ConsumeError::TooLong { topic, partition, offset, size_bytes, answer_bytes_max };
+            return self.stop(want, error);
+        }
+        // One of them has a batch that is too large: alone, each of them shows whether it is the one.
+        self.free(want);
+        if let Some(assigned) = self.partitions.get_mut(&want.index) {
+            assigned.suspect = true;
         }
     }
 
@@ -315,8 +409,8 @@ impl Consumer {
                 return self.rest(want, code);
             }
         }
+        self.went_well(want);
         let Some(assigned) = self.partitions.get_mut(&want.index) else { return };
-        (assigned.under_way, assigned.failing_since) = (false, None);
         if assigned.position != want.offset {
             // It was sought meanwhile.
             return;
@@ -355,6 +449,13 @@ impl Consumer {
         }
     }
 
+    /// A partition can be fetched again, and nothing is wrong with it.
+    fn went_well(&mut self, want: &Wanted) {
+        if let Some(assigned) = self.partitions.get_mut(&want.index) {
+            (assigned.under_way, assigned.suspect, assigned.failing_since) = (false, false, None);
+        }
+    }
+
     /// A partition cannot be read for now; or at all, if it has been so for long.
     fn rest(&mut self, want: &Wanted, code: ErrorCode) {
         let now = Instant::now();
@@ -373,7 +474,7 @@ impl Consumer {
 
     fn stop(&mut self, want: &Wanted, error: ConsumeError) {
         let Some(assigned) = self.partitions.get_mut(&want.index) else { return };
-        assigned.under_way = false;
+        (assigned.under_way, assigned.suspect) = (false, false);
         // If it was sought meanwhile, what happened before is of no interest.
         if assigned.position == want.offset {
             assigned.stopped = true;

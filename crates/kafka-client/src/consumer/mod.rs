@@ -13,3 +13,6 @@ pub use error::ConsumeError;
 pub use fetched::Fetched;
 pub use handle::Consumer;
 pub use options::{ConsumerOptions, StartAt};
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,9 @@ pub struct ConsumerOptions {
     pub fetch_max_wait: Duration,
     /// `fetch.min.bytes`.
     pub fetch_min_bytes: usize,
-    /// Bytes of an answer, if it has more than one batch: `fetch.max.bytes`. Twice as much per broker may be in memory.
+    /// Bytes of an answer, if it has more than one batch: `fetch.max.bytes`. Twice as much per broker may be in memory. The first
+    /// batch comes whole whatever its size (KIP-74), up to
+    /// [`ConnectionOptions::answer_bytes_max`](crate::ConnectionOptions::answer_bytes_max).
     pub fetch_max_bytes: usize,
     /// Bytes of a partition in an answer, likewise: `max.partition.fetch.bytes`.
     pub partition_fetch_max_bytes: usize,

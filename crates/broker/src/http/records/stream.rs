@@ -266,7 +266,9 @@ fn of_consume(error: &ConsumeError) -> Problem {
         ConsumeError::Cluster(error) => problems::of_cluster(error),
         ConsumeError::Refused { code, .. } => problems::of_code(*code, error.to_string()),
         ConsumeError::OffsetOutOfRange { .. } => Problem::new(ErrorCode::OffsetOutOfRange, error.to_string()),
-        ConsumeError::Unreadable { .. } => Problem::new(ErrorCode::StorageUnavailable, error.to_string()),
+        ConsumeError::Unreadable { .. } | ConsumeError::TooLong { .. } => {
+            Problem::new(ErrorCode::StorageUnavailable, error.to_string())
+        }
     }
 }
 

@@ -1,22 +1,29 @@
-//! A follower's fetch session with its leader (KIP-227): a request names the partitions whose position changed, and those
-//! that are not to be asked for now; the leader remembers the others.
+//! A fetch session with a leader (KIP-227), as followers and consumers keep it: a request names the partitions of which something
+//! else is wanted than before, and those that are not wanted now; the leader remembers the others. Its answer tells of those
+//! alone of which there is something new.
 //!
-//! A fetch claims that everything before its offset is safe here. What a session says again without naming it is what was
-//! said last, and a partition of which that is no longer so is always named or forgotten.
+//! A fetch says what its sender has: a follower claims that everything before its offset is safe. What a session says again
+//! without naming it is what was said last, and a partition of which that is no longer so is always named or forgotten.
 
 use std::collections::BTreeMap;
 
 use common::{PartitionId, TopicId};
-use kafka_wire::messages::{
-    FetchRequest,
-    fetch::{FetchPartition, ForgottenTopic},
+use kafka_wire::{
+    ErrorCode,
+    messages::{
+        FetchRequest,
+        fetch::{FetchPartition, ForgottenTopic},
+    },
 };
+
+/// The first version of Fetch that names topics by id, as this does.
+pub const VERSION_MIN: i16 = 13;
 
 type Key = (TopicId, PartitionId);
 
 /// See the [module](self). A new one names everything.
 #[derive(Debug, Default)]
-pub(super) struct FetchSession {
+pub struct FetchSession {
     id: i32,
     epoch: i32,
     /// What the leader has been told, and not to forget.
@@ -25,7 +32,7 @@ pub(super) struct FetchSession {
 
 impl FetchSession {
     /// Makes `request`, which names everything, one of this session.
-    pub(super) fn put_into(&mut self, request: &mut FetchRequest) {
+    pub fn put_into(&mut self, request: &mut FetchRequest) {
         (request.session_id, request.session_epoch) = (self.id, self.epoch);
         let mut told = BTreeMap::new();
         for topic in &mut request.topics {
@@ -53,7 +60,7 @@ impl FetchSession {
     }
 
     /// The leader answered, and named this session; 0: it has no room for one.
-    pub(super) fn answered(&mut self, id: i32) {
+    pub fn answered(&mut self, id: i32) {
         if id == 0 {
             *self = Self::default();
             return;
@@ -62,8 +69,24 @@ impl FetchSession {
         self.id = id;
     }
 
+    /// Whether the next request leaves out what the leader remembers, and its answer what has not changed.
+    pub fn is_incremental(&self) -> bool {
+        self.epoch > 0
+    }
+
+    /// Whether a leader that answers so does not know the session, or knows it otherwise: it is to be
+    /// [begun anew](Self::restart), and then the same can be asked for at once.
+    pub fn is_over(code: ErrorCode) -> bool {
+        matches!(
+            code,
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+                | ErrorCode::INVALID_FETCH_SESSION_EPOCH
+                | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+        )
+    }
+
     /// What the leader remembers is not known: the next request names everything, and ends this session.
-    pub(super) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         *self = Self { id: self.id, ..Self::default() };
     }
 }
@@ -109,8 +132,10 @@ mod tests {
     fn only_what_changed_is_named() {
         let mut session = FetchSession::default();
         let all = [(1, 0, 10), (1, 1, 20), (2, 0, 30)];
+        assert!(!session.is_incremental());
         assert_eq!(sent(&mut session, &all), (0, 0, all.into(), vec![]));
         session.answered(77);
+        assert!(session.is_incremental());
         assert_eq!(sent(&mut session, &all), (77, 1, vec![], vec![]));
         session.answered(77);
         // One moved on, one is not to be asked for, one is new.
@@ -128,6 +153,7 @@ mod tests {
         session.answered(77);
         sent(&mut session, &all);
         session.restart();
+        assert!(!session.is_incremental());
         assert_eq!(sent(&mut session, &all), (77, 0, all.into(), vec![]));
         session.answered(78);
         assert_eq!(sent(&mut session, &all), (78, 1, vec![], vec![]));
