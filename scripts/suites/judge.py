@@ -13,6 +13,7 @@ not name, and against a line of which the results know nothing.
 
 usage: judge.py check [--short] LIST RESULTS     exit status 1 with the findings
        judge.py short LIST                       the names of the short selection
+       judge.py skipped LIST                     the names of those that are not run
        judge.py show RESULTS                     what came out, without judging
        judge.py report LIST RESULTS REPORT       writes these results into the report
 """
@@ -191,6 +192,9 @@ def main(arguments):
         return 1
     if command == "short":
         print(*(test for test, in_short in allowed.passing.items() if in_short), sep="\n")
+        return 0
+    if command == "skipped":
+        print(*allowed.not_run, sep="\n")
         return 0
     client, results = read_results(paths[1].read_text())
     if command == "check":

@@ -11,6 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs cargo cc c++ make java mvn
 crate=4.10.0 version=2.12.1
 source=$made/$version
+measuring=' 0055\| 0127'
 
 fetch() {
     [ -e "$source/complete" ] && return
@@ -89,9 +90,9 @@ run() {
     RACKS=RACK cluster "${settings[@]}"
     printf 'bootstrap.servers=%s\n' "$bootstrap" >"$out/test.conf"
     export RDKAFKA_TEST_CONF=$out/test.conf TEST_KAFKA_VERSION=4.1.0 BROKERS=$bootstrap KAFKA_PATH=$made/kafka
-    { grep -v ' 0055' "$out/units" || true; } | xargs -r -P 8 -L 1 bash -c 'one "$@"' one
-    # 0055 measures how long things take, so it has the machine for itself.
-    if grep ' 0055' "$out/units" >"$out/units-alone"; then
+    { grep -v "$measuring" "$out/units" || true; } | xargs -r -P 8 -L 1 bash -c 'one "$@"' one
+    # Those that measure how long things take have the machine for themselves.
+    if grep "$measuring" "$out/units" >"$out/units-alone"; then
         alone xargs -a "$out/units-alone" -L 1 bash -c 'one "$@"' one
     fi
 }
