@@ -1,4 +1,4 @@
-//! The two REST APIs of the control plane as types: those of the metadata nodes and those of the brokers.
+//! The two REST APIs as types: that of the metadata nodes and that of the brokers.
 //!
 //! One file per resource. A request type refuses unknown fields; an answer type tolerates them, so that an older
 //! client understands a newer server. Models that stand unchanged in the contract (`Partition`, `Event`, ids) are

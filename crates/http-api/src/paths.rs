@@ -49,14 +49,6 @@ pub const HISTORY: &str = "/api/v1/metadata/history";
 pub const RAFT_STATUS: &str = "/api/v1/raft/status";
 /// The Raft log.
 pub const RAFT_LOG: &str = "/api/v1/raft/log";
-/// Between nodes: would you vote for me?
-pub const RAFT_PRE_VOTE: &str = "/api/v1/raft/pre-vote";
-/// Between nodes: vote for me.
-pub const RAFT_REQUEST_VOTE: &str = "/api/v1/raft/request-vote";
-/// Between nodes: entries and heartbeats.
-pub const RAFT_APPEND_ENTRIES: &str = "/api/v1/raft/append-entries";
-/// Between nodes: a snapshot.
-pub const RAFT_INSTALL_SNAPSHOT: &str = "/api/v1/raft/install-snapshot";
 /// Members of the quorum.
 pub const RAFT_MEMBERS: &str = "/api/v1/raft/members";
 /// One member of the quorum.
