@@ -49,10 +49,12 @@ pub struct ClusterState {
 /// Why a running cluster could not be controlled.
 #[derive(Debug, Error)]
 pub enum ControlError {
-    /// No state file.
-    #[error("no running cluster found: {path}: {source}. Start one with `dmq up`, or use --ephemeral")]
+    /// No state file, or nobody behind it.
+    #[error(
+        "no running cluster found: {path}: {source}. Start one with `dmq up`, name the --data-dir that it was given, or use --ephemeral"
+    )]
     NotRunning {
-        /// The file looked for.
+        /// The file or socket looked for.
         path: String,
         /// The system's words.
         source: io::Error,
@@ -180,6 +182,10 @@ impl Controller {
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, ControlError> {
         let controller = Self { directory: directory.into() };
         controller.state()?;
+        // A `dmq up` that was killed leaves its state file behind, with pids that others may have by now.
+        let socket = controller.directory.join(SOCKET);
+        std::os::unix::net::UnixStream::connect(&socket)
+            .map_err(|source| ControlError::NotRunning { path: socket.display().to_string(), source })?;
         Ok(controller)
     }
 
@@ -227,5 +233,23 @@ impl Controller {
             Some(pid) => Ok(pid),
             None => Err(ControlError::Refused(answer.trim_start_matches("error ").to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_run_leaves_behind_is_no_running_cluster() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = ClusterState { pid: 1, members: Vec::new() };
+        std::fs::write(directory.path().join(STATE_FILE), serde_json::to_vec(&state).unwrap()).unwrap();
+        // The socket's file outlives its listener.
+        drop(UnixListener::bind(directory.path().join(SOCKET)).unwrap());
+        let error = Controller::open(directory.path()).unwrap_err();
+        assert!(matches!(error, ControlError::NotRunning { .. }), "{error}");
+        let _server = ControlServer::bind(directory.path()).unwrap();
+        Controller::open(directory.path()).unwrap();
     }
 }

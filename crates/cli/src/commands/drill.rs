@@ -7,6 +7,7 @@ use std::{
 
 use clap::{Args, Subcommand, ValueEnum};
 use local_cluster::Database;
+use runtime::Tasks;
 use serde::Serialize;
 
 use super::up::CLUSTER_DIRECTORY;
@@ -82,6 +83,33 @@ pub(crate) struct ThrowAwayArgs {
 }
 
 impl RunArgs {
+    async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
+        if self.drill.needs_throw_away() && !self.cluster.throw_away.ephemeral {
+            return Err(Failure::usage(format!("{} needs --ephemeral", self.drill.name())));
+        }
+        let extent = self.extent()?;
+        let tasks = Tasks::new();
+        runtime::shutdown::watch_signals(&tasks)?;
+        let mut target = self.cluster.target(self.drill).await?;
+        let report = tokio::select! {
+            report = catalogue::run(self.drill, extent, &mut target) => Some(report?),
+            _ = tasks.shutdown().requested() => None,
+        };
+        let Some(report) = report else {
+            // Nobody else would: `dmq up` never starts a process again by itself.
+            target.repair().await?;
+            return Err(Failure::failed("interrupted: there is no verdict"));
+        };
+        connection.output.emit(&report)?;
+        if report.verdict == Verdict::Pass {
+            return Ok(());
+        }
+        if self.cluster.throw_away.ephemeral {
+            say!("the cluster's files are kept in {}", target.keep_files().display());
+        }
+        Err(Failure::new(Exit::VerdictFail, String::new()))
+    }
+
     /// How much of it is wanted.
     fn extent(&self) -> Result<Extent, Failure> {
         if self.drill != Drill::RebalanceStorm && (self.kills.is_some() || self.churns.is_some()) {
@@ -135,22 +163,7 @@ impl DrillCommand {
     pub(crate) async fn run(self, connection: &ConnectionArgs) -> Result<(), Failure> {
         match self {
             Self::List => connection.output.emit(&DrillList::new()),
-            Self::Run(args) => {
-                if args.drill.needs_throw_away() && !args.cluster.throw_away.ephemeral {
-                    return Err(Failure::usage(format!("{} needs --ephemeral", args.drill.name())));
-                }
-                let extent = args.extent()?;
-                let mut target = args.cluster.target(args.drill).await?;
-                let report = catalogue::run(args.drill, extent, &mut target).await?;
-                connection.output.emit(&report)?;
-                if report.verdict == Verdict::Pass {
-                    return Ok(());
-                }
-                if args.cluster.throw_away.ephemeral {
-                    say!("the cluster's files are kept in {}", target.keep_files().display());
-                }
-                Err(Failure::new(Exit::VerdictFail, String::new()))
-            }
+            Self::Run(args) => args.run(connection).await,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use common::{BrokerId, NodeId};
 use local_cluster::{
-    ClusterSpec, Controller, Fault, LocalCluster, Member, Observer, Role, process::describe, wait_for,
-    wait_ready,
+    ClusterSpec, ControlError, Controller, Fault, LocalCluster, Member, Observer, Role, process::describe,
+    wait_for, wait_ready,
 };
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -163,6 +163,22 @@ impl Target {
             }
             Self::Running(controller) => controller.start(name).await.map(drop).map_err(Failure::failed),
         }
+    }
+
+    /// Has every process of the running cluster run again: what was stopped goes on, what was ended is started. Of a throw-away
+    /// cluster nothing stays anyway.
+    pub(crate) async fn repair(&mut self) -> Result<(), Failure> {
+        let Self::Running(controller) = self else { return Ok(()) };
+        let repaired = wait_for("every process runs again", END_DEADLINE, async || {
+            for member in controller.state()?.members {
+                match member.pid {
+                    Some(_) => controller.signal(&member.name, Signal::SIGCONT)?,
+                    None => drop(controller.start(&member.name).await?),
+                }
+            }
+            Ok::<(), ControlError>(())
+        });
+        repaired.await.map_err(Failure::failed)
     }
 
     /// Waits until every member is ready.
