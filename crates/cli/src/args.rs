@@ -62,14 +62,14 @@ enum Command {
     /// Break a cluster on purpose, and see what it costs
     #[command(subcommand)]
     Drill(DrillCommand),
-    /// Measure a running cluster
+    /// Measure a cluster: the running one, or one of its own
     #[command(subcommand)]
     Bench(BenchCommand),
 }
 
 /// `dmq broker <what>` talks to a cluster, `dmq broker --id <id>` is one of its brokers.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct BrokerArgs {
     #[command(subcommand)]
     command: Option<BrokerCommand>,

@@ -1,20 +1,14 @@
 //! Which cluster a command talks to, and how its answers are written.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use client::{HttpClient, HttpOptions, MetadataClient, MetadataClientOptions};
 
-use crate::{exit::Failure, output::Format};
+use crate::{exit::Failure, output::Format, services::ServicesFile};
 
 /// Where metadata nodes listen by default.
 const DEFAULT_NODES: [&str; 3] = ["http://localhost:9091", "http://localhost:9092", "http://localhost:9093"];
-
-/// The file that is used when it is there and no other is named.
-pub(crate) const DEFAULT_FILE: &str = "services.json";
 
 /// Arguments of every command that talks to a cluster.
 #[derive(Debug, Clone, Args)]
@@ -42,16 +36,10 @@ impl ConnectionArgs {
         if !self.metadata.is_empty() {
             return self.metadata.iter().map(|url| base_url(url)).collect();
         }
-        let file = match &self.services {
-            Some(file) => file.as_path(),
-            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-            None => return Ok(DEFAULT_NODES.map(str::to_owned).to_vec()),
-        };
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-        let nodes = metadata_urls(&text)
-            .ok_or_else(|| Failure::usage(format!("{}: names no metadata nodes", file.display())))?;
-        Ok(nodes)
+        match ServicesFile::find(self.services.as_deref())? {
+            Some(file) => file.metadata_urls(),
+            None => Ok(DEFAULT_NODES.map(str::to_owned).to_vec()),
+        }
     }
 
     /// A client that follows the leader.
@@ -85,21 +73,6 @@ fn base_url(text: &str) -> Result<String, Failure> {
     Ok(format!("http://{authority}"))
 }
 
-/// The `url`s of the metadata services. Only these are read, so that a file which a newer version wrote, or whose
-/// databases need variables that are not set here, still says whom to ask.
-fn metadata_urls(text: &str) -> Option<Vec<String>> {
-    let file: serde_json::Value = serde_json::from_str(text).ok()?;
-    let nodes = file.pointer("/services/metadata-services")?.as_array()?;
-    let urls: Option<Vec<String>> = nodes
-        .iter()
-        .map(|node| match node.get("url").and_then(serde_json::Value::as_str) {
-            Some(url) => Some(url.trim_end_matches('/').to_owned()),
-            None => Some(format!("http://{}:{}", node.get("host")?.as_str()?, node.get("port")?.as_u64()?)),
-        })
-        .collect();
-    urls.filter(|urls| !urls.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,14 +83,5 @@ mod tests {
         assert_eq!(base_url(" http://a:1/ ").unwrap(), "http://a:1");
         assert!(base_url("https://a:1").is_err());
         assert!(base_url("").is_err());
-    }
-
-    #[test]
-    fn the_services_file_names_the_nodes() {
-        let text = r#"{"services": {"metadata-services": [
-            {"id": 1, "host": "localhost", "port": 9091, "url": "http://h:1/"},
-            {"id": 2, "host": "localhost", "port": 9092}]}}"#;
-        assert_eq!(metadata_urls(text).unwrap(), ["http://h:1", "http://localhost:9092"]);
-        assert_eq!(metadata_urls(r#"{"services": {}}"#), None);
     }
 }

@@ -1,6 +1,6 @@
 //! How commands reach the brokers over Kafka's protocol, and what its failures mean for the exit code.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use kafka_client::{
@@ -10,8 +10,9 @@ use kafka_client::{
 use tokio::time::Instant;
 
 use crate::{
-    connection::{ConnectionArgs, DEFAULT_FILE},
+    connection::ConnectionArgs,
     exit::{Exit, Failure},
+    services::ServicesFile,
 };
 
 /// Where brokers listen by default.
@@ -37,16 +38,10 @@ impl BootstrapArgs {
         if let Some(list) = &self.bootstrap {
             return Address::list(list).map_err(|error| Failure::usage(format!("--bootstrap: {error}")));
         }
-        let file = match &connection.services {
-            Some(file) => file.as_path(),
-            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-            None => return Ok(DEFAULT_BROKERS.map(|port| Address::new("localhost", port)).to_vec()),
-        };
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-        kafka_addresses(&text).ok_or_else(|| {
-            Failure::usage(format!("{}: names no broker with a kafkaPort; give --bootstrap", file.display()))
-        })
+        match ServicesFile::find(connection.services.as_deref())? {
+            Some(file) => file.kafka_addresses(),
+            None => Ok(DEFAULT_BROKERS.map(|port| Address::new("localhost", port)).to_vec()),
+        }
     }
 
     /// A client of the cluster.
@@ -79,19 +74,6 @@ pub(crate) async fn find_topic(cluster: &Cluster, name: &str) -> Result<Arc<Topi
             result => return Ok(result?),
         }
     }
-}
-
-/// Host and `kafkaPort` of the storage services. Only these are read: see `connection.rs`.
-fn kafka_addresses(text: &str) -> Option<Vec<Address>> {
-    let file: serde_json::Value = serde_json::from_str(text).ok()?;
-    let brokers = file.pointer("/services/storage-services")?.as_array()?;
-    let addresses = brokers.iter().filter_map(|broker| {
-        let port = u16::try_from(broker.get("kafkaPort")?.as_u64()?).ok()?;
-        let host = broker.get("host").and_then(serde_json::Value::as_str).unwrap_or("localhost");
-        Some(Address::new(host, port))
-    });
-    let addresses: Vec<Address> = addresses.collect();
-    (!addresses.is_empty()).then_some(addresses)
 }
 
 /// When a record counts as written.
@@ -183,14 +165,6 @@ impl From<ConsumeError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_services_file_names_the_brokers() {
-        let text = r#"{"services": {"storage-services": [
-            {"id": 101, "host": "h", "port": 8081, "kafkaPort": 19092}, {"id": 102, "port": 8082}]}}"#;
-        assert_eq!(kafka_addresses(text), Some(vec![Address::new("h", 19092)]));
-        assert_eq!(kafka_addresses(r#"{"services": {"storage-services": []}}"#), None);
-    }
 
     #[test]
     fn an_unknown_outcome_has_an_exit_code_of_its_own() {

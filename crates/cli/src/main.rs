@@ -7,6 +7,7 @@ mod drill;
 mod exit;
 mod kafka;
 mod output;
+mod services;
 
 use std::process::ExitCode;
 

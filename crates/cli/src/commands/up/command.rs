@@ -23,7 +23,7 @@ const ECHO_LINES: usize = 1024;
 /// Starts a cluster and runs it until Ctrl-C.
 #[derive(Debug, Args)]
 pub(crate) struct UpCommand {
-    /// Metadata nodes of a cluster without a services file: 1, 3, 5 or 7 [default: 3]
+    /// Metadata nodes of a cluster without a services file, an odd number up to 9 [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=9))]
     pub(super) nodes: Option<u16>,
     /// Brokers of a cluster without a services file [default: 3]

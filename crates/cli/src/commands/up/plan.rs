@@ -16,9 +16,10 @@ use super::{
     databases::{Databases, DatabasesError},
 };
 use crate::{
-    connection::{ConnectionArgs, DEFAULT_FILE},
+    connection::ConnectionArgs,
     exit::{Exit, Failure},
     output::say,
+    services::DEFAULT_FILE,
 };
 
 /// Below the base directory: logs and the files by which a running cluster is found.
