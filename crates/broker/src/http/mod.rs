@@ -15,7 +15,6 @@
 mod figures;
 mod groups;
 mod health;
-mod params;
 mod push;
 mod records;
 mod router;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, Json, Router,
     extract::{Request, State},
-    http::{Method, Uri},
+    http::Uri,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -13,7 +13,7 @@ use axum::{
 use common::{BrokerId, ClusterId, IncarnationId};
 use http_api::{ErrorCode, Problem, headers, paths};
 use runtime::{
-    http::{JsonBytesMax, Refusal},
+    http::{JsonBytesMax, Refusal, no_such_path, wrong_method},
     metrics::Metrics,
 };
 use utoipa::OpenApi;
@@ -31,6 +31,12 @@ use crate::{
 
 /// The largest JSON body, in bytes. A push has a few hundred.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// Paths that are asked of the wrong process.
+const ELSEWHERE: (&[&str], &str) = (
+    &["/api/v1/metadata", "/api/v1/raft"],
+    "this is a broker; metadata nodes answer it, on ports 9091 to 9093 by default",
+);
 
 /// What the handlers look at.
 #[derive(Debug)]
@@ -92,21 +98,11 @@ pub fn router(context: Context, livez: Router) -> Router {
         .route(paths::OPENAPI, get(move || async move { Json(Arc::clone(&description)).into_response() }))
         .with_state(Arc::clone(&context))
         .merge(livez)
-        .fallback(no_such_path)
+        .fallback(async |uri: Uri| no_such_path(&uri, ELSEWHERE))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(context, check_cluster))
         .layer(middleware::from_fn_with_state(requests, figures::observe))
         .layer(Extension(JsonBytesMax(BODY_BYTES_MAX)))
-}
-
-async fn no_such_path(uri: Uri) -> Refusal {
-    let path: String = uri.path().chars().take(200).collect();
-    Problem::new(ErrorCode::NotFound, format!("there is nothing at `{path}`")).with("path", path).into()
-}
-
-async fn wrong_method(method: Method, uri: Uri) -> Refusal {
-    let detail = format!("`{}` does not take {method}; the Allow header says what it takes", uri.path());
-    Problem::new(ErrorCode::MethodNotAllowed, detail).with("method", method.as_str()).into()
 }
 
 /// A request that says which cluster it is meant for is not answered by another one.

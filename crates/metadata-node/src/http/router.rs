@@ -13,14 +13,14 @@ use axum::{
     Extension, Router,
     body::Bytes,
     extract::Request,
-    http::{Method, Uri, header},
+    http::{Uri, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
 use common::ClusterId;
 use futures_util::future::BoxFuture;
 use http_api::{ErrorCode, Livez, Problem, headers, paths};
-use runtime::http::JsonBytesMax;
+use runtime::http::{JsonBytesMax, no_such_path, wrong_method};
 use tower::{Layer, Service};
 use utoipa::{
     OpenApi,
@@ -37,6 +37,12 @@ use crate::metrics::{Metrics, RouteMetrics};
 
 /// The largest JSON body of a request by users and brokers, in bytes. A full batch of ISR changes has about 2 MB.
 pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Paths that are asked of the wrong process.
+const ELSEWHERE: (&[&str], &str) = (
+    &["/api/v1/topics", "/api/v1/groups", "/api/v1/storage"],
+    "this is a metadata node; brokers answer it, on ports 8081 to 8083 by default",
+);
 
 /// What [`routes!`] makes of one path.
 type Routes = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<Arc<Api>>);
@@ -93,7 +99,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .with_state(api)
         .layer(Extension(JsonBytesMax(BODY_BYTES_MAX)))
         .merge(between_nodes)
-        .fallback(unknown_path)
+        .fallback(async |uri: Uri| no_such_path(&uri, ELSEWHERE))
         .method_not_allowed_fallback(wrong_method)
 }
 
@@ -144,28 +150,6 @@ fn table(metrics: &Metrics, cluster_id: ClusterId) -> OpenApiRouter<Arc<Api>> {
     described.extend(livez.paths);
     described.extend(openapi.paths);
     router
-}
-
-async fn unknown_path(uri: Uri) -> Refusal {
-    let shown: String = uri.path().chars().take(200).collect();
-    Problem::new(
-        ErrorCode::NotFound,
-        format!("there is nothing at `{shown}`; /openapi.json lists what there is"),
-    )
-    .with("path", shown)
-    .into()
-}
-
-/// The `Allow` header is added by axum.
-async fn wrong_method(method: Method, uri: Uri) -> Refusal {
-    let shown: String = uri.path().chars().take(200).collect();
-    Problem::new(
-        ErrorCode::MethodNotAllowed,
-        format!("`{shown}` does not take {method}; `Allow` says what it takes"),
-    )
-    .with("path", shown)
-    .with("method", method.as_str())
-    .into()
 }
 
 /// What goes before every operation: requests that say they are meant for another cluster are refused (F8:

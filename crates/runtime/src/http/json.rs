@@ -59,6 +59,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJsonBody<T>
         if bytes.is_empty() {
             return Ok(Self(None));
         }
+        // serde would take a list for the fields in their order.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            let detail = "the body is a list; a JSON object is wanted";
+            return Err(Refusal::because(ErrorCode::InvalidRequest, detail));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Self(body)),
             Err(_) => Err(explain::<T>(&bytes, &parts.headers)),

@@ -15,13 +15,13 @@ use http_api::{
     group_reading::{AckRequest, AckResponse, POLL_RECORDS_MAX, RecordPlace},
     paths,
 };
-use runtime::http::{JsonBody, JsonBytesMax, Refusal};
+use runtime::http::{JsonBody, JsonBytesMax, Refusal, Segments};
 
 use super::{
     poll::check_lease_ms,
     route::{self, Routed},
 };
-use crate::http::{params::Segments, router::Context};
+use crate::http::router::Context;
 
 /// The largest request, in bytes: it may name 1,000 records of topics with long names.
 const BODY_BYTES_MAX: usize = 512 * 1024;

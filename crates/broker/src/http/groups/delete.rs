@@ -9,10 +9,10 @@ use axum::{
 };
 use coordinator::api::DeleteGroup;
 use http_api::{Problem, paths};
-use runtime::http::Refusal;
+use runtime::http::{Refusal, Segments};
 
 use super::route::{self, Routed};
-use crate::http::{params::Segments, router::Context};
+use crate::http::router::Context;
 
 /// Delete a group
 #[utoipa::path(

@@ -14,7 +14,7 @@ use http_api::{
     groups::{GroupInfo, GroupMember, GroupOffset, GroupSummary},
     paths,
 };
-use runtime::http::Refusal;
+use runtime::http::{Refusal, Segments};
 
 use super::{
     assignment::assigned_topics,
@@ -22,7 +22,7 @@ use super::{
     route::{self, Routed},
     words,
 };
-use crate::http::{params::Segments, router::Context};
+use crate::http::router::Context;
 
 /// Partitions of which the time is told; for the rest of a very large group it is left out.
 const LOOKS_MAX: usize = 1_000;

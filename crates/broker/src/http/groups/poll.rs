@@ -17,12 +17,12 @@ use http_api::{
 };
 use runtime::{
     clock,
-    http::{JsonBody, Refusal},
+    http::{JsonBody, Refusal, Segments},
 };
 use tokio::time::Instant;
 
 use super::{reading::Reading, route::Routed};
-use crate::http::{params::Segments, router::Context};
+use crate::http::router::Context;
 
 /// Read records as a group
 ///

@@ -20,14 +20,14 @@ use http_api::{
     paths,
 };
 use kafka_client::{OffsetSpec, TopicPartition};
-use runtime::http::{JsonBody, Refusal};
+use runtime::http::{JsonBody, Refusal, Segments};
 
 use super::{
     describe::look,
     lag::{self, Bounds},
     route::{self, Routed},
 };
-use crate::http::{params::Segments, router::Context};
+use crate::http::router::Context;
 
 /// Reset a group
 ///

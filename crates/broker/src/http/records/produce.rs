@@ -16,7 +16,7 @@ use http_api::{
 use kafka_client::{Delivery, ProduceError, producer::partition_of_key};
 use runtime::{
     clock,
-    http::{JsonBody, JsonBytesMax, Refusal},
+    http::{JsonBody, JsonBytesMax, Refusal, Segments},
 };
 
 use uuid::Uuid;
@@ -26,7 +26,7 @@ use super::{
     gateway::{Admissions, Gateway},
     keyed, problems,
 };
-use crate::http::{params::Segments, router::Context};
+use crate::http::router::Context;
 
 /// The largest body of JSON. A bulk in lines has no such bound.
 const BODY_BYTES_MAX: usize = 16 << 20;

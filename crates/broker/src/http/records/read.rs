@@ -19,15 +19,12 @@ use http_api::{
         Isolation, MAX_WAIT_MS_MAX, PAGE_RECORDS, PAGE_RECORDS_MAX, ReadRecordsQuery, RecordPage, StartOffset,
     },
 };
-use runtime::http::Refusal;
+use runtime::http::{Params, Refusal, Segments};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{gateway::Gateway, problems, show};
 use crate::{
-    http::{
-        params::{Params, Segments},
-        router::Context,
-    },
+    http::router::Context,
     partition::{Marks, News, OffsetAnswer, OffsetSpec, Partition, PartitionError, ReadRecords, Reader},
 };
 

@@ -19,14 +19,11 @@ use http_api::{
     records::{StartOffset, StreamQuery, WantedFormat},
 };
 use kafka_client::{ConsumeError, Consumer, ConsumerOptions, Fetched, OffsetSpec, StartAt, TopicPartition};
-use runtime::http::Refusal;
+use runtime::http::{Params, Refusal, Segments};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{gateway::Gateway, problems, show};
-use crate::http::{
-    params::{Params, Segments},
-    router::Context,
-};
+use crate::http::router::Context;
 
 /// After so much silence a comment is sent, so that nobody in between takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

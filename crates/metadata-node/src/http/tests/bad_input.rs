@@ -25,6 +25,7 @@ fn topics() -> Vec<(Method, &'static str, Value, ErrorCode)> {
     let post = Method::POST;
     vec![
         (post.clone(), TOPICS, json!([]), InvalidRequest),
+        (post.clone(), TOPICS, json!(["t", 1, null, 1]), InvalidRequest),
         (post.clone(), TOPICS, json!("text"), InvalidRequest),
         (post.clone(), TOPICS, Value::Null, InvalidRequest),
         (post.clone(), TOPICS, json!({}), InvalidRequest),
@@ -246,7 +247,10 @@ async fn problems_name_the_field_the_value_and_what_would_be_right() {
     assert_eq!((&problem.fields["value"], &problem.fields["bound"]), (&json!(5000), &json!(1000)));
 
     let problem = node.get("/api/v1/metadata/cluster?since=x").await.is(InvalidParameter);
-    assert_eq!(problem.fields["parameter"], "since");
+    assert_eq!((&problem.fields["parameter"], &problem.fields["value"]), (&json!("since"), &json!("x")));
+
+    let problem = node.get("/api/v1/topics/orders/records").await.is(NotFound);
+    assert!(problem.detail.contains("brokers answer it"), "{}", problem.detail);
 }
 
 #[tokio::test]
