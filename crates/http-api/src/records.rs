@@ -6,7 +6,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use common::{Offset, PartitionId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
@@ -120,9 +120,9 @@ pub struct NewRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     pub key: Option<Data>,
-    /// Its value; null deletes the key from a compacted topic.
-    #[serde(default)]
-    #[schema(value_type = Option<serde_json::Value>)]
+    /// Its value; null deletes the key from a compacted topic, so it has to be said.
+    #[serde(deserialize_with = "null_or_data")]
+    #[schema(required = true, value_type = Option<serde_json::Value>)]
     pub value: Option<Data>,
     /// Its headers, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -133,6 +133,11 @@ pub struct NewRecord {
     /// Its time in Unix milliseconds; without it, the time at which the broker gets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
+}
+
+/// Without a function of its own, a field that may be null may also be left out.
+fn null_or_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Data>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 /// When a record counts as written.
@@ -448,6 +453,9 @@ mod tests {
             parse(json!({"records": [{"value": {"a": 1}, "headers": [{"key": "h", "value": "v"}]}]}));
         assert_eq!(request.unwrap().acks, Acks::All);
         assert!(parse(json!({"records": [{"valeu": 1}]})).is_err());
+        let forgotten = parse(json!({"records": [{"key": "a"}]})).unwrap_err().to_string();
+        assert!(forgotten.contains("missing field `value`"), "{forgotten}");
+        assert!(parse(json!({"records": [{"key": "a", "value": null}]})).unwrap().records[0].value.is_none());
         assert!(parse(json!({"records": [], "acks": "most"})).is_err());
     }
 
