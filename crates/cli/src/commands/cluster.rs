@@ -147,7 +147,7 @@ impl Render for ClusterView {
             let status = node.status.as_ref();
             nodes.row([
                 or_dash(status.map(|status| status.node_id)),
-                status.map_or_else(|| "NO ANSWER".to_owned(), |status| super::name_of(&status.state)),
+                node.state(),
                 or_dash(status.map(|status| status.current_term)),
                 or_dash(status.map(|status| status.last_applied)),
                 or_dash(status.map(|status| head.saturating_sub(status.last_applied))),

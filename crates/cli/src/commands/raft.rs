@@ -130,6 +130,13 @@ pub(crate) struct NodeView {
     pub(crate) error: Option<String>,
 }
 
+impl NodeView {
+    /// `LEADER`, `FOLLOWER`, ..., or that it does not answer.
+    pub(crate) fn state(&self) -> String {
+        self.status.as_ref().map_or_else(|| "NO ANSWER".to_owned(), |status| super::name_of(&status.state))
+    }
+}
+
 /// What every node says.
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -183,32 +190,17 @@ impl Render for QuorumView {
             "URL",
         ]);
         for node in &self.0 {
-            let Some(status) = &node.status else {
-                let dash = || "-".to_owned();
-                table.row([
-                    dash(),
-                    "NO ANSWER".to_owned(),
-                    dash(),
-                    dash(),
-                    dash(),
-                    dash(),
-                    dash(),
-                    dash(),
-                    dash(),
-                    node.url.clone(),
-                ]);
-                continue;
-            };
+            let status = node.status.as_ref();
             table.row([
-                status.node_id.to_string(),
-                super::name_of(&status.state),
-                status.current_term.to_string(),
-                or_dash(status.leader_id),
-                status.commit_index.to_string(),
-                status.last_applied.to_string(),
-                status.last_log_index.to_string(),
-                status.snapshot_index.to_string(),
-                super::name_of(&status.storage),
+                or_dash(status.map(|status| status.node_id)),
+                node.state(),
+                or_dash(status.map(|status| status.current_term)),
+                or_dash(status.and_then(|status| status.leader_id)),
+                or_dash(status.map(|status| status.commit_index)),
+                or_dash(status.map(|status| status.last_applied)),
+                or_dash(status.map(|status| status.last_log_index)),
+                or_dash(status.map(|status| status.snapshot_index)),
+                or_dash(status.map(|status| super::name_of(&status.storage))),
                 node.url.clone(),
             ]);
         }
