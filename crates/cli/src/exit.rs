@@ -13,7 +13,7 @@
 use std::{fmt, process::ExitCode};
 
 use client::CallError;
-use http_api::Retry;
+use http_api::{ErrorCode, Retry};
 
 use crate::output::say;
 
@@ -82,6 +82,28 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What to do about a failed call, where the answer does not say so itself.
+fn advice(error: &CallError) -> Option<&'static str> {
+    match error {
+        CallError::NoAnswer(_) | CallError::NoLeader(_) => {
+            Some("is the cluster up? `dmq up` starts one here, --metadata names another")
+        }
+        CallError::Problem(problem) => match problem.code {
+            ErrorCode::UnknownTopic => Some("`dmq topic list` shows all"),
+            ErrorCode::UnknownGroup => Some("`dmq group list` shows all"),
+            ErrorCode::UnknownBroker => Some("`dmq broker list` shows all"),
+            ErrorCode::UnknownNode => Some("`dmq raft members list` shows all"),
+            ErrorCode::GroupNotEmpty => Some("stop its members first; `dmq group describe` shows them"),
+            ErrorCode::BrokerHoldsReplicas => Some("`dmq topic reassign` moves them to other brokers"),
+            ErrorCode::InvalidConfig if problem.detail.starts_with("unknown") => {
+                Some("docs/configuration.md lists all settings")
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let exit = match &error {
@@ -94,7 +116,10 @@ impl From<CallError> for Failure {
             }
             CallError::Problem(_) | CallError::Unreadable { .. } => Exit::Failed,
         };
-        Self::new(exit, error.to_string())
+        match advice(&error) {
+            Some(advice) => Self::new(exit, format!("{error}\n     {advice}")),
+            None => Self::new(exit, error.to_string()),
+        }
     }
 }
 
@@ -106,7 +131,7 @@ impl From<std::io::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use http_api::{ErrorCode, Problem};
+    use http_api::Problem;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use clap::{Args, ValueEnum};
 use kafka_client::{
     Acks, Address, Cluster, ClusterError, ClusterOptions, Compression, ConnectionOptions, ConsumeError,
-    ProduceError, cluster::TopicMetadata,
+    ErrorCode, ProduceError, cluster::TopicMetadata,
 };
 use tokio::time::Instant;
 
@@ -137,7 +137,18 @@ impl From<ClusterError> for Failure {
             | ClusterError::UnknownPartition { .. }
             | ClusterError::Refused { .. } => Exit::Failed,
         };
-        Self::new(exit, error.to_string())
+        let message = match &error {
+            ClusterError::Topic { topic, code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION } => {
+                format!("there is no topic `{topic}`\n     `dmq topic list` shows all")
+            }
+            ClusterError::NoBroker { .. } => {
+                format!(
+                    "{error}\n     is the cluster up? `dmq up` starts one here, --bootstrap names another"
+                )
+            }
+            error => error.to_string(),
+        };
+        Self::new(exit, message)
     }
 }
 

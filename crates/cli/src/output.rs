@@ -1,7 +1,7 @@
 //! Output: data on stdout, talk on stderr; tables for people, JSON for scripts.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io::{self, Write},
 };
 
@@ -101,6 +101,17 @@ pub(crate) fn comma_separated<T: ToString>(values: impl IntoIterator<Item = T>) 
     if values.is_empty() { "-".to_owned() } else { values.join(",") }
 }
 
+/// `1 broker`, `3 brokers`, `2 processes`.
+pub(crate) fn count(number: impl fmt::Display, noun: &str) -> String {
+    let number = number.to_string();
+    let ending = match noun {
+        _ if number == "1" => "",
+        noun if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +125,12 @@ mod tests {
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "ID   STATUS\n101  ONLINE\n7    -\n");
+    }
+
+    #[test]
+    fn numbers_and_nouns_agree() {
+        assert_eq!(count(1, "broker"), "1 broker");
+        assert_eq!(count(0, "broker"), "0 brokers");
+        assert_eq!(count(2, "process"), "2 processes");
     }
 }

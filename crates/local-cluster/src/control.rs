@@ -112,12 +112,14 @@ impl ControlServer {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        Ok(Self {
-            listener: UnixListener::bind(&socket)?,
-            socket,
-            state_file: directory.join(STATE_FILE),
-            _lock: lock,
-        })
+        let listener = UnixListener::bind(&socket).map_err(|error| match error.kind() {
+            // The system has some hundred bytes for it.
+            io::ErrorKind::InvalidInput => {
+                io::Error::new(error.kind(), "its path is too long for a socket; take another --data-dir")
+            }
+            _ => error,
+        })?;
+        Ok(Self { listener, socket, state_file: directory.join(STATE_FILE), _lock: lock })
     }
 
     /// Writes the state file. To be called whenever a process was started or has ended.

@@ -19,7 +19,7 @@ use super::configs::{ConfigArgs, Owner};
 use crate::{
     connection::ConnectionArgs,
     exit::{Exit, Failure},
-    output::{Render, Table, comma_separated, or_dash, say},
+    output::{Render, Table, comma_separated, count, or_dash, say},
 };
 
 /// From one look to the next of `--watch`.
@@ -135,8 +135,7 @@ impl Brokers {
     async fn find(connection: &ConnectionArgs) -> Result<Self, Failure> {
         let brokers = connection.client()?.call(&api::brokers()).await?;
         let online = brokers.into_iter().filter(|broker| broker.status == BrokerStatus::Online);
-        let urls: Vec<String> =
-            online.map(|broker| format!("http://{}:{}", broker.host, broker.port)).collect();
+        let urls: Vec<String> = online.map(|broker| broker.url()).collect();
         if urls.is_empty() {
             return Err(Failure::new(Exit::Unavailable, "no broker is online"));
         }
@@ -216,14 +215,19 @@ impl Render for Description {
     fn render(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self(group) = self;
         let summary = &group.summary;
+        // These have no lag, however much is in them.
+        let never = match group.offsets.iter().filter(|offset| offset.offset.is_none()).count() {
+            0 => String::new(),
+            never => format!(", nothing committed in {}", count(never, "partition")),
+        };
         writeln!(out, "group {}  {}  generation {}", summary.group_id, group.state_text, group.generation)?;
         writeln!(
             out,
-            "{} protocol, {}, coordinated by broker {}, {} records behind",
+            "{} protocol, {}, coordinated by broker {}, {} behind{never}",
             summary.group_type,
             if group.protocol.is_empty() { "no assignor" } else { &group.protocol },
             summary.coordinator_id,
-            group.lag
+            count(group.lag, "record")
         )?;
         if !group.members.is_empty() {
             writeln!(out)?;

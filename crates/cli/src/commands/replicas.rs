@@ -152,11 +152,14 @@ async fn reassign(
     reassignments: Vec<ReassignmentRequest>,
 ) -> Result<(), Failure> {
     let answer = client.call(&api::reassign_partitions(&ReassignRequest { reassignments })).await?;
+    let asked = answer.results.len();
     let refused = answer.results.iter().filter(|result| result.problem.is_some()).count();
     connection.output.emit(&ReassignView(answer))?;
     match refused {
         0 => Ok(()),
-        refused => Err(Failure::new(Exit::Failed, format!("{refused} were refused"))),
+        refused => {
+            Err(Failure::new(Exit::Failed, format!("{refused} of {asked} refused, for the reasons above")))
+        }
     }
 }
 

@@ -157,6 +157,9 @@ async fn read_all(mut stream: OwnedReadHalf, mut frames: FrameReader, shared: &S
                     }
                 }
                 Ok(None) => break,
+                Err(error) if error.length == i32::from_be_bytes(*b"HTTP") => {
+                    return "it speaks HTTP, not Kafka's protocol".to_owned();
+                }
                 Err(error) => {
                     refuse(error, shared);
                     return error.to_string();

@@ -74,6 +74,8 @@ impl ConsumeCommand {
         if let Some(ends) = &mut ends {
             ends.retain(|partition, end| starts.get(partition).is_some_and(|start| start < end));
             if ends.is_empty() {
+                let topic = &self.topic;
+                say!("`{topic}` has no records there; `dmq topic describe {topic}` shows its offsets");
                 return Ok(());
             }
         }

@@ -245,6 +245,9 @@ struct Summary {
 
 impl Render for Summary {
     fn render(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.partitions.is_empty() {
+            return Ok(());
+        }
         let mut table = Table::new(["TOPIC", "PARTITION", "RECORDS", "FIRST OFFSET", "LAST OFFSET"]);
         for Written { partition, records, first_offset, last_offset } in &self.partitions {
             table.row([

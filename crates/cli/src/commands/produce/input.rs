@@ -36,11 +36,13 @@ impl InputOptions {
             let value = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
             return from_json(value);
         }
-        let (key, value) = match self.key_separator.as_deref().map(str::as_bytes) {
+        let (key, value) = match &self.key_separator {
             None => (None, line),
             Some(separator) => {
-                let at = line.windows(separator.len()).position(|window| window == separator);
-                let (key, rest) = at.and_then(|at| line.split_at_checked(at)).ok_or("no key separator")?;
+                let at = line.windows(separator.len()).position(|window| window == separator.as_bytes());
+                let (key, rest) = at
+                    .and_then(|at| line.split_at_checked(at))
+                    .ok_or_else(|| format!("no `{separator}` between a key and a value"))?;
                 (Some(key.to_vec()), rest.get(separator.len()..).unwrap_or_default())
             }
         };

@@ -10,7 +10,7 @@ use local_cluster::{LocalCluster, OutputLine};
 use serde::Serialize;
 
 use super::plan::Plan;
-use crate::output::{Render, Table, or_dash};
+use crate::output::{Render, Table, count, or_dash};
 
 /// A cluster that is ready.
 #[derive(Serialize)]
@@ -118,12 +118,6 @@ fn shorter(path: &std::path::Path) -> PathBuf {
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_owned()
 }
 
-/// `1 broker`, `3 brokers`, `2 processes`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    let plural = if noun.ends_with('s') { "es" } else { "s" };
-    format!("{number} {noun}{}", if number == 1 { "" } else { plural })
-}
-
 /// Colours, if the terminal has them and nobody objects.
 pub(super) struct Painter {
     colored: bool,
@@ -167,12 +161,5 @@ mod tests {
         let line = OutputLine { name: "broker-101".to_owned(), line: "up".to_owned() };
         assert_eq!(Painter { colored: false }.line(&line), "broker-101 | up");
         assert_eq!(Painter { colored: true }.line(&line), "\u{1b}[35mbroker-101 |\u{1b}[0m up");
-    }
-
-    #[test]
-    fn numbers_and_nouns_agree() {
-        assert_eq!(count(1, "broker"), "1 broker");
-        assert_eq!(count(0, "broker"), "0 brokers");
-        assert_eq!(count(2, "process"), "2 processes");
     }
 }

@@ -6,10 +6,10 @@ use local_cluster::{ClusterError, ControlServer, LocalCluster, OutputLine, Role,
 use runtime::{Stop, TaskKind, Tasks};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::view::{self, Painter};
+use super::view::Painter;
 use crate::{
     exit::{Exit, Failure},
-    output::say,
+    output::{count, say},
 };
 
 /// How long the processes may take to become ready. They need a fraction of a second; a database that recovers
@@ -37,8 +37,8 @@ impl Watch {
         let config = self.cluster.config();
         say!(
             "Starting {} and {} of cluster {} ...",
-            view::count(config.metadata_nodes.len(), "metadata node"),
-            view::count(config.brokers.len(), "broker"),
+            count(config.metadata_nodes.len(), "metadata node"),
+            count(config.brokers.len(), "broker"),
             config.cluster_id
         );
         for warning in &config.warnings {
@@ -102,7 +102,7 @@ impl Watch {
     pub(super) async fn stop(&mut self, lines: Lines) {
         let running = self.cluster.members().iter().filter(|member| member.pid.is_some()).count();
         if running > 0 {
-            say!("Stopping {} ...", view::count(running, "process"));
+            say!("Stopping {} ...", count(running, "process"));
         }
         // The channel must not fill up while nobody shows what the processes say at their end.
         let quiet = Tasks::new();
