@@ -63,11 +63,12 @@ class_of() {
     verifiable-consumer) echo org.apache.kafka.tools.VerifiableConsumer ;;
     dump-log) echo org.apache.kafka.tools.DumpLogSegments ;;
     transactions) echo org.apache.kafka.tools.TransactionsCommand ;;
-    *) echo "no tool '$1': $0 knows those of Kafka's bin directory, without 'kafka-' and '.sh'" >&2; return 2 ;;
+    *) echo "no tool '$1'; there are:" $(sed -n 's/^    \([a-z-]*\)) echo org.*\|^    \([a-z-]*\)) echo kafka.*/\1\2/p' "$0") >&2; return 2 ;;
     esac
 }
 
-tool=${1:?a tool}
+[ $# -gt 0 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+tool=$1
 shift
 if [ "$tool" = jars ]; then
     install

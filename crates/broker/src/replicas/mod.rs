@@ -4,6 +4,7 @@
 //! <data dir>/
 //!   meta.properties                     whose directory this is, see `identity`
 //!   .lock                               held by the running process
+//!   high-watermarks                     what was committed when it was last noted, see `partition::high_watermarks`
 //!   orders-0/                           partition 0 of topic `orders`
 //!     partition.metadata                the topic's id: a re-created `orders` is another topic
 //!   orders-1.<uuid>-delete/             its topic was deleted; removed after a grace period
