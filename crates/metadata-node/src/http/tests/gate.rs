@@ -9,9 +9,7 @@ use axum::{
 use http_api::ErrorCode;
 use serde_json::json;
 
-use super::harness::{TestNode, founders};
-
-const SESSION: Duration = Duration::from_secs(3);
+use super::harness::{SESSION, TestNode, founders};
 
 /// Three nodes with a leader that all of them know; the leader comes first.
 async fn quorum() -> Vec<TestNode> {

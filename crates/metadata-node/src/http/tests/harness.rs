@@ -25,7 +25,10 @@ use crate::{
 };
 
 /// No condition of these tests takes this long unless it never comes true.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The brokers that tests register do not heartbeat, and are to be there until the test has ended, however busy the machine is.
+pub(crate) const SESSION: Duration = Duration::from_secs(600);
 
 /// A node and what keeps it alive.
 pub(crate) struct TestNode {
@@ -98,7 +101,7 @@ pub(crate) async fn founders(size: u64) -> BTreeMap<NodeId, String> {
 impl TestNode {
     /// The only node of a cluster, leading.
     pub(crate) async fn leading() -> Self {
-        Self::leading_with(Duration::from_secs(3)).await
+        Self::leading_with(SESSION).await
     }
 
     /// The only node of a cluster, leading, with this session timeout for brokers.
