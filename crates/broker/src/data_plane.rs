@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::{
     broker::StartError,
     broker_config::LiveConfig,
-    coordinator::{Groups, OffsetsTopic},
+    coordinator::{GroupCollector, Groups, OffsetsTopic},
     follower::Follower,
     identity::DataDir,
     image::SharedImage,
@@ -103,6 +103,7 @@ impl DataPlane {
     pub(crate) fn register_metrics(&self, registry: &mut Registry) {
         self.server.register_metrics(registry);
         registry.register_collector(Box::new(PartitionCollector(self.partitions.clone())));
+        registry.register_collector(Box::new(GroupCollector(self.groups.clone())));
         self.partitions.services().integrity().register(registry);
         self.replication.register(registry);
     }

@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use broker::broker_config::BrokerConfig;
 use bytes::Bytes;
 use kafka_wire::{
     ErrorCode, Records, Request, decode_response, encode_request,
@@ -339,6 +340,53 @@ async fn a_member_that_waits_is_answered_when_the_broker_leaves() {
     .await;
     broker.stop().await.unwrap();
     assert_eq!(second.receive::<JoinGroupRequest>(9).error_code, ErrorCode::NOT_COORDINATOR);
+}
+
+/// The log of its offsets is damaged, and no other replica has it: nobody is told that there are no offsets, and everybody who asks
+/// is told why.
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_cannot_be_read_are_not_taken_for_none() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    assert_eq!(Client::new(&broker).commit(8, &commit("g", 5, None)), ErrorCode::NONE);
+    broker.stop().await.unwrap();
+    let partition = coordinator::partition_of("g", 3);
+    let is_its = |name: &str| name.starts_with(&format!("__consumer_offsets-{partition}"));
+    let mut entries = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
+    let log = entries.find(|entry| is_its(entry.file_name().to_str().unwrap())).unwrap().path();
+    let segment = log.join("00000000000000000000.log");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[70] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let mut settings = BrokerFixture::settings(quorum.urls(), dir.path());
+    settings.kafka_port = Some(0);
+    settings.config = BrokerConfig::parse(AT_ONCE.iter().copied()).unwrap();
+    let broker = BrokerFixture::following(settings).await;
+    let mut told = String::new();
+    eventually("who looks at the broker's health is told", async || {
+        let readiness = broker.readiness().await;
+        told = readiness.checks.into_iter().find(|check| check.name == "groups").unwrap().detail;
+        told.contains("cannot be loaded")
+    })
+    .await;
+    assert!(
+        told.contains(&format!("; 1 cannot be loaded: {partition}: ")) && told.contains("damaged"),
+        "{told}"
+    );
+    let group = OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+    let fetch = OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() };
+    let fetched = Client::new(&broker).call(9, &fetch);
+    assert_eq!(fetched.groups[0].error_code, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    let shown = broker.get("/api/v1/groups/g").await;
+    let detail = shown.json::<Value>().unwrap()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        shown.status == 503 && detail.contains("cannot be loaded") && detail.contains("damaged"),
+        "{detail}"
+    );
+    let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+    let failed = "kafka_server_group_coordinator_metrics_num_partitions{state=\"failed\"} 1";
+    assert!(scraped.lines().any(|line| line == failed), "{scraped}");
 }
 
 /// The same figures, for dashboards that are made for kafka_exporter.

@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -19,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{owner::Command, topic::OffsetsTopic};
+use super::{owner::Command, stage::Stage, topic::OffsetsTopic};
 use crate::{broker_config::LiveConfig, image::SharedImage, partition::Partitions};
 
 /// Why nobody answers for a group now. Clients ask again, here or elsewhere.
@@ -65,7 +62,7 @@ pub struct Surveyed {
 pub(super) struct Entry {
     pub(super) epoch: LeaderEpoch,
     pub(super) queue: mpsc::Sender<Command>,
-    pub(super) is_loaded: Arc<AtomicBool>,
+    pub(super) stage: Stage,
     pub(super) task: TaskHandle,
 }
 
@@ -137,6 +134,20 @@ impl Groups {
         surveyed
     }
 
+    /// Partitions of `__consumer_offsets` whose groups are not served as they cannot be loaded, and why.
+    pub fn troubles(&self) -> BTreeMap<PartitionId, String> {
+        let of = |(id, entry): (&PartitionId, &Entry)| {
+            let why = entry.stage.trouble().filter(|_| !entry.stage.serves())?;
+            Some((*id, why))
+        };
+        self.read(|owners| owners.iter().filter_map(of).collect())
+    }
+
+    /// How many partitions of `__consumer_offsets` are coordinated here.
+    pub fn coordinated(&self) -> usize {
+        self.read(BTreeMap::len)
+    }
+
     async fn submit_to<C: Call>(&self, partition: PartitionId, request: C) -> Result<Asked<C>, Unavailable> {
         let queue = self.queue_of(partition)?;
         let (answer, reply) = oneshot::channel();
@@ -148,7 +159,7 @@ impl Groups {
     fn queue_of(&self, partition: PartitionId) -> Result<mpsc::Sender<Command>, Unavailable> {
         let found = self.read(|owners| {
             let entry = owners.get(&partition)?;
-            Some(entry.is_loaded.load(Ordering::Acquire).then(|| entry.queue.clone()))
+            Some(entry.stage.serves().then(|| entry.queue.clone()))
         });
         match found {
             Some(Some(queue)) => Ok(queue),

@@ -9,7 +9,8 @@
 //!
 //! - [`groups`]: the way in: finds the owner of a group, asks it, waits for the reply.
 //! - [`supervisor`]: keeps owners in step with what this broker leads, and tells them of topics.
-//! - [`owner`]: the task; [`load`]: how it learns what there is; [`serve`]: how it answers; [`batch`]: what it appends.
+//! - [`owner`]: the task; [`load`]: how it learns what there is; [`serve`]: how it answers; [`batch`]: what it appends;
+//!   [`stage`]: how far it is, [`collector`]: as a figure.
 //! - [`codec`]: records as bytes; [`topic`]: how `__consumer_offsets` comes to be; [`options`]: settings.
 //!
 //! What groups are and what they may do is crate `coordinator`'s. It decides at once and in memory; here its decisions are
@@ -17,14 +18,17 @@
 
 mod batch;
 mod codec;
+mod collector;
 mod groups;
 mod load;
 mod options;
 mod owner;
 mod serve;
+mod stage;
 mod supervisor;
 mod topic;
 
+pub use collector::GroupCollector;
 pub use groups::{Asked, Groups, Surveyed, Unavailable};
 pub use options::GroupOptions;
 pub use topic::{NoTopic, OffsetsTopic};

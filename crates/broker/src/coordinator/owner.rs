@@ -1,13 +1,7 @@
 //! The task that owns the groups of one partition of `__consumer_offsets`, for as long as this broker leads it in one epoch:
 //! it loads, serves, and loads anew if what it decided cannot be made durable.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use common::LeaderEpoch;
 use coordinator::{Reply, Request, Topics};
@@ -17,7 +11,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Unavailable, load::load, serve::Serving};
+use super::{Unavailable, load::load, serve::Serving, stage::Stage};
 use crate::partition::Partition;
 
 /// Requests that wait for an owner. Whoever has more to ask waits with it.
@@ -44,8 +38,7 @@ pub(super) struct Owner {
     pub(super) settings: watch::Receiver<coordinator::Settings>,
     pub(super) topics: watch::Receiver<Arc<Topics>>,
     pub(super) queue: mpsc::Receiver<Command>,
-    /// Whether requests are answered.
-    pub(super) is_loaded: Arc<AtomicBool>,
+    pub(super) stage: Stage,
     pub(super) clock: Monotonic,
 }
 
@@ -74,7 +67,11 @@ impl Owner {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(event = "coordinator.not_loaded", %partition, "{error}");
+                    tracing::error!(
+                        event = "coordinator.not_loaded", %partition,
+                        "its groups are not served, and it is tried again: {error}",
+                    );
+                    self.stage.fail(error.to_string());
                 }
             }
             self.forget();
@@ -85,7 +82,7 @@ impl Owner {
 
     /// Nobody is answered before it is loaded again.
     fn forget(&mut self) {
-        self.is_loaded.store(false, Ordering::Release);
+        self.stage.load();
         while self.queue.try_recv().is_ok() {}
     }
 }

@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     convert::Infallible,
     future::pending,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -123,7 +123,7 @@ impl<'a> Serving<'a> {
         let outcome = self.coordinator.activate(topics, self.now());
         self.take(outcome)?;
         self.append()?;
-        self.owner.is_loaded.store(true, Ordering::Release);
+        self.owner.stage.serve();
         let mut commands = Vec::with_capacity(REQUESTS_PER_TURN);
         loop {
             let event = self.next(&mut commands).await;

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use common::{LeaderEpoch, PartitionId, topic_name::CONSUMER_OFFSETS_TOPIC};
@@ -18,6 +18,7 @@ use super::{
     groups::{Entry, Shared},
     options,
     owner::{Owner, QUEUE_LENGTH},
+    stage::Stage,
     topic::OffsetsTopic,
 };
 use crate::{broker_config::LiveConfig, image::SharedImage, partition::Partition, partition::Partitions};
@@ -119,18 +120,18 @@ impl Supervisor {
 
     fn own(&self, epoch: LeaderEpoch, partition: Arc<Partition>) -> Entry {
         let (queue, received) = mpsc::channel(QUEUE_LENGTH);
-        let is_loaded = Arc::new(AtomicBool::new(false));
+        let stage = Stage::default();
         let owner = Owner {
             partition,
             epoch,
             settings: self.settings.subscribe(),
             topics: self.topics.subscribe(),
             queue: received,
-            is_loaded: Arc::clone(&is_loaded),
+            stage: stage.clone(),
             clock: self.clock,
         };
         let task = self.tasks.spawn(TaskKind::Coordinator, "coordinator.owner", move |stop| owner.run(stop));
-        Entry { epoch, queue, is_loaded, task }
+        Entry { epoch, queue, stage, task }
     }
 }
 

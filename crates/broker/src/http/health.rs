@@ -8,12 +8,13 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::BrokerStatus;
+use common::{BrokerStatus, topic_name::CONSUMER_OFFSETS_TOPIC};
 use http_api::{Check, Readiness};
 use runtime::{clock, metrics};
 
 use super::router::Context;
 use crate::{
+    coordinator::Groups,
     link::LinkStatus,
     partition::{Partition, Partitions},
     replicas::ReplicaFigures,
@@ -44,6 +45,7 @@ pub(super) async fn readyz(State(context): State<Arc<Context>>, RawQuery(query):
         metadata(&link),
         replicas(&context.replicas.figures()),
         logs(&context.partitions),
+        groups(&context.groups),
         shutdown(&link),
     ]);
     if !verbose {
@@ -150,6 +152,19 @@ fn logs(partitions: &Partitions) -> Check {
             check("logs", false, format!("{} do not take records: {name}: {why}", failed.len()))
         }
         None => check("logs", true, "all that are open take records"),
+    }
+}
+
+/// That the groups of one partition are not served is no reason to send nobody here.
+fn groups(groups: &Groups) -> Check {
+    let (coordinated, troubles) = (groups.coordinated(), groups.troubles());
+    let coordinates = format!("coordinates {coordinated} partitions of {CONSUMER_OFFSETS_TOPIC}");
+    match troubles.iter().next() {
+        Some((partition, why)) => {
+            let detail = format!("{coordinates}; {} cannot be loaded: {partition}: {why}", troubles.len());
+            check("groups", true, detail)
+        }
+        None => check("groups", true, coordinates),
     }
 }
 

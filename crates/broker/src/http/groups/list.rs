@@ -55,8 +55,10 @@ fn coordinators(context: &Context) -> BTreeSet<BrokerId> {
 
 async fn local(context: &Context) -> Result<Vec<GroupSummary>, Problem> {
     let groups = context.groups.ask_all(&ListGroups::default()).await;
-    let groups = groups
-        .map_err(|unavailable| Problem::new(ErrorCode::CoordinatorNotAvailable, unavailable.to_string()))?;
+    let groups = groups.map_err(|unavailable| {
+        let problem = Problem::new(ErrorCode::CoordinatorNotAvailable, unavailable.to_string());
+        route::explained(context, None, problem)
+    })?;
     let summary = |group: ListedGroup| GroupSummary {
         group_id: group.group_id.as_str().to_owned(),
         group_type: group.group_type.as_str().to_owned(),

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use client::{HttpRequest, http::Reply};
-use common::BrokerId;
+use common::{BrokerId, PartitionId, topic_name::CONSUMER_OFFSETS_TOPIC};
 use coordinator::GroupError;
 use http_api::{ErrorCode, Problem, headers};
 use serde::Serialize;
@@ -18,6 +18,9 @@ use crate::{coordinator::Unavailable, http::router::Context};
 
 /// How long to try while coordinators change or load.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Marks the problem of a partition that cannot be loaded, which is not over soon.
+const CANNOT_BE_LOADED: &str = "cannotBeLoaded";
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -69,7 +72,9 @@ impl<'a> Routed<'a> {
             let tried = self.attempt(&local).await;
             match tried {
                 Err(problem)
-                    if problem.code == ErrorCode::CoordinatorNotAvailable && Instant::now() < deadline =>
+                    if problem.code == ErrorCode::CoordinatorNotAvailable
+                        && !problem.fields.contains_key(CANNOT_BE_LOADED)
+                        && Instant::now() < deadline =>
                 {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -87,7 +92,10 @@ impl<'a> Routed<'a> {
             return Err(unknown_group(self.group_id));
         }
         match topic.coordinator_of(self.group_id) {
-            Some(id) if id == self.context.broker_id => local().await,
+            Some(id) if id == self.context.broker_id => {
+                let partition = topic.partition_of(self.group_id);
+                local().await.map_err(|problem| explained(self.context, partition, problem))
+            }
             Some(id) if !self.headers.contains_key(headers::FORWARDED_BY) => self.hand_on(id).await,
             Some(id) => Err(not_available(format!("broker {id} coordinates group `{}`", self.group_id))),
             None => Err(not_available(format!("the partition of group `{}` has no leader", self.group_id))),
@@ -130,6 +138,19 @@ pub(super) async fn ask(
     request.body = body;
     let failed = |error| not_available(format!("broker {broker}, the coordinator: {error}"));
     context.records.http.send(request).await.map_err(failed)
+}
+
+/// Of a problem whose cause is that this partition, or one of all, cannot be loaded here: says so, and why.
+pub(super) fn explained(context: &Context, of: Option<PartitionId>, problem: Problem) -> Problem {
+    let mut troubles = context.groups.troubles().into_iter();
+    match troubles.find(|(partition, _)| of.is_none_or(|of| of == *partition)) {
+        Some((partition, why)) if problem.code == ErrorCode::CoordinatorNotAvailable => {
+            let detail = &problem.detail;
+            let detail = format!("{detail}: {CONSUMER_OFFSETS_TOPIC}-{partition} cannot be loaded: {why}");
+            not_available(detail).with(CANNOT_BE_LOADED, partition.0)
+        }
+        _ => problem,
+    }
 }
 
 /// No such group.
