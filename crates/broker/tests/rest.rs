@@ -68,7 +68,7 @@ async fn bad_pushes_are_refused_by_field_and_change_nothing() {
         (with("controllerUrl", json!(format!("http://{}", "x".repeat(600)))), "controllerUrl"),
         (with("controllerUrl", json!("http://a b")), "controllerUrl"),
         (lacking, "version"),
-        (json!([]), "expected struct"),
+        (json!([]), "the body is a list; a JSON object is wanted"),
         (json!(null), "a JSON object is wanted"),
     ] {
         let reply = push(&broker, &body).await;
