@@ -152,6 +152,7 @@ impl Broker {
             partitions: partitions.clone(),
             metrics,
             groups: data_plane.groups.clone(),
+            lines: figures.lines(),
             figures,
             records: http::Gateway::new(settings.broker_id, &image, &partitions, &http, tasks.shutdown()),
         };

@@ -69,6 +69,11 @@ impl Follower {
         self.now().saturating_sub(time)
     }
 
+    /// The moment that is so far behind the start of this link.
+    pub fn moment(&self, time: Time) -> Instant {
+        self.shared.origin + time
+    }
+
     /// Begins to leave the cluster; the link's task ends when that is done.
     pub fn leave(&self) {
         self.link().leave(self.now());

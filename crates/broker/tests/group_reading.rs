@@ -12,6 +12,7 @@ mod support;
 use std::pin::pin;
 
 use client::Reply;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kafka_wire::{
     ErrorCode,
     messages::{
@@ -145,6 +146,91 @@ async fn who_waits_gets_what_is_written_and_only_one_does() {
     assert_eq!(committed(&broker).await, 5);
     assert_eq!(two_wait(&broker).await, [[(0, 5)], [(0, 6)]]);
     broker.stop().await.unwrap();
+}
+
+/// The value of a series.
+async fn figure(broker: &BrokerFixture, series: &str) -> u64 {
+    let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+    let value = scraped.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Until so many polls have found nothing, and wait.
+async fn until_waiting(broker: &BrokerFixture, polls: u64) {
+    let what = format!("{polls} wait");
+    eventually(&what, async || figure(broker, "dmq_group_polls_waiting").await == polls).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_wakes_one_of_those_who_wait() {
+    const POLLS: i32 = 16;
+    const READS: &str = "dmq_http_request_duration_seconds_count{method=\"GET\",\
+        path=\"/api/v1/topics/{topic}/partitions/{partition}/records\",status=\"2xx\"}";
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    let mut waiting: FuturesUnordered<_> =
+        (0..POLLS).map(|_| poll(&broker, json!({"maxWaitMs": 60_000, "leaseMs": 600_000}))).collect();
+    // They come when they are first asked for their answers.
+    tokio::select! {
+        polled = waiting.next() => panic!("there was nothing: {polled:?}"),
+        () = until_waiting(&broker, 16) => {}
+    }
+    for n in 0..POLLS {
+        let (polled, ()) = tokio::join!(waiting.next(), async { write(&broker, 0, n..n + 1) });
+        assert_eq!(places(&polled.unwrap()), [(0, i64::from(n))]);
+    }
+    drop(waiting);
+    until_waiting(&broker, 0).await;
+    // If each record woke all who wait, they would read it 136 times.
+    let reads = figure(&broker, READS).await;
+    assert!((16..=32).contains(&reads), "{POLLS} records were read {reads} times");
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_is_in_nobodys_way() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    some_hang_up(&broker).await;
+    broker.stop().await.unwrap();
+}
+
+async fn some_hang_up(broker: &BrokerFixture) {
+    let wait = || poll(broker, json!({"maxWaitMs": 60_000, "leaseMs": 600_000}));
+    {
+        let (mut first, mut second) = (pin!(wait()), pin!(wait()));
+        let mut third = pin!(wait());
+        for (poll, count) in [(&mut first, 1), (&mut second, 2), (&mut third, 3)] {
+            tokio::select! {
+                polled = poll => panic!("there was nothing: {polled}"),
+                () = until_waiting(broker, count) => {}
+            }
+        }
+    }
+    // All of them have hung up: the one that was told of records, and those behind it.
+    until_waiting(broker, 0).await;
+    let (polled, ()) = tokio::join!(wait(), async {
+        until_waiting(broker, 1).await;
+        write(broker, 0, 0..1);
+    });
+    assert_eq!(places(&polled), [(0, 0)]);
+
+    // One waits behind another that hangs up: it is told in its place, also of records that are given back.
+    let (mut gone, mut stays) = (Box::pin(wait()), pin!(wait()));
+    tokio::select! {
+        polled = &mut gone => panic!("there was nothing: {polled}"),
+        () = until_waiting(broker, 1) => {}
+    }
+    tokio::select! {
+        polled = &mut stays => panic!("there was nothing: {polled}"),
+        () = until_waiting(broker, 2) => {}
+    }
+    drop(gone);
+    let (polled, ()) = tokio::join!(stays, async {
+        until_waiting(broker, 1).await;
+        ack(broker, json!({"lease": polled["lease"], "records": [], "release": true})).await;
+    });
+    assert_eq!(places(&polled), [(0, 0)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,7 @@ pub use api::{Call, Reply, Request};
 pub use coordinator::Coordinator;
 pub use error::GroupError;
 pub use ids::{GroupId, InstanceId, MemberId, ProducerId, Token};
+pub use leases::LeaseBudget;
 pub use now::Now;
 pub use outcome::{Outcome, Transaction};
 pub use records::Record;

@@ -9,6 +9,8 @@ use crate::{GroupId, MemberId};
 pub(crate) enum Timer {
     /// Offsets that are not needed any more go.
     Retention,
+    /// So do leases.
+    Leases,
     /// A classic group stops waiting for members to join.
     Join(GroupId),
     /// A classic group stops waiting for members to fetch their share.

@@ -278,8 +278,10 @@ pub struct RecordPage {
 pub enum Isolation {
     /// Committed ones, also those of transactions that are open or were aborted.
     #[default]
+    #[serde(alias = "read_uncommitted")]
     ReadUncommitted,
     /// Those of committed transactions, and those outside of any.
+    #[serde(alias = "read_committed")]
     ReadCommitted,
 }
 
@@ -328,6 +330,10 @@ pub struct StreamQuery {
     pub offset: StartOffset,
     /// Only this partition.
     pub partition: Option<PartitionId>,
+    /// Which records to see.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    pub isolation: Isolation,
     /// How to show bytes.
     #[serde(default)]
     #[param(inline, required = false)]

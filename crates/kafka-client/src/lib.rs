@@ -30,7 +30,7 @@ pub use address::{Address, InvalidAddress};
 pub use admin::NewTopic;
 pub use cluster::{Cluster, ClusterError, ClusterOptions, Leader, LeaderHint};
 pub use connection::{CallError, Connection, ConnectionOptions, Pending};
-pub use consumer::{ConsumeError, Consumer, ConsumerOptions, Fetched, StartAt};
+pub use consumer::{ConsumeError, Consumer, ConsumerOptions, Fetched, IsolationLevel, StartAt};
 pub use fetch_session::FetchSession;
 pub use group::{Change, ChangeKind, GroupError, GroupMember, GroupOptions, GroupProtocol, GroupView};
 pub use offsets::{OffsetSpec, TopicPartition};

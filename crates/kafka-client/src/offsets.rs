@@ -13,7 +13,10 @@ use kafka_wire::{
 };
 use tokio::time::timeout;
 
-use crate::cluster::{Cluster, ClusterError, Leader};
+use crate::{
+    cluster::{Cluster, ClusterError, Leader},
+    consumer::IsolationLevel,
+};
 
 /// Which offset of a partition is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +69,25 @@ impl Cluster {
         &self,
         wanted: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
     ) -> Result<Found, ClusterError> {
+        self.offsets_as(IsolationLevel::ReadUncommitted, wanted).await
+    }
+
+    /// The same as a reader of this isolation sees it: for who reads what is committed, the end is before the first record of
+    /// a transaction that is open.
+    ///
+    /// # Errors
+    /// If the offset of any of them cannot be had.
+    pub async fn offsets_as(
+        &self,
+        isolation: IsolationLevel,
+        wanted: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
+    ) -> Result<Found, ClusterError> {
         let mut wanted: Wanted = wanted.into_iter().collect();
         let mut found = Found::new();
         let mut patience = self.patience();
         while !wanted.is_empty() {
             let seen = self.generation();
-            if let Err(error) = self.await_leaders_and_ask(&mut wanted, &mut found).await {
+            if let Err(error) = self.await_leaders_and_ask(isolation, &mut wanted, &mut found).await {
                 patience.after(error).await?;
                 // Whether this helps, the next attempt tells.
                 let _ = self.refresh(wanted.keys().map(|place| place.topic.as_str()), seen).await;
@@ -84,6 +100,7 @@ impl Cluster {
     /// is left out: a leader that is gone, or does not answer, is in nobody else's way.
     pub async fn offsets_within(
         &self,
+        isolation: IsolationLevel,
         wanted: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
         patience: Duration,
     ) -> Found {
@@ -91,10 +108,10 @@ impl Cluster {
         let mut found = Found::new();
         let asked = async {
             let seen = self.generation();
-            if self.ask_leaders(&mut wanted, &mut found).await.is_err() {
+            if self.ask_leaders(isolation, &mut wanted, &mut found).await.is_err() {
                 // Others may lead by now.
                 self.refresh(wanted.keys().map(|place| place.topic.as_str()), seen).await?;
-                self.ask_leaders(&mut wanted, &mut found).await?;
+                self.ask_leaders(isolation, &mut wanted, &mut found).await?;
             }
             Ok::<_, ClusterError>(())
         };
@@ -105,17 +122,23 @@ impl Cluster {
 
     async fn await_leaders_and_ask(
         &self,
+        isolation: IsolationLevel,
         wanted: &mut Wanted,
         found: &mut Found,
     ) -> Result<(), ClusterError> {
         for place in wanted.keys() {
             self.await_leader(&place.topic, place.partition).await?;
         }
-        self.ask_leaders(wanted, found).await
+        self.ask_leaders(isolation, wanted, found).await
     }
 
     /// Moves what it can from `wanted` to `found`. Tells the first thing that was in the way.
-    async fn ask_leaders(&self, wanted: &mut Wanted, found: &mut Found) -> Result<(), ClusterError> {
+    async fn ask_leaders(
+        &self,
+        isolation: IsolationLevel,
+        wanted: &mut Wanted,
+        found: &mut Found,
+    ) -> Result<(), ClusterError> {
         let mut first = Ok(());
         let mut by_leader: BTreeMap<BrokerId, Vec<(TopicPartition, Leader)>> = BTreeMap::new();
         for place in wanted.keys() {
@@ -131,7 +154,7 @@ impl Cluster {
         let mut asked: FuturesUnordered<_> = by_leader
             .into_iter()
             .map(|(broker, places)| {
-                let request = request(&places, wanted);
+                let request = request(isolation, &places, wanted);
                 async move {
                     let response = self.connection(broker).await?.call(&request).await?;
                     Ok::<_, ClusterError>((places, response))
@@ -160,7 +183,11 @@ impl Cluster {
     }
 }
 
-fn request(places: &[(TopicPartition, Leader)], wanted: &Wanted) -> ListOffsetsRequest {
+fn request(
+    isolation: IsolationLevel,
+    places: &[(TopicPartition, Leader)],
+    wanted: &Wanted,
+) -> ListOffsetsRequest {
     let topics = places.iter().filter_map(|(place, leader)| {
         let partition = ListOffsetsPartition {
             partition_index: place.partition.0,
@@ -169,7 +196,12 @@ fn request(places: &[(TopicPartition, Leader)], wanted: &Wanted) -> ListOffsetsR
         };
         Some(ListOffsetsTopic { name: place.topic.clone(), partitions: vec![partition] })
     });
-    ListOffsetsRequest { replica_id: -1, topics: merged(topics), ..Default::default() }
+    ListOffsetsRequest {
+        replica_id: -1,
+        isolation_level: isolation.code(),
+        topics: merged(topics),
+        ..Default::default()
+    }
 }
 
 /// Neighbours of the same topic as one.

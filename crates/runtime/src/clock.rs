@@ -33,6 +33,11 @@ impl Monotonic {
         as_ms(self.origin.elapsed())
     }
 
+    /// The milliseconds from the start to this moment, 0 if it was earlier; as [`Monotonic::now_ms`] would have said then.
+    pub fn ms_at(&self, moment: Instant) -> u64 {
+        as_ms(moment.saturating_duration_since(self.origin))
+    }
+
     /// The moment that is `ms` after the start, for `tokio::time::sleep_until`.
     pub fn at(&self, ms: u64) -> Instant {
         self.origin + Duration::from_millis(ms)

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use common::LeaderEpoch;
-use coordinator::{Reply, Request, Topics};
+use coordinator::{LeaseBudget, Reply, Request, Topics};
 use runtime::{Stop, clock::Monotonic};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -40,6 +40,8 @@ pub(super) struct Owner {
     pub(super) queue: mpsc::Receiver<Command>,
     pub(super) stage: Stage,
     pub(super) clock: Monotonic,
+    /// What the leases of all owners here may take.
+    pub(super) lease_budget: LeaseBudget,
 }
 
 impl Owner {
@@ -59,6 +61,7 @@ impl Owner {
                     let ms = runtime::clock::as_ms(since.elapsed());
                     let epoch = self.epoch;
                     tracing::info!(event = "coordinator.loaded", %partition, %epoch, records, ms, "coordinates its groups");
+                    let coordinator = coordinator.with_lease_budget(self.lease_budget.clone());
                     let served = Instant::now();
                     let why = Serving::new(self, coordinator).run().await;
                     tracing::warn!(event = "coordinator.lost", %partition, "what was not committed is forgotten: {why}");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use common::{LeaderEpoch, PartitionId, topic_name::CONSUMER_OFFSETS_TOPIC};
-use coordinator::{TopicInfo, Topics};
+use coordinator::{LeaseBudget, TopicInfo, Topics};
 use metadata_core::State;
 use runtime::{Stop, TaskKind, Tasks, clock::Monotonic};
 use tokio::sync::{mpsc, watch};
@@ -50,6 +50,7 @@ impl Groups {
             settings: watch::Sender::new(coordinator::Settings::default()),
             seen: 0,
             clock: Monotonic::start(),
+            lease_budget: LeaseBudget::default(),
         };
         tasks.spawn(TaskKind::Coordinator, "coordinator.supervisor", move |stop| supervisor.run(stop));
         groups
@@ -65,6 +66,8 @@ struct Supervisor {
     /// Fingerprint of the metadata that owners know.
     seen: u64,
     clock: Monotonic,
+    /// What the leases of all owners may take.
+    lease_budget: LeaseBudget,
 }
 
 impl Supervisor {
@@ -129,6 +132,7 @@ impl Supervisor {
             queue: received,
             stage: stage.clone(),
             clock: self.clock,
+            lease_budget: self.lease_budget.clone(),
         };
         let task = self.tasks.spawn(TaskKind::Coordinator, "coordinator.owner", move |stop| owner.run(stop));
         Entry { epoch, queue, stage, task }

@@ -8,11 +8,11 @@ use axum::{
     response::Response,
 };
 use prometheus_client::{
-    metrics::{family::Family, histogram::Histogram},
+    metrics::{family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-use super::groups::GroupFigures;
+use super::groups::{GroupFigures, Lines};
 
 /// Upper bounds, in seconds: from a look at the metadata to a long poll.
 const LATENCY_BUCKETS: [f64; 12] =
@@ -30,6 +30,8 @@ pub struct Figures {
     pub(super) requests: RequestFigures,
     /// Groups that are coordinated here.
     pub(super) groups: GroupFigures,
+    /// Polls of groups that wait for records here.
+    polls_waiting: Gauge,
 }
 
 impl Figures {
@@ -37,6 +39,16 @@ impl Figures {
     pub fn register(&self, registry: &mut Registry) {
         self.requests.register(registry);
         self.groups.register(registry);
+        registry.register(
+            "dmq_group_polls_waiting",
+            "Polls of groups over REST that wait for records at this broker, their coordinator",
+            self.polls_waiting.clone(),
+        );
+    }
+
+    /// The lines of polls that are counted here.
+    pub(crate) fn lines(&self) -> Lines {
+        Lines::new(self.polls_waiting.clone())
     }
 }
 

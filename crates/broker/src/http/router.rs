@@ -21,7 +21,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     figures::{self, Figures},
-    groups, health, push,
+    groups::{self, Lines},
+    health, push,
     records::{self, Gateway},
     status,
 };
@@ -65,6 +66,8 @@ pub struct Context {
     pub figures: Figures,
     /// What writes and reads records.
     pub(crate) records: Gateway,
+    /// Polls of groups that wait here.
+    pub(crate) lines: Lines,
 }
 
 #[derive(OpenApi)]

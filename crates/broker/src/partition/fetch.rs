@@ -158,7 +158,7 @@ impl Partition {
         from: Offset,
         max_bytes: usize,
     ) -> Result<PlannedRead, PartitionError> {
-        if !self.services.is_in_session(self.services.now()) {
+        if !self.services.has_session() {
             // It may know neither its leader nor what is committed any more.
             return Err(PartitionError::NotLeader);
         }

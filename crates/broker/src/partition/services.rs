@@ -16,7 +16,7 @@ use common::{
 };
 use replica::Assignment;
 use runtime::clock::{self, Monotonic};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{IntegrityFigures, Partition, Throttles, sync_threads::SyncThreads};
 use crate::broker_config::LiveConfig;
@@ -172,22 +172,17 @@ impl Services {
         self.metadata_version.fetch_max(version.0, Ordering::Release);
     }
 
-    /// How long the controllers will take this broker for alive, whatever they hear from now on; `None`: they may have
-    /// given it up. A process that was paused finds the time over when it goes on.
-    pub fn set_session(&self, left: Option<Duration>) {
-        let ms = |left| i64::try_from(clock::as_ms(left)).unwrap_or(i64::MAX);
-        let ends = left.map_or(0, |left| self.now().steady_ms.saturating_add(ms(left)));
-        self.session_ends_ms.store(ends, Ordering::Relaxed);
+    /// Until when the controllers will take this broker for alive, whatever they hear from now on; `None`: they may have
+    /// given it up. A moment, and not what is left until then: a process that is paused, here or anywhere, finds the
+    /// session over when it goes on.
+    pub fn set_session(&self, ends: Option<Instant>) {
+        let ms = |ends| i64::try_from(self.clock.ms_at(ends)).unwrap_or(i64::MAX);
+        self.session_ends_ms.store(ends.map_or(0, ms), Ordering::Relaxed);
     }
 
     /// Whether the controllers take this broker for alive now.
     pub fn has_session(&self) -> bool {
-        self.is_in_session(self.now())
-    }
-
-    /// Whether the controllers take this broker for alive at `now`.
-    pub(super) fn is_in_session(&self, now: Now) -> bool {
-        now.steady_ms < self.session_ends_ms.load(Ordering::Relaxed)
+        self.now().steady_ms < self.session_ends_ms.load(Ordering::Relaxed)
     }
 
     pub(super) fn now(&self) -> Now {
@@ -223,5 +218,27 @@ impl PartitionQueue {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(TopicId, PartitionId), Arc<Partition>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use commit_log::disk::sim::SimDisk;
+
+    use super::*;
+    use crate::partition::testing::leader;
+
+    #[test]
+    fn a_session_ends_when_it_does_however_late_that_is_told() {
+        let partition = leader(&SimDisk::new(), &[]);
+        let services = &partition.services;
+        let ends = Instant::now();
+        // As by a process that stood still between knowing the end and telling it.
+        services.set_session(Some(ends));
+        assert!(!services.has_session());
+        services.set_session(Some(ends + Duration::from_secs(3_600)));
+        assert!(services.has_session());
+        services.set_session(None);
+        assert!(!services.has_session());
     }
 }

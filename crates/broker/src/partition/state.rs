@@ -74,7 +74,8 @@ impl Running {
         now: Now,
     ) -> Result<(&mut Log, &mut Leader), PartitionError> {
         let Replica::Leader(leader) = &mut self.replica else { return Err(PartitionError::NotLeader) };
-        leader.set_in_session(services.is_in_session(now));
+        // As of now: whoever came here may have waited for the lock.
+        leader.set_in_session(services.has_session());
         if leader.is_cut_off(now.steady_ms) {
             return Err(PartitionError::NotLeader);
         }

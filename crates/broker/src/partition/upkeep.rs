@@ -39,7 +39,7 @@ impl Partition {
         let flush = !queued && running.log.fence().is_none() && running.is_sync_due(now.steady_ms);
         let Running { log, replica, .. } = running;
         if let Replica::Leader(leader) = replica {
-            leader.set_in_session(self.services.is_in_session(now));
+            leader.set_in_session(self.services.has_session());
             let is_cut_off = leader.is_cut_off(now.steady_ms);
             let effects = leader.tick(&View(log), now.steady_ms);
             self.act(&mut state, effects);

@@ -53,6 +53,8 @@ pub fn start(replication: Replication, tasks: &Tasks) -> ReplicationFigures {
     let http = metadata.http().clone();
     let figures = ReplicationFigures::default();
     let services = Arc::clone(partitions.services());
+    // Nobody has heard this broker yet.
+    services.set_session(None);
     tasks.spawn(TaskKind::Replication, "replication.session", {
         let (services, link) = (Arc::clone(&services), link.clone());
         move |stop| session::watch(services, link, options.session_timeout, stop)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use broker::{Broker, Settings, StartError, link::LinkStatus};
-use client::{HttpClient, HttpRequest, Reply};
+use client::{HttpClient, HttpOptions, HttpRequest, Reply};
 use common::{BrokerId, ClusterId};
 use http_api::{Readiness, StorageStatus, paths};
 use runtime::{ShutdownReason, Tasks};
@@ -67,7 +67,9 @@ impl BrokerFixture {
         let tasks = Tasks::new();
         let data_dir = settings.data_dir.clone();
         let broker = Broker::start(settings, &tasks).await.unwrap();
-        Self { tasks, broker, data_dir, http: HttpClient::default() }
+        // Also for those who ask the broker to wait.
+        let http = HttpClient::new(HttpOptions { request_timeout: DEADLINE * 2, ..HttpOptions::default() });
+        Self { tasks, broker, data_dir, http }
     }
 
     /// Started, and following with all metadata there are.

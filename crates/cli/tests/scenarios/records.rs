@@ -130,8 +130,7 @@ async fn refusals(rest: &Rest) {
         (400, json!("INVALID_PARAMETER"))
     );
     assert_eq!(code(rest.get(0, "orders/stream?partition=7").await), (404, json!("UNKNOWN_PARTITION")));
-    // A stream shows all records: it does not pretend that it leaves some out.
-    let (status, problem) = rest.get(0, "orders/stream?isolation=readCommitted").await;
+    let (status, problem) = rest.get(0, "orders/stream?isolation=serializable").await;
     assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("INVALID_PARAMETER")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("isolation"), "{problem}");
 }
@@ -267,8 +266,11 @@ async fn reading_begins_at_a_time() {
         assert_eq!(read(broker, "timestamp:2000").await, [1, 2]);
         assert!(read(broker, "timestamp:3001").await.is_empty(), "it waits for what comes");
     }
-    let mut events = Events::open(&rest, 1, "times/stream?offset=timestamp:2500&partition=0", None).await;
-    assert_eq!(events.next().await.unwrap()["offset"], 2);
+    for isolation in ["readUncommitted", "readCommitted", "read_committed"] {
+        let path = format!("times/stream?offset=timestamp:2500&partition=0&isolation={isolation}");
+        let mut events = Events::open(&rest, 1, &path, None).await;
+        assert_eq!(events.next().await.unwrap()["offset"], 2, "{isolation}");
+    }
 }
 
 /// Events of a stream: the last id, and the values by partition.

@@ -7,6 +7,7 @@
 //! Layout: <https://kafka.apache.org/documentation/#recordbatch>. Everything is parsed from untrusted bytes: no
 //! length is believed before it is compared with what is left, and decompression stops at a limit.
 
+mod aborted;
 mod builder;
 mod compression;
 mod control;
@@ -18,6 +19,7 @@ mod record;
 mod validate;
 mod whole;
 
+pub use aborted::AbortedFilter;
 pub use builder::{BatchBuilder, BuildError};
 pub use compression::Compression;
 pub use control::{ControlRecord, EndTransaction};

@@ -11,7 +11,8 @@ use crate::{
         LeaseAck, LeaseAckReply, LeasePositions, LeasePositionsReply, LeaseRecords, LeaseRecordsReply,
         LeasedOffset, OffsetCommitPartition, OffsetCommitTopic, Positions,
     },
-    leases::GroupLeases,
+    leases::{GroupLeases, LOOK_INTERVAL_MS},
+    timers::Timer,
 };
 
 impl Coordinator {
@@ -38,7 +39,7 @@ impl Coordinator {
             Some(LeasedOffset { topic, partition, offset })
         });
         let to_note: Vec<_> = to_note.collect();
-        self.note(outcome, &group_id, &to_note, now)?;
+        self.note(outcome, &group_id, &to_note, now);
         let leases = self.leases_of(&group_id, &of_places, now)?;
         let free =
             places.iter().map(|place| leases.free(&place.topic, place.partition, now.monotonic_ms)).collect();
@@ -55,20 +56,21 @@ impl Coordinator {
         let places: Vec<_> = reads.iter().map(|read| (&read.topic, read.partition)).collect();
         let leases = self.leases_of(&group_id, &places, now)?;
         let ends_ms = now.monotonic_ms.saturating_add(lease_ms);
-        let leased = leases.lease(lease, ends_ms, &reads, now.monotonic_ms);
+        let leased = leases.lease(lease, ends_ms, &reads, now.monotonic_ms)?;
         let moved = leases.moved();
-        self.note(outcome, &group_id, &moved, now)?;
+        self.note(outcome, &group_id, &moved, now);
         Ok(leased)
     }
 
     pub(super) fn lease_ack(&mut self, outcome: &mut Outcome, request: &LeaseAck, now: Now) -> LeaseAckReply {
         let group_id = &request.group_id;
-        let places = self.leases.of(group_id, now.monotonic_ms)?.places();
+        self.check_is_read(group_id)?;
+        let places = self.leases.known(group_id).ok_or(GroupError::LeaseExpired)?.places();
         let places: Vec<_> = places.iter().map(|(topic, partition)| (topic, *partition)).collect();
         let leases = self.leases_of(group_id, &places, now)?;
         let mut acked = leases.acknowledge(request, now.monotonic_ms)?;
         acked.committed = leases.moved();
-        self.note(outcome, group_id, &acked.committed, now)?;
+        self.note(outcome, group_id, &acked.committed, now);
         Ok(acked)
     }
 
@@ -79,29 +81,40 @@ impl Coordinator {
         places: &[(&TopicName, i32)],
         now: Now,
     ) -> Result<&mut GroupLeases, GroupError> {
+        self.check_is_read(group_id)?;
+        let leases = self.leases.of(group_id, now.monotonic_ms)?;
+        if !self.timers.is_set(&Timer::Leases) {
+            self.timers.set(Timer::Leases, now.monotonic_ms.saturating_add(LOOK_INTERVAL_MS));
+        }
+        for (topic, partition) in places {
+            let entry = self.offsets.get(group_id, topic, *partition);
+            leases.follow(topic, *partition, entry.map(|entry| (entry.value.offset, entry.sequence)));
+        }
+        leases.settle();
+        Ok(leases)
+    }
+
+    /// That a group may be read by who is no member of it: it has none.
+    fn check_is_read(&mut self, group_id: &GroupId) -> Result<(), GroupError> {
         group_id.check()?;
         if self.groups.get(group_id).is_some_and(|group| !group.is_empty()) {
             self.leases.forget(group_id);
             return Err(GroupError::NonEmptyGroup);
         }
-        let leases = self.leases.of(group_id, now.monotonic_ms)?;
-        for (topic, partition) in places {
-            let entry = self.offsets.get(group_id, topic, *partition);
-            leases.follow(topic, *partition, entry.map(|entry| (entry.value.offset, entry.sequence)));
+        Ok(())
+    }
+
+    /// Forgets leases that are not needed any more.
+    pub(super) fn tidy_leases(&mut self, now: Now) {
+        if self.leases.tidy(now.monotonic_ms) {
+            self.timers.set(Timer::Leases, now.monotonic_ms.saturating_add(LOOK_INTERVAL_MS));
         }
-        Ok(leases)
     }
 
     /// Commits where the group is.
-    fn note(
-        &mut self,
-        outcome: &mut Outcome,
-        group_id: &GroupId,
-        offsets: &[LeasedOffset],
-        now: Now,
-    ) -> Result<(), GroupError> {
+    fn note(&mut self, outcome: &mut Outcome, group_id: &GroupId, offsets: &[LeasedOffset], now: Now) {
         if offsets.is_empty() {
-            return Ok(());
+            return;
         }
         let mut topics: BTreeMap<&TopicName, Vec<OffsetCommitPartition>> = BTreeMap::new();
         for LeasedOffset { topic, partition, offset } in offsets {
@@ -121,11 +134,36 @@ impl Coordinator {
         self.ensure_group(group_id, now.unix_ms);
         let (all, mut ctx) = self.offsets(outcome, now);
         all.commit(&mut ctx, group_id, topics, None, None);
-        let leases = self.leases.of(group_id, now.monotonic_ms)?;
+        let Some(leases) = self.leases.known(group_id) else { return };
         for LeasedOffset { topic, partition, offset } in offsets {
             let sequence = self.offsets.get(group_id, topic, *partition).map_or(0, |entry| entry.sequence);
             leases.noted(topic, *partition, (*offset, sequence));
         }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        Settings,
+        api::{LeaseId, LeaseRest},
+    };
+
+    #[test]
+    fn acknowledgements_of_nothing_leave_nothing_behind() {
+        let mut coordinator = Coordinator::new(Settings::default());
+        let now = Now { monotonic_ms: 0, unix_ms: 0 };
+        let too_long = "x".repeat(100_000);
+        for (group_id, refused) in
+            [("unknown", GroupError::LeaseExpired), (&too_long, GroupError::InvalidGroupId)]
+        {
+            let lease = LeaseId(Uuid::nil());
+            let ack = LeaseAck { group_id: group_id.into(), lease, records: None, rest: LeaseRest::Stay };
+            assert_eq!(coordinator.lease_ack(&mut Outcome::default(), &ack, now), Err(refused));
+            assert!(coordinator.leases.known(&ack.group_id).is_none());
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     GroupId, Now, Outcome, Record, Reply, Request, Settings, Token, Topics,
     context::Context,
     group::{ClassicGroup, Group},
-    leases::Leases,
+    leases::{LeaseBudget, Leases},
     offsets::Offsets,
     timers::{Timer, Timers},
 };
@@ -38,6 +38,13 @@ impl Coordinator {
             timers: Timers::default(),
             searched: None,
         }
+    }
+
+    /// Its leases take no more than this, together with those of others that share it.
+    #[must_use]
+    pub fn with_lease_budget(mut self, budget: LeaseBudget) -> Self {
+        self.leases = Leases::within(budget);
+        self
     }
 
     /// The settings changed. They hold for what comes from now on; what has expired by them goes with the next

@@ -24,6 +24,7 @@ impl Coordinator {
     fn fire(&mut self, outcome: &mut Outcome, timer: Timer, now: Now) {
         let group_id = match &timer {
             Timer::Retention => return self.expire_offsets(outcome, now),
+            Timer::Leases => return self.tidy_leases(now),
             Timer::Join(group_id)
             | Timer::Sync(group_id)
             | Timer::Session(group_id, _)

@@ -39,6 +39,11 @@ impl Progress {
         self.out.values().copied()
     }
 
+    /// How many there are.
+    pub(super) fn out_len(&self) -> usize {
+        self.out.len()
+    }
+
     /// Gives out what was read, as far as nobody has it; of what was never given out, at most `room`.
     pub(super) fn lease(
         &mut self,

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use commit_log::ProducerId;
 use common::{BrokerId, LeaderEpoch, Offset, PartitionId};
 use kafka_wire::{
     ErrorCode,
@@ -62,6 +63,7 @@ pub(super) fn request(wanted: &[Wanted], wait: Duration, options: &ConsumerOptio
         max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
         min_bytes: bytes(options.fetch_min_bytes),
         max_bytes: bytes(options.fetch_max_bytes),
+        isolation_level: options.isolation_level.code(),
         topics,
         ..FetchRequest::default()
     };
@@ -85,6 +87,12 @@ impl<'a> Answers<'a> {
         let by_id = self.0.get(&(want.topic_id, "", want.partition.0));
         by_id.or_else(|| self.0.get(&(Uuid::nil(), &*want.topic, want.partition.0))).copied()
     }
+}
+
+/// The aborted transactions that the answer names for a partition, which it does for who reads what is committed.
+pub(super) fn aborted(told: &PartitionData) -> Vec<(ProducerId, Offset)> {
+    let all = told.aborted_transactions.iter().flatten();
+    all.map(|one| (ProducerId(one.producer_id), Offset(one.first_offset))).collect()
 }
 
 /// The leader that the answer names for a partition (KIP-951).

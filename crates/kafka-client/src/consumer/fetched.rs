@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use commit_log::batch::{Batch, BatchError, Record};
+use commit_log::{
+    ProducerId,
+    batch::{AbortedFilter, Batch, BatchError, Record},
+};
 use common::{Offset, PartitionId};
 
 /// Records of one partition, in order.
@@ -21,6 +24,8 @@ pub struct Fetched {
     pub high_watermark: Offset,
     /// Whole batches.
     pub(super) batches: Bytes,
+    /// Transactions whose records are not to be seen: the producer and the first offset of each.
+    pub(super) aborted: Vec<(ProducerId, Offset)>,
     pub(super) check_crcs: bool,
     pub(super) batch_bytes_max: usize,
 }
@@ -31,17 +36,19 @@ impl Fetched {
         self.batches.len()
     }
 
-    /// Shows each record to `visit`, as long as that gives true. Control records are passed over.
+    /// Shows each record to `visit`, as long as that gives true. Control records are passed
+    /// over, and where the consumer reads what is committed, records of aborted transactions.
     ///
     /// # Errors
     /// At the first batch that cannot be read.
     pub fn each(&self, mut visit: impl FnMut(Record<'_>) -> bool) -> Result<(), BatchError> {
+        let mut aborted = AbortedFilter::new(self.aborted.iter().copied());
         for batch in Batch::all(&self.batches) {
             let batch = batch?;
             if self.check_crcs {
                 batch.check_crc()?;
             }
-            if batch.header().attributes.is_control() {
+            if aborted.hides(&batch, self.batch_bytes_max)? {
                 continue;
             }
             for record in batch.payload(self.batch_bytes_max)?.records() {
@@ -95,6 +102,7 @@ mod tests {
             next: Offset(0),
             high_watermark: Offset(0),
             batches,
+            aborted: Vec::new(),
             check_crcs: true,
             batch_bytes_max: 1 << 20,
         }

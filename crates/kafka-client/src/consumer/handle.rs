@@ -15,7 +15,7 @@ use kafka_wire::{
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{
-    ConsumeError, ConsumerOptions, Fetched, StartAt,
+    ConsumeError, ConsumerOptions, Fetched, IsolationLevel, StartAt,
     fetch::{self, Wanted},
     fetched::whole_batches,
 };
@@ -123,7 +123,7 @@ impl Consumer {
         &mut self,
         starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
     ) -> Result<(), ConsumeError> {
-        for (place, position) in positions(&self.cluster, starts).await? {
+        for (place, position) in positions(&self.cluster, starts, self.options.isolation_level).await? {
             let assigned = Assigned {
                 topic: place.topic.into(),
                 partition: place.partition,
@@ -437,6 +437,7 @@ impl Consumer {
             next,
             high_watermark: Offset(told.high_watermark),
             batches,
+            aborted: fetch::aborted(told),
             check_crcs: self.options.check_crcs,
             batch_bytes_max: self.options.batch_bytes_max,
         });
@@ -487,6 +488,7 @@ impl Consumer {
 async fn positions(
     cluster: &Cluster,
     starts: impl IntoIterator<Item = (TopicPartition, StartAt)>,
+    isolation: IsolationLevel,
 ) -> Result<Vec<(TopicPartition, Offset)>, ConsumeError> {
     let mut positions = Vec::new();
     let mut listed = Vec::new();
@@ -506,13 +508,13 @@ async fn positions(
         }
     }
     let mut at_end = Vec::new();
-    for (place, offset) in cluster.offsets(listed).await? {
+    for (place, offset) in cluster.offsets_as(isolation, listed).await? {
         match offset {
             Some(offset) => positions.push((place, offset)),
             None => at_end.push((place, OffsetSpec::Latest)),
         }
     }
-    let ends = cluster.offsets(at_end).await?;
+    let ends = cluster.offsets_as(isolation, at_end).await?;
     positions.extend(ends.into_iter().map(|(place, end)| (place, end.unwrap_or_default())));
     Ok(positions)
 }

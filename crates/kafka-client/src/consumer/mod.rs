@@ -12,7 +12,7 @@ mod options;
 pub use error::ConsumeError;
 pub use fetched::Fetched;
 pub use handle::Consumer;
-pub use options::{ConsumerOptions, StartAt};
+pub use options::{ConsumerOptions, IsolationLevel, StartAt};
 
 #[cfg(test)]
 mod tests;

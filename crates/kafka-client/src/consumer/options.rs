@@ -19,6 +19,8 @@ pub struct ConsumerOptions {
     pub fetch_max_bytes: usize,
     /// Bytes of a partition in an answer, likewise: `max.partition.fetch.bytes`.
     pub partition_fetch_max_bytes: usize,
+    /// Which records of transactions are seen: `isolation.level`.
+    pub isolation_level: IsolationLevel,
     /// Whether checksums are compared: `check.crcs`.
     pub check_crcs: bool,
     /// The most that one batch may decompress to, in bytes.
@@ -32,8 +34,29 @@ impl Default for ConsumerOptions {
             fetch_min_bytes: 1,
             fetch_max_bytes: 16 << 20,
             partition_fetch_max_bytes: 1 << 20,
+            isolation_level: IsolationLevel::ReadUncommitted,
             check_crcs: true,
             batch_bytes_max: 128 << 20,
+        }
+    }
+}
+
+/// Which records of transactions a reader sees: `isolation.level`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// All that are committed to the log, also those of transactions that are open or were aborted.
+    #[default]
+    ReadUncommitted,
+    /// Those of committed transactions and those outside of any, up to the first that is undecided.
+    ReadCommitted,
+}
+
+impl IsolationLevel {
+    /// As requests have it.
+    pub(crate) fn code(self) -> i8 {
+        match self {
+            Self::ReadUncommitted => 0,
+            Self::ReadCommitted => 1,
         }
     }
 }

@@ -123,7 +123,8 @@ impl Drop for Busy {
     }
 }
 
-/// A TCP stream whose reads fail when the client is too slow to send a request's head, or idle for too long.
+/// A TCP stream whose reads fail when the client is too slow to send a request's head, or idle for too long; and whose writes
+/// fail when the client does not read on.
 struct Timed {
     stream: TcpStream,
     limits: HttpLimits,
@@ -131,6 +132,8 @@ struct Timed {
     timer: Pin<Box<Sleep>>,
     /// What is being waited for, after how many requests, since when.
     waiting: (Waiting, u64, Instant),
+    /// Until when the client has to read on; only while a write waits for it.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +149,8 @@ enum Waiting {
 impl Timed {
     fn new(stream: TcpStream, limits: HttpLimits, activity: Arc<Activity>) -> Self {
         let timer = Box::pin(tokio::time::sleep(limits.header_timeout));
-        Self { stream, limits, activity, timer, waiting: (Waiting::Idle, 0, Instant::now()) }
+        let waiting = (Waiting::Idle, 0, Instant::now());
+        Self { stream, limits, activity, timer, waiting, stalled: None }
     }
 
     /// Notes what is being waited for; time counts from the first note of the same thing.
@@ -179,6 +183,21 @@ impl Timed {
             // answer is sent: the timer makes it look.
             (Waiting::Busy, _, since) => (since + idle_timeout, None),
         }
+    }
+
+    /// A write as the socket did it, or an error if the client has not read for too long.
+    fn poll_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timeout = self.limits.answer_stall_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "answer not read")))
     }
 
     /// Pending until the deadline of what is being waited for; then an error.
@@ -227,7 +246,8 @@ impl AsyncRead for Timed {
 
 impl AsyncWrite for Timed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.poll_written(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -247,6 +267,7 @@ impl AsyncWrite for Timed {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.poll_written(cx, written)
     }
 }

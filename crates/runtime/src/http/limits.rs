@@ -14,6 +14,8 @@ pub struct HttpLimits {
     pub header_timeout: Duration,
     /// How long a request's body may stand still.
     pub body_stall_timeout: Duration,
+    /// How long an answer may wait for a client that does not read on. A client that is slow, but reads, is waited for.
+    pub answer_stall_timeout: Duration,
     /// How long a connection may stay open without a request. Longer than what the usual clients keep (90 s), so
     /// that it is they who close: a client that reuses a connection just being closed sees an error.
     pub idle_timeout: Duration,
@@ -26,6 +28,7 @@ impl Default for HttpLimits {
             body_bytes_max: 1024 * 1024,
             header_timeout: Duration::from_secs(10),
             body_stall_timeout: Duration::from_secs(20),
+            answer_stall_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(180),
         }
     }

@@ -1,10 +1,15 @@
 //! The server as clients see it, over real sockets.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     routing::{get, post},
 };
 use common::IncarnationId;
@@ -152,6 +157,28 @@ async fn bodies_have_a_largest_size_and_must_not_stand_still() {
     let mut stalled = Client::connect(address).await;
     stalled.send(&format!("{}0123", post(10))).await;
     assert!(stalled.closed().await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_answer_is_cut_off() {
+    let (tasks, (open, dropped)) = (Tasks::new(), tokio::sync::oneshot::channel::<()>());
+    let open = Arc::new(Mutex::new(Some(open)));
+    let flood = async move || {
+        let open = open.lock().unwrap().take();
+        let chunk = Bytes::from_static(&[b'x'; 1 << 16]);
+        Body::from_stream(futures_util::stream::repeat_with(move || {
+            let _open = &open;
+            Ok::<_, Infallible>(chunk.clone())
+        }))
+    };
+    let listener = bind("localhost", 0).await.unwrap();
+    let mut client = Client::connect(listener.local_addr().unwrap()).await;
+    let router = Router::new().route("/flood", get(flood));
+    serve(&tasks, listener, router, HttpLimits { answer_stall_timeout: SHORT, ..HttpLimits::default() });
+    client.get("/flood").await;
+    // It reads no further, and the answer has no end.
+    assert!(tokio::time::timeout(GRACE, dropped).await.expect("an end in time").is_err());
+    assert_eq!(tasks.drain(GRACE).await, Vec::<&str>::new());
 }
 
 #[tokio::test]

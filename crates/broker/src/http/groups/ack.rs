@@ -60,6 +60,9 @@ pub(in crate::http) async fn ack(
         let acked = acked
             .map_err(|unavailable| route::unavailable(&group_id, unavailable))?
             .map_err(|error| route::refused(&group_id, &error))?;
+        if asked.rest == LeaseRest::Release {
+            context.lines.stir(&group_id);
+        }
         Ok(Json(response(acked)).into_response())
     };
     Ok(routed.answer(local).await?)

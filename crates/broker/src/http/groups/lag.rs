@@ -7,13 +7,13 @@ use client::HttpRequest;
 use common::PartitionId;
 use futures_util::{StreamExt, stream};
 use http_api::{ErrorCode, Problem, groups::GroupOffset, paths, records::RecordPage};
-use kafka_client::{OffsetSpec, TopicPartition};
+use kafka_client::{IsolationLevel, OffsetSpec, TopicPartition};
 use runtime::clock;
 
 use crate::http::router::Context;
 
 /// How long leaders are asked.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Records that are looked at, at the same time.
 const LOOKS: usize = 16;
@@ -21,10 +21,16 @@ const LOOKS: usize = 16;
 /// Where logs begin and end.
 pub(super) type Bounds = BTreeMap<TopicPartition, (i64, i64)>;
 
-/// Asks the leaders for the bounds of these partitions. Those of which none answers in time are left out.
-pub(super) async fn bounds(context: &Context, places: &[TopicPartition]) -> Bounds {
+/// Asks the leaders for the bounds of these partitions, as a reader of this isolation sees them. Those of which none answers
+/// in time are left out.
+pub(super) async fn bounds(
+    context: &Context,
+    isolation: IsolationLevel,
+    places: &[TopicPartition],
+) -> Bounds {
     let Ok(cluster) = context.records.cluster() else { return Bounds::new() };
-    let ask = |spec| cluster.offsets_within(places.iter().map(move |place| (place.clone(), spec)), PATIENCE);
+    let of = |spec| places.iter().map(move |place| (place.clone(), spec));
+    let ask = |spec| cluster.offsets_within(isolation, of(spec), PATIENCE);
     let (earliest, latest) = tokio::join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest));
     let both = latest.into_iter().filter_map(|(place, latest)| {
         let earliest = earliest.get(&place).copied().flatten()?;
@@ -38,7 +44,7 @@ pub(super) async fn fill_in(context: &Context, offsets: &mut [GroupOffset], look
     let place =
         |offset: &GroupOffset| TopicPartition::new(offset.topic.clone(), PartitionId(offset.partition));
     let places: Vec<TopicPartition> = offsets.iter().map(place).collect();
-    let bounds = bounds(context, &places).await;
+    let bounds = bounds(context, IsolationLevel::ReadUncommitted, &places).await;
     for offset in offsets.iter_mut() {
         let Some((start, end)) = bounds.get(&place(offset)) else { continue };
         (offset.log_start_offset, offset.log_end_offset) = (Some(*start), Some(*end));

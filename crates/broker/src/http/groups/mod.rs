@@ -6,7 +6,7 @@
 //! | `GET /api/v1/groups/{group}` | [`describe`], in words by [`words`], how far behind by [`lag`] |
 //! | `POST /api/v1/groups/{group}/offsets` | [`reset`] |
 //! | `DELETE /api/v1/groups/{group}` | [`delete`] |
-//! | `POST /api/v1/groups/{group}/poll` | [`poll`], at the coordinator by [`reading`] |
+//! | `POST /api/v1/groups/{group}/poll` | [`poll`], at the coordinator by [`reading`]; who waits does so in a [`line`] |
 //! | `POST /api/v1/groups/{group}/ack` | [`ack`] |
 //!
 //! `GET /metrics` tells of the groups that are coordinated here: [`figures`].
@@ -19,6 +19,7 @@ mod delete;
 mod describe;
 mod figures;
 mod lag;
+mod line;
 mod list;
 mod poll;
 mod reading;
@@ -30,6 +31,7 @@ pub(super) use ack::{__path_ack, ack};
 pub(super) use delete::{__path_delete, delete};
 pub(super) use describe::{__path_describe, describe};
 pub(super) use figures::GroupFigures;
+pub(super) use line::Lines;
 pub(super) use list::{__path_list, list};
 pub(super) use poll::{__path_poll, poll};
 pub(super) use reset::{__path_reset, reset};

@@ -1,6 +1,6 @@
 //! A poll at the group's coordinator, which keeps the leases, finds the leaders and reads there. Three steps: look what nobody
 //! has and where the logs are, read it, lease it. While there is nothing, no record is held back for those who wait: who is
-//! faster has it, and the others wait on.
+//! faster has it, and the others wait on. They wait in [lines](super::line), so that one record wakes one of them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,13 +11,14 @@ use http_api::{
     group_reading::{POLL_PARTITIONS_MAX, PollRequest, PollResponse, PollStart, PolledRecord},
     records::{ReadRecord, WantedFormat},
 };
-use kafka_client::{Consumer, ConsumerOptions, StartAt, TopicPartition};
+use kafka_client::{Consumer, ConsumerOptions, IsolationLevel, StartAt, TopicPartition};
 use runtime::clock;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use super::{
     lag::{self, Bounds},
+    line::{First, Place},
     route,
 };
 use crate::http::router::Context;
@@ -50,6 +51,15 @@ struct Look {
     trouble: Option<Problem>,
 }
 
+/// How standing in line ended.
+enum Stood {
+    First(First),
+    /// Everybody is to look for itself.
+    BrokenUp,
+    /// The time is over, or the broker about to end.
+    Over,
+}
+
 /// What was read of a partition.
 struct Read {
     leased: LeasedRead,
@@ -59,26 +69,79 @@ struct Read {
 impl Reading<'_> {
     /// Records, once there are some; none when the time is over. A partition that cannot be read is in nobody's way: only who
     /// gets nothing at all is told of it.
+    ///
+    /// Who comes looks, whoever waits already, and then stands in line.
     pub(super) async fn poll(&self, deadline: Instant) -> Result<PollResponse, Problem> {
+        let lines = &self.context.lines;
+        let mut place = lines.place(self.group_id, &self.request.topics);
+        let mut first = place.try_first();
+        let mut counted = None;
         loop {
-            let mut look = self.look().await?;
-            let reads = self.read(&mut look).await?;
-            if !reads.is_empty() {
-                let polled = self.lease(reads).await?;
-                if !polled.records.is_empty() {
-                    return Ok(polled);
+            let look = match self.attempt().await {
+                Ok(Ok(polled)) => return Ok(polled),
+                Ok(Err(look)) => look,
+                Err(problem) => {
+                    if first.is_some() {
+                        // Nobody in line can get anything either, now or here.
+                        place.break_up();
+                    }
+                    return Err(problem);
                 }
+            };
+            counted.get_or_insert_with(|| lines.count());
+            let goes_on = match &first {
+                Some(_) => self.wait(&place, &look, deadline).await,
+                None => match self.stand(&place, deadline).await {
+                    Stood::First(turn) => {
+                        first = Some(turn);
+                        true
+                    }
+                    Stood::BrokenUp => {
+                        place = lines.place(self.group_id, &self.request.topics);
+                        true
+                    }
+                    // What was in the way may be over: the first would know.
+                    Stood::Over if look.trouble.is_some() => return self.last_attempt().await,
+                    Stood::Over => false,
+                },
+            };
+            if !goes_on {
+                return nothing(look);
             }
-            if !self.wait(&look, deadline).await {
-                let nothing = PollResponse { lease: None, expires_at: None, records: Vec::new() };
-                return look.trouble.map_or(Ok(nothing), Err);
-            }
+        }
+    }
+
+    async fn last_attempt(&self) -> Result<PollResponse, Problem> {
+        match self.attempt().await? {
+            Ok(polled) => Ok(polled),
+            Err(look) => nothing(look),
+        }
+    }
+
+    /// What there is now; or, if there is nothing, what it looks like.
+    async fn attempt(&self) -> Result<Result<PollResponse, Look>, Problem> {
+        let mut look = self.look().await?;
+        let reads = self.read(&mut look).await?;
+        if reads.is_empty() {
+            return Ok(Err(look));
+        }
+        let polled = self.lease(reads).await?;
+        Ok(if polled.records.is_empty() { Err(look) } else { Ok(polled) })
+    }
+
+    /// Until this poll is the first of those who wait for the same.
+    async fn stand(&self, place: &Place, deadline: Instant) -> Stood {
+        tokio::select! {
+            biased;
+            () = sleep_until(deadline) => Stood::Over,
+            () = self.context.records.stopping() => Stood::Over,
+            first = place.first() => first.map_or(Stood::BrokenUp, Stood::First),
         }
     }
 
     async fn look(&self) -> Result<Look, Problem> {
         let places = self.places()?;
-        let bounds = lag::bounds(self.context, &places).await;
+        let bounds = self.bounds(&places).await;
         let silent = places.iter().find(|place| !bounds.contains_key(place));
         let trouble = silent.map(|place| {
             let detail = format!("the leader of {}-{} does not answer", place.topic, place.partition);
@@ -86,6 +149,11 @@ impl Reading<'_> {
         });
         let (free, next_expiry) = self.free(places, &bounds).await?;
         Ok(Look { free, next_expiry, bounds, trouble })
+    }
+
+    /// Where logs begin, and where what is decided ends.
+    async fn bounds(&self, places: &[TopicPartition]) -> Bounds {
+        lag::bounds(self.context, IsolationLevel::ReadCommitted, places).await
     }
 
     /// The partitions that are to be read.
@@ -185,7 +253,7 @@ impl Reading<'_> {
                 ready.push((place.clone(), *from, Offset(from.0.max(*start))));
             } else if from.0 > *end {
                 // Others may have written and read since it was looked where the log ends.
-                let now = lag::bounds(self.context, std::slice::from_ref(place)).await;
+                let now = self.bounds(std::slice::from_ref(place)).await;
                 if let Some((start, end)) = now.get(place).filter(|(_, end)| from.0 > *end) {
                     return Err(out_of_range(self.group_id, place, *from, *start..*end));
                 }
@@ -228,8 +296,9 @@ impl Reading<'_> {
     }
 
     /// Until there may be something to read: somebody wrote, or something else is free. Gives whether that is so.
-    async fn wait(&self, look: &Look, deadline: Instant) -> bool {
+    async fn wait(&self, place: &Place, look: &Look, deadline: Instant) -> bool {
         tokio::select! {
+            () = place.stirred() => true,
             () = self.news(look) => true,
             () = self.changes(look) => true,
             () = sleep_until(deadline) => false,
@@ -241,7 +310,11 @@ impl Reading<'_> {
     async fn news(&self, look: &Look) {
         let records = &self.context.records;
         if let (Ok(cluster), Some(_room)) = (records.cluster(), records.room_for_watch()) {
-            let options = ConsumerOptions { fetch_max_bytes: 1, ..ConsumerOptions::default() };
+            let options = ConsumerOptions {
+                fetch_max_bytes: 1,
+                isolation_level: IsolationLevel::ReadCommitted,
+                ..ConsumerOptions::default()
+            };
             let mut consumer = Consumer::new(cluster.clone(), options);
             let led = look.free.iter().filter(|(place, _)| look.bounds.contains_key(place));
             let starts: Vec<_> = led.map(|(place, from)| (place.clone(), StartAt::Offset(*from))).collect();
@@ -269,6 +342,12 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// The answer of a poll whose time is over.
+fn nothing(look: Look) -> Result<PollResponse, Problem> {
+    let nothing = PollResponse { lease: None, expires_at: None, records: Vec::new() };
+    look.trouble.map_or(Ok(nothing), Err)
 }
 
 /// A log that ends before what the group has read: records were lost, or the group was put there.

@@ -19,7 +19,7 @@ use http_api::{
     groups::{ResetGroupRequest, ResetGroupResponse, ResetPartition, ResetTo},
     paths,
 };
-use kafka_client::{OffsetSpec, TopicPartition};
+use kafka_client::{IsolationLevel, OffsetSpec, TopicPartition};
 use runtime::http::{JsonBody, Refusal, Segments};
 
 use super::{
@@ -59,6 +59,7 @@ pub(in crate::http) async fn reset(
         let partitions = plan(&context, &group_id, &request).await?;
         if !request.dry_run {
             commit(&context, &group_id, &partitions).await?;
+            context.lines.stir(&group_id);
         }
         let (group_id, dry_run) = (group_id.clone(), request.dry_run);
         Ok(Json(ResetGroupResponse { group_id, dry_run, partitions }).into_response())
@@ -88,7 +89,7 @@ async fn plan(
         None => committed.keys().cloned().collect(),
         Some(topics) => wanted(context, topics)?,
     };
-    let bounds = lag::bounds(context, &places).await;
+    let bounds = lag::bounds(context, IsolationLevel::ReadUncommitted, &places).await;
     let at_time = at_time(context, request.to, &places).await?;
     let mut planned = Vec::with_capacity(places.len());
     for place in places {
@@ -145,8 +146,7 @@ type AtTime = BTreeMap<TopicPartition, Option<Offset>>;
 async fn at_time(context: &Context, to: ResetTo, places: &[TopicPartition]) -> Result<AtTime, Problem> {
     let ResetTo::Timestamp(time_ms) = to else { return Ok(AtTime::new()) };
     let asked = places.iter().map(|place| (place.clone(), OffsetSpec::Timestamp(time_ms)));
-    let found = context.records.cluster()?.offsets(asked).await;
-    found.map_err(|error| Problem::new(ErrorCode::LeaderUnreachable, error.to_string()))
+    Ok(context.records.cluster()?.offsets_within(IsolationLevel::ReadUncommitted, asked, lag::PATIENCE).await)
 }
 
 fn target(
@@ -164,7 +164,7 @@ fn target(
     Ok(match to {
         ResetTo::Earliest => start,
         ResetTo::Latest => end,
-        ResetTo::Timestamp(_) => at_time.get(place).copied().flatten().map_or(end, |offset| offset.0),
+        ResetTo::Timestamp(_) => at_time.get(place).ok_or_else(silent)?.map_or(end, |offset| offset.0),
         ResetTo::Offset(offset) => offset.clamp(start, end),
         ResetTo::Shift(by) => from.unwrap_or(start).saturating_add(by).clamp(start, end),
     })

@@ -1,11 +1,9 @@
 //! From stored batches to records in JSON.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use commit_log::{
-    AbortedTransaction, ProducerId,
-    batch::{Batch, BatchError, ControlRecord, Record},
+    AbortedTransaction,
+    batch::{AbortedFilter, Batch, BatchError, Record},
 };
 use common::{Offset, PartitionId};
 use http_api::records::{Data, ReadRecord, RecordHeader, WantedFormat};
@@ -22,7 +20,7 @@ pub(super) struct Wanted {
     pub(super) from: Offset,
     pub(super) records_max: usize,
     pub(super) format: WantedFormat,
-    /// Aborted transactions, by their first offset; none for readers that see their records too.
+    /// Aborted transactions; none for readers that see their records too.
     pub(super) aborted: Vec<AbortedTransaction>,
 }
 
@@ -36,10 +34,10 @@ pub(super) struct Shown {
 pub(super) fn show(pieces: &[Bytes], wanted: &Wanted) -> Result<Shown, BatchError> {
     let mut shown = Shown { records: Vec::new(), next: wanted.from };
     let mut bytes = 0;
-    let mut open = Aborted::new(&wanted.aborted);
+    let mut aborted = AbortedFilter::new(wanted.aborted.iter().map(|it| (it.producer, it.first)));
     for batch in pieces.iter().flat_map(|piece| Batch::all(piece)) {
         let batch = batch?;
-        if open.hides(&batch)? {
+        if aborted.hides(&batch, DECOMPRESSED_BYTES_MAX)? {
             shown.next = shown.next.max(batch.header().next_offset());
             continue;
         }
@@ -78,40 +76,5 @@ pub(super) fn one(record: &Record<'_>, partition: PartitionId, format: WantedFor
         value,
         value_format,
         headers: record.headers.iter().map(header).collect(),
-    }
-}
-
-/// Which producers' transactions are being skipped, as the batches go by (KIP-98).
-struct Aborted<'a> {
-    to_come: &'a [AbortedTransaction],
-    skipped: BTreeSet<ProducerId>,
-}
-
-impl<'a> Aborted<'a> {
-    fn new(to_come: &'a [AbortedTransaction]) -> Self {
-        Self { to_come, skipped: BTreeSet::new() }
-    }
-
-    /// Whether consumers do not see this batch: control records, and records of aborted transactions.
-    fn hides(&mut self, batch: &Batch<'_>) -> Result<bool, BatchError> {
-        let header = batch.header();
-        while let Some((first, rest)) = self.to_come.split_first()
-            && first.first <= header.last_offset()
-        {
-            self.skipped.insert(first.producer);
-            self.to_come = rest;
-        }
-        let Some(producer) = header.producer() else { return Ok(header.attributes.is_control()) };
-        if header.attributes.is_control() {
-            let payload = batch.payload(DECOMPRESSED_BYTES_MAX)?;
-            if let Some(record) = payload.records().next().transpose()?
-                && ControlRecord::parse(&record).is_some()
-            {
-                // The transaction that was skipped ends here; the next one may count.
-                self.skipped.remove(&producer.id);
-            }
-            return Ok(true);
-        }
-        Ok(header.attributes.is_transactional() && self.skipped.contains(&producer.id))
     }
 }

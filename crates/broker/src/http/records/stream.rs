@@ -16,9 +16,11 @@ use common::{Offset, PartitionId, Topic};
 use futures_util::stream;
 use http_api::{
     ErrorCode, Problem, headers,
-    records::{StartOffset, StreamQuery, WantedFormat},
+    records::{Isolation, StartOffset, StreamQuery, WantedFormat},
 };
-use kafka_client::{ConsumeError, Consumer, ConsumerOptions, Fetched, OffsetSpec, StartAt, TopicPartition};
+use kafka_client::{
+    ConsumeError, Consumer, ConsumerOptions, Fetched, IsolationLevel, OffsetSpec, StartAt, TopicPartition,
+};
 use runtime::http::{Params, Refusal, Segments};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
@@ -88,10 +90,13 @@ struct Running {
     /// Only this one, if any.
     partition: Option<PartitionId>,
     format: WantedFormat,
+    isolation: IsolationLevel,
     consumer: Consumer,
     /// Where each partition goes on: what the ids say.
     next: BTreeMap<PartitionId, Offset>,
     sent_at: Instant,
+    /// When it was looked whether there are more partitions.
+    looked_at: Instant,
     /// The first event was sent: the id alone, so that also a client that has seen no record yet can go on.
     begun: bool,
     _room: OwnedSemaphorePermit,
@@ -105,9 +110,14 @@ impl Running {
         after: Option<BTreeMap<PartitionId, Offset>>,
         room: OwnedSemaphorePermit,
     ) -> Result<Self, Problem> {
+        let isolation = match query.isolation {
+            Isolation::ReadUncommitted => IsolationLevel::ReadUncommitted,
+            Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
+        };
         let options = ConsumerOptions {
             fetch_max_bytes: FETCH_BYTES_MAX,
             partition_fetch_max_bytes: FETCH_BYTES_MAX,
+            isolation_level: isolation,
             ..ConsumerOptions::default()
         };
         let cluster = context.records.cluster()?.clone();
@@ -117,8 +127,10 @@ impl Running {
             topic: topic.topic_name.to_string(),
             partition: query.partition,
             format: query.format,
+            isolation,
             next: BTreeMap::new(),
             sent_at: Instant::now(),
+            looked_at: Instant::now(),
             begun: false,
             _room: room,
         };
@@ -172,17 +184,17 @@ impl Running {
                 Ok(Err(ConsumeError::OffsetOutOfRange { partition, offset, .. })) => {
                     self.step_over(partition, offset).await
                 }
-                Ok(Err(error)) => return (problem_event(&of_consume(&error)).into(), None),
-                Err(_) => match self.look_for_partitions().await {
-                    Ok(()) if self.sent_at.elapsed() >= KEEP_ALIVE => Ok(": still here\n\n".to_owned()),
-                    Ok(()) => Ok(String::new()),
-                    Err(problem) => Err(problem),
-                },
+                Ok(Err(error)) => Err(of_consume(&error)),
+                Err(_) => Ok(String::new()),
             };
-            match events {
-                Ok(events) if events.is_empty() => {}
+            // Also while there are records all the time.
+            let looked =
+                if self.looked_at.elapsed() >= LOOK { self.look_for_partitions().await } else { Ok(()) };
+            match events.and_then(|events| looked.map(|()| events)) {
+                Ok(events) if events.is_empty() && self.sent_at.elapsed() < KEEP_ALIVE => {}
                 Ok(events) => {
                     self.sent_at = Instant::now();
+                    let events = if events.is_empty() { ": still here\n\n".to_owned() } else { events };
                     return (events.into(), Some(self));
                 }
                 Err(problem) => return (problem_event(&problem).into(), None),
@@ -210,28 +222,39 @@ impl Running {
         Ok(events)
     }
 
-    /// Records were deleted before they could be sent: that is told, and the stream goes on with those that are there.
+    /// There is no such offset: that is told, and the stream goes on with the nearest one that there is. Records were deleted before
+    /// they could be sent; or the partition ends before.
     async fn step_over(&mut self, partition: PartitionId, offset: Offset) -> Result<String, Problem> {
-        let place = TopicPartition::new(&self.topic, partition);
-        let cluster = self.context.records.cluster()?.clone();
-        let found = cluster.offsets([(place, OffsetSpec::Earliest)]).await;
-        let found = found.map_err(|error| problems::of_cluster(&error))?;
-        let start = found.into_iter().find_map(|(_, offset)| offset).unwrap_or_default();
-        self.consumer.seek(&self.topic, partition, start);
-        self.next.insert(partition, start);
-        let detail = format!(
-            "offsets {offset} to {start} of partition {}-{partition} are not there any more",
-            self.topic
-        );
+        let start = self.bound(partition, OffsetSpec::Earliest).await?;
+        let end = self.bound(partition, OffsetSpec::Latest).await?;
+        let next = if offset < start { start } else { offset.min(end) };
+        self.consumer.seek(&self.topic, partition, next);
+        self.next.insert(partition, next);
+        let place = format!("partition {}-{partition}", self.topic);
+        let detail = if offset < start {
+            format!("offsets {offset} to {start} of {place} are not there any more")
+        } else {
+            format!("{place} has no offset {offset}: it ends at {end}")
+        };
         let problem = Problem::new(ErrorCode::OffsetOutOfRange, detail)
             .with("partition", partition.0)
             .with("value", offset.0)
-            .with("logStartOffset", start.0);
+            .with("logStartOffset", start.0)
+            .with("logEndOffset", end.0);
         Ok(problem_event(&problem))
+    }
+
+    /// Where a partition begins or ends, for this stream.
+    async fn bound(&mut self, partition: PartitionId, spec: OffsetSpec) -> Result<Offset, Problem> {
+        let place = TopicPartition::new(&self.topic, partition);
+        let found = self.context.records.cluster()?.offsets_as(self.isolation, [(place, spec)]).await;
+        let found = found.map_err(|error| problems::of_cluster(&error))?;
+        Ok(found.into_values().flatten().next().unwrap_or_default())
     }
 
     /// Takes in partitions that were added.
     async fn look_for_partitions(&mut self) -> Result<(), Problem> {
+        self.looked_at = Instant::now();
         let ids = self.context.records.image.read(|state| {
             let topic = state.topic(&self.topic)?;
             Some(topic.partitions.iter().map(|partition| partition.id).collect::<Vec<_>>())
