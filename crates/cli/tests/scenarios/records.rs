@@ -271,6 +271,19 @@ async fn reading_begins_at_a_time() {
         let mut events = Events::open(&rest, 1, &path, None).await;
         assert_eq!(events.next().await.unwrap()["offset"], 2, "{isolation}");
     }
+    // Behind the end of the log, a stream goes on at its end.
+    let mut events = Events::open(&rest, 2, "times/stream?offset=1000&partition=0", None).await;
+    let problem = loop {
+        if let Some((told, _)) =
+            events.text.split_once("event: problem\ndata: ").and_then(|(_, it)| it.split_once("\n\n"))
+        {
+            break serde_json::from_str::<Value>(told).unwrap();
+        }
+        let chunk = events.stream.next().await.unwrap().unwrap();
+        events.text.push_str(std::str::from_utf8(&chunk).unwrap());
+    };
+    assert_eq!((&problem["code"], &problem["logEndOffset"]), (&json!("OFFSET_OUT_OF_RANGE"), &json!(3)));
+    assert!(events.text.contains("id: 0:3\nevent: problem"), "{}", events.text);
 }
 
 /// Events of a stream: the last id, and the values by partition.

@@ -67,6 +67,7 @@ impl<'a> Routed<'a> {
     where
         F: Future<Output = Result<Response, Problem>>,
     {
+        check_name(self.group_id)?;
         let deadline = self.deadline.max(Instant::now() + PATIENCE);
         loop {
             let tried = self.attempt(&local).await;
@@ -118,6 +119,16 @@ impl<'a> Routed<'a> {
         }
         Ok(response)
     }
+}
+
+/// That a group can be named in a path. A segment of dots is a step up or none, however it is written (RFC 3986, 5.2.4): what
+/// one broker takes as a name, another would get as another path.
+fn check_name(group_id: &str) -> Result<(), Problem> {
+    if !matches!(group_id, "." | "..") {
+        return Ok(());
+    }
+    let detail = format!("path: a group `{group_id}` cannot be named in a path; use a Kafka client");
+    Err(Problem::new(ErrorCode::InvalidParameter, detail).with("parameter", "group").with("value", group_id))
 }
 
 /// Asks another broker, which is not to hand the call on.
@@ -188,4 +199,19 @@ pub(super) fn not_empty(group_id: &str) -> Problem {
 
 fn not_available(detail: String) -> Problem {
     Problem::new(ErrorCode::CoordinatorNotAvailable, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_a_step_in_a_path_is_refused_by_every_broker() {
+        for step in [".", ".."] {
+            assert_eq!(check_name(step).unwrap_err().code, ErrorCode::InvalidParameter);
+        }
+        for name in ["...", "a", "a/..", "%2e", "\n"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+    }
 }

@@ -241,7 +241,7 @@ impl Running {
             .with("value", offset.0)
             .with("logStartOffset", start.0)
             .with("logEndOffset", end.0);
-        Ok(problem_event(&problem))
+        Ok(format!("id: {}\n{}", self.id(), problem_event(&problem)))
     }
 
     /// Where a partition begins or ends, for this stream.
