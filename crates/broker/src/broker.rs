@@ -121,7 +121,6 @@ impl Broker {
         let listener = runtime::http::bind(&settings.listen_host, settings.listen_port).await?;
         let port = advertised_port(&settings, &listener);
         let incarnation_id = IncarnationId(Uuid::new_v4());
-
         let http = http_client(&settings);
         let image: SharedImage = Arc::new(MetadataImage::new(settings.cluster_id.clone()));
         let link_metrics = LinkMetrics::default();
