@@ -90,8 +90,10 @@ struct Client {
     /// Has joined by the classic protocol and has to fetch its share.
     syncs: bool,
     waits: bool,
-    /// The last answer was lost: it says everything again.
+    /// The last answer was lost: it says everything again, if it is one of those who do.
     says_all: bool,
+    /// What it said last that it has, and was answered.
+    said: BTreeSet<Partition>,
 }
 
 impl Client {
@@ -107,6 +109,7 @@ impl Client {
             syncs: false,
             waits: false,
             says_all: true,
+            said: BTreeSet::new(),
         }
     }
 
@@ -171,6 +174,11 @@ impl World {
         (client + 2 >= CLIENTS).then(|| InstanceId::from(format!("i{client}")))
     }
 
+    /// Whether a client that got no answer repeats its heartbeat as it was (librdkafka).
+    fn repeats(client: usize) -> bool {
+        client.is_multiple_of(2)
+    }
+
     /// What a client can do. They do not all like the same best.
     fn protocols(client: usize, metadata: &bytes::Bytes) -> Vec<Protocol> {
         let names = if client.is_multiple_of(3) { ["p", "q"] } else { ["q", "p"] };
@@ -209,10 +217,15 @@ impl World {
             self.clients[client].member_id = self.fresh().to_string().into();
         }
         let state = &self.clients[client];
-        let says_all = state.joins || state.says_all;
-        // It says what it has when it has given up what it was to give up.
-        let has_changed = state.has != state.is_to_have;
-        let owned = (says_all || !has_changed).then(|| to_wire(&state.has));
+        let says_all = state.joins || state.says_all && !Self::repeats(client);
+        // It says what it has when it has given up what it was to give up; some do so only if that is something else than before.
+        let is_done = state.has == state.is_to_have;
+        let is_news = !Self::repeats(client) || state.has != state.said;
+        let owned = (says_all || is_done && is_news).then(|| to_wire(&state.has));
+        if owned.is_some() && sees_the_answer {
+            self.clients[client].said = state.has.clone();
+        }
+        let state = &self.clients[client];
         let request = ConsumerGroupHeartbeat {
             group_id: "g".into(),
             member_id: state.member_id.clone(),

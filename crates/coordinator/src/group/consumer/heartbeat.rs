@@ -3,17 +3,21 @@
 use super::{
     assignor::Assignor,
     group::ConsumerGroup,
-    member::{Current, LEAVES, LEAVES_FOR_A_WHILE, Member, no_metadata},
+    member::{Current, Heard, LEAVES, LEAVES_FOR_A_WHILE, Member, no_metadata},
     subscriptions::compile,
 };
 use crate::{
-    GroupError, MemberId,
+    GroupError, MemberId, Now,
     api::{ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, ConsumerGroupHeartbeatReply},
     assignment::Assignment,
     context::Context,
     records::ConsumerGroupMemberMetadataValue,
     sizes,
 };
+
+/// How often a member is told what it has that has not said that it has that, in ms: as often as it comes to a calm group. Those
+/// who say everything again after a lost answer hear it sooner.
+const TELL_AGAIN_MS: i64 = 5_000;
 
 /// That a heartbeat is one: what does not depend on the group.
 pub(crate) fn check(request: &ConsumerGroupHeartbeat) -> Result<(), GroupError> {
@@ -93,13 +97,34 @@ impl ConsumerGroup {
             || request.rebalance_timeout_ms.is_some()
                 && (request.subscribed_topic_names.is_some() || request.subscribed_topic_regex.is_some())
                 && request.topic_partitions.is_some();
+        let tells = self.tells(ctx.now, &member_id, owned.as_ref(), has_other_partitions);
         let current = self.members.get(&member_id).map(|member| &member.current).cloned().unwrap_or_default();
         Ok(ConsumerGroupHeartbeatAnswer {
             member_id,
             member_epoch: current.epoch,
             heartbeat_interval_ms: self.heartbeat_interval_ms(ctx, &current),
-            assignment: (is_complete || has_other_partitions).then(|| current.assigned.to_wire()),
+            assignment: (is_complete || tells).then(|| current.assigned.to_wire()),
         })
+    }
+
+    /// Whether the answer is to say what the member has: if that is something else than before; and now and then until the
+    /// member says that it has that. Kafka tells it once, and leaves it to clients to say everything again if an answer was
+    /// lost; not all do (librdkafka repeats the heartbeat as it was).
+    fn tells(&mut self, now: Now, member_id: &MemberId, owned: Option<&Assignment>, is_new: bool) -> bool {
+        let Some(member) = self.members.get_mut(member_id) else { return is_new };
+        if !is_new && owned == Some(&member.current.assigned) {
+            member.heard = Heard::Yes;
+        }
+        let is_due = match member.heard {
+            Heard::No => true,
+            Heard::Told(at_ms) => now.monotonic_ms.saturating_sub(at_ms) >= TELL_AGAIN_MS,
+            Heard::Yes => false,
+        };
+        let tells = is_new || is_due;
+        if tells {
+            member.heard = Heard::Told(now.monotonic_ms);
+        }
+        tells
     }
 
     /// Lets a member in, or finds it. A static member that comes back takes the place of its former self.
@@ -142,7 +167,7 @@ impl ConsumerGroup {
 
     /// Everything of the former member is the new one's, which has to hear of it first.
     pub(super) fn replace(&mut self, ctx: &mut Context<'_>, former: &MemberId, member_id: &MemberId) {
-        let Some(Member { metadata, current }) = self.members.get(former).cloned() else { return };
+        let Some(Member { metadata, current, .. }) = self.members.get(former).cloned() else { return };
         let target = self.target(former);
         self.end_timers(ctx, former);
         self.write_gone(ctx, former);

@@ -19,6 +19,20 @@ pub(in crate::group) struct Member {
     pub(in crate::group) metadata: ConsumerGroupMemberMetadataValue,
     /// What it has.
     pub(in crate::group) current: Current,
+    /// Whether it has heard of what it has. Not written: whoever takes over tells everybody.
+    pub(super) heard: Heard,
+}
+
+/// Whether a member has heard of what it has. An answer may be lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// This coordinator has not told it.
+    #[default]
+    No,
+    /// It was told last at this time, by the clock that does not jump, in ms, and has not said since that it has that.
+    Told(i64),
+    /// It has said so.
+    Yes,
 }
 
 /// What a member has, and how far it is on its way to its target.
@@ -69,7 +83,7 @@ impl MemberState {
 impl Member {
     /// One of which nothing is known.
     pub(super) fn unknown() -> Self {
-        Self { metadata: no_metadata(), current: Current::default() }
+        Self { metadata: no_metadata(), current: Current::default(), heard: Heard::No }
     }
 
     /// Whether it uses the classic protocol.
