@@ -72,7 +72,8 @@ pub struct FlushJob {
 #[must_use = "the log does not know of it before `complete_flush`"]
 pub struct FlushDone {
     ticket: Arc<()>,
-    result: Result<Synced, Fence>,
+    /// Nothing of a job that nobody waits for.
+    result: Result<Option<Synced>, Fence>,
 }
 
 #[derive(Debug)]
@@ -86,10 +87,15 @@ struct Synced {
 impl FlushJob {
     /// Syncs. A failure fences the log at once, for good.
     pub fn run(self) -> FlushDone {
+        if Arc::weak_count(&self.ticket) == 0 {
+            // The log was cut since, or opened anew. A sync that failed now would be told to nobody who counts on these files, and
+            // their next sync may find the pages clean.
+            return FlushDone { ticket: self.ticket, result: Ok(None) };
+        }
         let result = self.sync().map_err(|error| self.shared.fence(error)).and_then(|synced| {
             // Whatever failed meanwhile counts for this flush too.
             self.shared.check()?;
-            Ok(synced)
+            Ok(Some(synced))
         });
         FlushDone { ticket: self.ticket, result }
     }
@@ -156,11 +162,11 @@ impl Log {
 
     /// Takes the result of a job. Gives what is durable now.
     pub fn complete_flush(&mut self, done: FlushDone) -> Result<Durable, LogError> {
-        let synced = done.result?;
-        if !Weak::ptr_eq(&self.flush.running, &Arc::downgrade(&done.ticket)) {
+        let is_expected = Weak::ptr_eq(&self.flush.running, &Arc::downgrade(&done.ticket));
+        let Some(synced) = done.result?.filter(|_| is_expected) else {
             // The log was truncated since: what the job made durable is not what the log has.
             return Ok(self.durable());
-        }
+        };
         self.flush.forget_job();
         for (base, size) in synced.segments {
             if let Ok(index) = self.segments.binary_search_by_key(&base, |segment| segment.base)

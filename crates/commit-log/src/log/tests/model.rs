@@ -523,3 +523,20 @@ fn an_abort_below_the_log_start_takes_no_later_records() {
         Step::Compact { now_ms: 0, keys: 5 },
     ]);
 }
+
+/// A job of a former life that fails takes nothing from the present one.
+#[test]
+fn a_job_of_a_former_life_that_fails_takes_nothing() {
+    play(&[
+        append_step(1_166_326_128_187_413_863, 4),
+        append_step(907_959_101_102_802_747, 1),
+        append_step(17_057_229_275_636, 1),
+        Step::Job(JobStep::StartFlush),
+        Step::Kill,
+        Step::PowerCut { calls: 1, seed: 0 },
+        append_step(2_449_504_450_232_073_049, 1),
+        Step::DiskError { calls: 1, full: false },
+        Step::Job(JobStep::RunFlush),
+        Step::Flush,
+    ]);
+}
