@@ -180,10 +180,14 @@ async fn members_share_partitions_and_outlive_the_broker() {
     assert_eq!(described(&mut client, 0, "g").members[0].member_type, -1, "not told before version 1");
     broker.stop().await.unwrap();
 
-    // They go on with the next coordinator, in the epoch in which they are.
+    // They go on with the next coordinator, in the epoch in which they are. It tells them what they have, as it cannot know whether
+    // they heard of it.
     let broker = coordinating(&quorum, &dir, AT_ONCE).await;
     let mut client = Client::new(&broker);
     let told = client.call(1, &living("one", 2, None));
+    assert_eq!((told.error_code, told.member_epoch), (ErrorCode::NONE, 2));
+    assert_eq!(given(&told).as_ref(), Some(&kept));
+    let told = client.call(1, &living("one", 2, owned(&quorum, &kept)));
     assert_eq!((told.error_code, told.member_epoch, given(&told)), (ErrorCode::NONE, 2, None));
     assert_eq!(told.heartbeat_interval_ms, 500, "nothing has changed here");
 
