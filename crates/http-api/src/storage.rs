@@ -123,7 +123,8 @@ pub struct ReplicaStatus {
     pub leader_epoch: LeaderEpoch,
     /// Whether this replica is in sync.
     pub in_sync: bool,
-    /// Why its disk is given up, if it is: it takes no records then, and leaves the ISR unless it is the last in it.
+    /// What is wrong with what it has on disk, if something is. A disk that is given up takes no records: the replica leaves
+    /// the ISR unless it is the last in it. Records that are damaged are made good from other replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_error: Option<String>,
 }

@@ -72,7 +72,8 @@ fn held_by(broker: BrokerId, topic: &Topic) -> impl Iterator<Item = ReplicaStatu
 fn with_storage_errors(mut replicas: Vec<ReplicaStatus>, partitions: &Partitions) -> Vec<ReplicaStatus> {
     for replica in &mut replicas {
         let found = partitions.get_by_id(replica.topic_id, replica.partition);
-        replica.storage_error = found.and_then(|partition| partition.storage_trouble());
+        replica.storage_error =
+            found.and_then(|partition| partition.storage_trouble().or_else(|| partition.damage()));
     }
     replicas
 }

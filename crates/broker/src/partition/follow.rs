@@ -26,7 +26,7 @@ pub enum NextFetch {
     },
     /// Nothing until its disk has what it got: see [`Partition::watch`].
     NotSafeYet,
-    /// Nothing: it leads, nobody does, or its disk failed.
+    /// Nothing: it leads, nobody does, its disk failed, or its log is about to be emptied.
     Nothing,
 }
 
@@ -59,7 +59,9 @@ impl Partition {
         let mut state = self.lock();
         let in_isr = state.wanted.assignment.partition.isr.contains(&me);
         let throttled = state.wanted.config.follower_throttled_replicas.contains(self.name().partition, me);
-        let Ok(Running { log, replica: Replica::Follower(follower), .. }) = state.running() else {
+        let Ok(Running { log, replica: Replica::Follower(follower), renewing_since_ms: None, .. }) =
+            state.running()
+        else {
             return NextFetch::Nothing;
         };
         match follower.next_fetch(&View(log)) {
@@ -107,13 +109,14 @@ impl Partition {
             Step::Nothing => (Ok(()), Taken::Nothing),
         };
         follower.truncated(&View(log));
-        self.after_fetch(&mut state, changed)?;
+        self.after_change(&mut state, changed)?;
         drop(state);
         moved.map_or(Ok(0), |job| self.start_moved(job))?;
         Ok(taken)
     }
 
-    fn after_fetch(
+    /// The log was appended to, cut or emptied.
+    pub(super) fn after_change(
         self: &Arc<Self>,
         state: &mut State,
         changed: Result<(), LogError>,

@@ -29,7 +29,7 @@ impl IntegrityFigures {
         );
         counter(
             "dmq_log_repairs",
-            "Ranges of offsets that were put back from another replica",
+            "Ranges of offsets that were put back from another replica, and logs that were made anew from one",
             &self.repairs,
         );
     }

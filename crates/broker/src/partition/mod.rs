@@ -14,7 +14,7 @@
 //!   [`watchers`]: readers that wait for records; [`codec`]: batches made anew under the topic's codec.
 //! - [`table`]: all replicas by name and id; [`keeper`]: the task that keeps them in step; [`caretaker`] and
 //!   [`upkeep`]: what is due now and then; [`compact`]: of topics that keep the latest record of each key; [`scrub`]: rot
-//!   that nobody reads, [`repair`]: what is made good of any, [`integrity`]: how much of that; [`reopen`]: after the disk
+//!   that nobody reads, [`repair`]: what is made good of any, [`renew`]: of a compacted log, [`integrity`]: how much of that; [`reopen`]: after the disk
 //!   failed; [`throttle`]: how fast replicas that are behind may catch up.
 //!
 //! The rules are elsewhere: what is committed and who is in sync in crate `replica`, what survives a crash in
@@ -40,6 +40,7 @@ mod options;
 #[expect(clippy::module_inception, reason = "the file is about the thing that the module is named after")]
 mod partition;
 mod produce;
+mod renew;
 mod reopen;
 mod repair;
 mod scrub;

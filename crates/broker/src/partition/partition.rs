@@ -144,8 +144,15 @@ impl Partition {
         let (retention, unsynced_records_max) = (retention(&config), unsynced_records_max(&config));
         let is_damaged = !log.missing().is_empty();
         self.untouched.note(&log);
-        let running =
-            Running { log, replica, retention, unsynced_records_max, reopen_at_ms: None, disk_failed: None };
+        let running = Running {
+            log,
+            replica,
+            retention,
+            unsynced_records_max,
+            reopen_at_ms: None,
+            disk_failed: None,
+            renewing_since_ms: None,
+        };
         state.stage = Stage::Running(Box::new(running));
         self.services.roles.add(self);
         if is_damaged {
@@ -224,7 +231,7 @@ impl Partition {
         Some(self.lock().running().ok()?.replica.high_watermark())
     }
 
-    /// The ISR that this leader wants, and was not answered yet; or the one without this replica, if its disk is given up.
+    /// The ISR that this leader wants, and was not answered yet; or the one without this replica, if that leaves.
     pub fn isr_proposal(&self) -> Option<IsrProposal> {
         let mut state = self.lock();
         if let Some(leaving) = state.leaving(self.services.settings.broker_id) {

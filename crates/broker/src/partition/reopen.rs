@@ -50,7 +50,7 @@ impl Partition {
         self.lock().storage_trouble().map(str::to_owned)
     }
 
-    /// Asks to be taken out of the ISR if its disk is given up.
+    /// Asks to be taken out of the ISR if its disk is given up, or its log is to be fetched anew.
     pub(super) fn leave_if_failed(self: &Arc<Self>) {
         let me = self.services.settings.broker_id;
         if self.lock().leaving(me).is_some() {
@@ -122,9 +122,14 @@ impl State {
         }
     }
 
-    /// The ISR without `me`, if its disk is given up and others are in sync, as far as the metadata here tell.
+    /// The ISR without `me`, if its disk is given up or its log is to be fetched anew, and others are in sync, as far as the
+    /// metadata here tell.
     pub(super) fn leaving(&self, me: common::BrokerId) -> Option<IsrProposal> {
-        self.storage_trouble()?;
+        let is_renewing =
+            matches!(&self.stage, Stage::Running(running) if running.renewing_since_ms.is_some());
+        if self.storage_trouble().is_none() && !is_renewing {
+            return None;
+        }
         self.wanted.assignment.without(me)
     }
 }

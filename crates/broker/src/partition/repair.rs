@@ -19,7 +19,7 @@ impl Partition {
             Ok(found) => {
                 tracing::error!(
                     event = "partition.damaged", partition = %self.name(), ?found,
-                    "records were damaged on disk: asking other replicas for them; {damage}",
+                    "records were damaged on disk: they are made good from other replicas; {damage}",
                 );
                 self.services.integrity.damaged(found.len());
                 self.services.repairs.add(self);
@@ -46,8 +46,7 @@ impl Partition {
         }
     }
 
-    /// The first offsets that are missing, if they can be put back: what a compacted log lacks cannot, as another replica
-    /// may have kept what was deleted here.
+    /// The first offsets that are missing, if they can be put back: a compacted log is [made anew](super::renew) instead.
     pub fn missing(&self) -> Option<Range<Offset>> {
         let mut state = self.lock();
         let compacted = state.wanted.config.cleanup_policy.compact;

@@ -141,7 +141,7 @@ impl Render for BrokerView {
         table.write(out)?;
         for replica in &own.partitions {
             let Some(error) = &replica.storage_error else { continue };
-            writeln!(out, "disk of {}-{} given up: {error}", replica.topic_name, replica.partition)?;
+            writeln!(out, "on the disk of {}-{}: {error}", replica.topic_name, replica.partition)?;
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ mod drills;
 mod durability;
 mod election;
 mod group_reading;
+mod group_rot;
 mod heartbeats;
 mod identity;
 mod metrics;
