@@ -1,5 +1,7 @@
 # One image, one binary: `dmq`. The command of the container says which part it plays.
-FROM rust:1.95-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
+# The compiler that rust-toolchain.toml names is this image's own. Without this, rustup would fetch the lints that stand there, too.
+ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
@@ -7,7 +9,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --package cli && cp target/release/dmq /dmq
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/dmq dmq
+# For health checks, and for whoever looks around from inside.
+RUN apt-get update && apt-get install --yes --no-install-recommends curl && rm -rf /var/lib/apt/lists/*
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/dmq dmq
 COPY --from=build /dmq /usr/local/bin/dmq
 USER dmq
 WORKDIR /var/lib/dmq

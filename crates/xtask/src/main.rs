@@ -35,7 +35,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u32,
     },
-    /// Check the rules of the tree: layers, purity, budgets, tasks, wording.
+    /// Check the rules of the tree: layers, purity, budgets, tasks, wording, links.
     Tidy,
     /// Make the Rust messages of kafka-wire from the schemas in the kafka-clients jar (needs mvn and unzip).
     KafkaMessages {

@@ -32,7 +32,7 @@ fn every_process_of_the_topology_has_a_container_that_plays_it() {
         for node in nodes(&services, kind) {
             let host = node["host"].as_str().unwrap();
             let container = &compose["services"][host];
-            let expected = [role, "--id", &node["id"].to_string(), "--services", "/etc/dmq/services.json"];
+            let expected = [role, "--id", &node["id"].to_string()];
             let command: Vec<&str> =
                 container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
             assert_eq!(command, expected, "container {host}");
@@ -44,7 +44,9 @@ fn every_process_of_the_topology_has_a_container_that_plays_it() {
                     "{host} publishes {port}"
                 );
             }
-            assert_eq!(container["configs"][0]["target"], "/etc/dmq/services.json");
+            assert_eq!(container["configs"][0]["target"], container["environment"]["DMQ_SERVICES"]);
+            let ready = format!("{}/readyz", node["url"].as_str().unwrap());
+            assert_eq!(container["healthcheck"]["test"].as_array().unwrap().last().unwrap(), &ready);
             assert_eq!(container["build"], ".");
         }
     }
@@ -87,4 +89,18 @@ fn prometheus_scrapes_every_process() {
         .map(|node| format!("{}:{}", node["host"].as_str().unwrap(), node["port"]))
         .collect();
     assert_eq!(scraped, wanted.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn the_image_is_built_with_the_compiler_of_the_tree() {
+    let channel = include_str!("../../../rust-toolchain.toml")
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = "))
+        .expect("the toolchain is named")
+        .trim_matches('"');
+    let dockerfile = include_str!("../../../Dockerfile");
+    for line in [format!("FROM rust:{channel}-bookworm AS build"), format!("ENV RUSTUP_TOOLCHAIN={channel}")]
+    {
+        assert!(dockerfile.lines().any(|it| it == line), "{line}");
+    }
 }

@@ -3,6 +3,7 @@
 mod allow_lists;
 mod budgets;
 mod layers;
+mod links;
 mod purity;
 mod tasks;
 mod wording;
@@ -32,6 +33,7 @@ impl fmt::Display for Finding {
 pub fn check(workspace: &Workspace) -> Vec<Finding> {
     let mut findings = layers::check(workspace);
     findings.extend(allow_lists::check(&workspace.root));
+    findings.extend(links::check(&workspace.root));
     for (crate_name, file) in workspace.files() {
         if purity::is_pure(crate_name) {
             findings.extend(purity::check(file));
