@@ -9,8 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs python3
 version=0.14.0
 venv venv "aiokafka[lz4,snappy,zstd]==$version" pytest==8.4.2 pytest-timeout==2.4.0
-tests=("$here/aiokafka")
-if [ ${#only[@]} -gt 0 ]; then tests=("${only[@]}"); elif [ -n "$short" ]; then mapfile -t tests < <(selection aiokafka); fi
+mapfile -t tests < <(wanted aiokafka echo "$here/aiokafka")
 tests=("${tests[@]/#test_aiokafka::/$here/aiokafka/test_aiokafka.py::}")
 cluster num.partitions=4
 BOOTSTRAP=$bootstrap "$made/venv/bin/python" -m pytest --rootdir "$here/aiokafka" -p no:cacheprovider --quiet --tb=short --timeout 90 \

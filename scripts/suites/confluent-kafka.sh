@@ -12,11 +12,8 @@ version=2.16.1
 
 venv env confluent-kafka==$version pytest==9.0.1
 cluster
-words=("${only[@]}")
-[ -z "$short" ] || mapfile -t words < <(selection confluent-kafka)
-words=("${words[@]#confluent_kafka_test::}")
+mapfile -t tests < <(wanted confluent-kafka echo "$here/confluent_kafka_test.py")
 BOOTSTRAP=$bootstrap "$made/env/bin/python" -m pytest --quiet --rootdir="$here" -p no:cacheprovider --basetemp="$out/tmp" --junitxml="$out/junit.xml" \
-    "${words[@]/#/$here/confluent_kafka_test.py::}" $([ ${#words[@]} -gt 0 ] || echo "$here/confluent_kafka_test.py") \
-    >"$out/pytest.log" 2>&1 || true
+    "${tests[@]/#confluent_kafka_test::/$here/confluent_kafka_test.py::}" >"$out/pytest.log" 2>&1 || true
 judge confluent-kafka "confluent-kafka $version (PyPI), drivers of Kafka's system tests" junit "$out/junit.xml"
 finish

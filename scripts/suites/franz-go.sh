@@ -26,7 +26,7 @@ fetch_of_kafka() {
         go mod edit -replace "$package/pkg/kfake=./kfake"
         go get "$package@v$version" "$package/pkg/kadm@v$kadm" && go mod tidy
         go test -c -o "$made/kgo-of-kafka-$kfake" ./tests
-    ) >"$made/build-of-kafka.log" 2>&1 || { cat "$made/build-of-kafka.log" >&2; exit 1; }
+    ) >"$made/build-of-kafka.log" 2>&1 || gave_up "$made/build-of-kafka.log"
 }
 
 # tests: names of the tests that make a client of the broker, directly or by a topic for them. Without TestTxnEtl, which waits
@@ -45,21 +45,11 @@ tests_of_kafka() {
         grep -vx Test848ConsumerLeaveReassigns | sort
 }
 
-# wanted LIST TESTS: which to run, of the names that the command TESTS gives.
-wanted() {
-    if [ ${#only[@]} -gt 0 ]; then
-        printf '%s\n' "${only[@]%%/*}"
-    elif [ -n "$short" ]; then
-        selection "$1" | cut -d/ -f1
-    else
-        "$2"
-    fi | sort -u | { grep -xFf <("$2") || true; }
-}
-
-# run LIST TESTS CLIENT PROGRAM [FLAG...]: the wanted tests of a list, by a program that `go test -c` made.
+# run LIST TESTS CLIENT PROGRAM [FLAG...]: the wanted tests of a list, of those whose names the command TESTS prints, by a program that
+# `go test -c` made.
 run() {
     local list=$1 client=$3 program=$4 names
-    names=$(wanted "$1" "$2" | paste -sd'|')
+    names=$(wanted "$1" "$2" | cut -d/ -f1 | sort -u | { grep -xFf <("$2") || true; } | paste -sd'|')
     [ -n "$names" ] || return 0
     shift 4
     (cd "$out" && "$program" -test.v=test2json -test.run "^($names)\$" "$@" || true) 2>"$out/$list.log" |

@@ -28,34 +28,29 @@ compile() {
     mkdir -p "$made/classes"
     cp -r "$here/java/META-INF" "$made/classes"
     find "$here/java" -name '*.java' -print0 |
-        xargs -0 javac -nowarn -d "$made/classes" -cp "$made/lib/*" >"$out/javac.log" 2>&1 || { cat "$out/javac.log" >&2; exit 1; }
+        xargs -0 javac -nowarn -d "$made/classes" -cp "$made/lib/*" >"$out/javac.log" 2>&1 || gave_up "$out/javac.log"
 }
 
 # junit CLASS: runs a test class, in a process of its own, as some end theirs.
 junit() {
-    mkdir -p "$out/$1"
-    (cd "$out/$1" && java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Ddmq=$(realpath "$DMQ")" "-Dslot=$SLOT" "-Dknown=$out/known" "-Dlist=$here/allow/java.txt" \
+    mkdir -p "$out/$1/tmp"
+    (cd "$out/$1" && java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Ddmq=$(realpath "$DMQ")" "-Dslot=$SLOT" "-Dknown=$out/known" "-Djava.io.tmpdir=$out/$1/tmp" "-Dlist=$here/allow/java.txt" \
         "-Dlog4j2.configurationFile=$here/java/log4j2.properties" -Djunit.platform.reflection.search.useLegacySemantics=true -cp "$made/classes:$made/lib/*:$made/older/*" \
         org.junit.platform.console.ConsoleLauncher execute --select-class "$1" --include-classname '.*' --details=none --disable-banner \
         --disable-ansi-colors --reports-dir=. --config junit.jupiter.execution.timeout.default=120s \
         --config junit.jupiter.extensions.autodetection.enabled=true >junit.log 2>&1) || true
+    # Clusters of tests that ended the process.
+    rm -rf "$out/$1/tmp"
     [ -e "$out/$1/TEST-junit-jupiter.xml" ] || printf '<testsuite><testcase classname="%s" name="*"><failure message="the process ended before the tests did"/></testcase></testsuite>\n' \
         "$1" >"$out/$1/TEST-junit-jupiter.xml"
 }
 
-if [ -z "${DMQ:-}" ]; then
-    cargo build --quiet --package cli
-    export DMQ=$PWD/target/debug/dmq
-fi
+# all: names of the test classes that are run.
+all() { grep -v '^ *#' "$here/java/classes.txt" && echo programs; }
+
 fetch
 compile
-if [ ${#only[@]} -gt 0 ]; then
-    printf '%s\n' "${only[@]}"
-elif [ -n "$short" ]; then
-    selection java | sed 's/::.*//' | uniq
-else
-    cat "$here/java/classes.txt" && echo programs
-fi | grep -v '^ *#' >"$out/wanted"
+wanted java all | sed 's/::.*//' | uniq >"$out/wanted"
 export DMQ out made here
 export -f junit
 grep -vx programs "$out/wanted" | xargs -P 2 --process-slot-var=SLOT -I CLASS bash -c 'junit CLASS'

@@ -19,13 +19,7 @@ tests() {
 }
 
 go_tests "$made/kafka-go-$version" "$package" "$version" "$package"
-if [ ${#only[@]} -gt 0 ]; then
-    printf '%s\n' "${only[@]%%/*}"
-elif [ -n "$short" ]; then
-    selection kafka-go | cut -d/ -f1
-else
-    tests
-fi | sort -u >"$out/wanted"
+wanted kafka-go tests | cut -d/ -f1 | sort -u >"$out/wanted"
 # Their broker takes messages of 200 MB.
 BROKER_IDS=1 BROKER_HOST=localhost KAFKA_PORTS=9092 cluster message.max.bytes=100000000
 # Left out are three that end all tests by a panic of their own, whatever the broker; one in which two members are to read 12

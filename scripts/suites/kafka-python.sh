@@ -37,21 +37,15 @@ run() {
 # What has the settings of the brokers that kafka-python's tests start otherwise.
 settings=(group.min.session.timeout.ms=1000 num.partitions=4)
 alone=(test/integration/test_admin_integration.py::test_{alter_replica_log_dirs,delete_records})
-if [ ${#only[@]} -gt 0 ]; then
-    wanted=("${only[@]}")
-elif [ -n "$short" ]; then
-    mapfile -t wanted < <(selection kafka-python)
-else
-    wanted=(test/integration)
-fi
+mapfile -t tests < <(wanted kafka-python echo test/integration)
 # Names in lists are those of the results: module::test.
-for at in "${!wanted[@]}"; do
-    name=${wanted[at]}
-    [[ $name == *::* ]] && wanted[at]=$(tr . / <<<"${name%%::*}").py::${name#*::}
+for at in "${!tests[@]}"; do
+    name=${tests[at]}
+    [[ $name == *::* ]] && tests[at]=$(tr . / <<<"${name%%::*}").py::${name#*::}
 done
 fetch
 BROKER_IDS=0,1,2 cluster "${settings[@]}"
-run cluster "${wanted[@]}" "${alone[@]/#/--deselect=}"
+run cluster "${tests[@]}" "${alone[@]/#/--deselect=}"
 results=("$out/cluster.xml")
 if [ -z "$short" ]; then
     BROKER_IDS=0 cluster "${settings[@]}"

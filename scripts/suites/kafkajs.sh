@@ -12,8 +12,8 @@ version=2.2.4
 # Tests are chosen by their names, after the `test::` that results have before them.
 chosen=()
 while IFS= read -r name; do
-    [ -z "$name" ] || chosen+=("--test-name-pattern=^${name#test::}\$")
-done < <(if [ ${#only[@]} -gt 0 ]; then printf '%s\n' "${only[@]}"; elif [ -n "$short" ]; then selection kafkajs; fi)
+    chosen+=("--test-name-pattern=^${name#test::}\$")
+done < <(wanted kafkajs true)
 cluster num.partitions=4
 BOOTSTRAP=$bootstrap NODE_PATH=$made/node_modules KAFKAJS_NO_PARTITIONER_WARNING=1 \
     timeout 600 node --test "${chosen[@]}" --test-reporter=junit --test-reporter-destination="$out/kafkajs.xml" "$here/kafkajs/kafkajs.test.js" \

@@ -3,11 +3,11 @@
 # A suite's script is called with [--short] [TEST...]. It fetches the client's own tests, starts a cluster with `cluster`,
 # runs the tests and hands what came out to `judge`:
 #
-#   lists        the names of its lists in allow/, `SUITE` or `SUITE-VARIANT`
-#   short        1 where only the short selection is to be run: `selection LIST` prints it
+#   short        1 where only the short selection is to be run
 #   only         the tests that were asked for; these are run whatever the lists say, and shown instead of judged
 #   made         where fetched sources and builds stay: target/suites/SUITE
-#   out          an empty directory for what the tests write: target/suites/SUITE/out
+#   out          an empty directory for what the tests write, and the clusters log: target/suites/SUITE/out
+#   DMQ          the binary; without one it is built
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here=$PWD/scripts/suites
@@ -22,6 +22,10 @@ done
 rm -rf "$out"
 mkdir -p "$made" "$out"
 failed=''
+if [ -z "${DMQ:-}" ]; then
+    cargo build --quiet --package cli
+    export DMQ=$PWD/target/debug/dmq
+fi
 
 # needs COMMAND...: ends the suite where one is missing; the short selection as skipped.
 needs() {
@@ -35,6 +39,12 @@ needs() {
     done
 }
 
+# gave_up LOG: ends the suite, with what a command wrote that failed.
+gave_up() {
+    tail -30 "$1" >&2
+    exit 1
+}
+
 # debian PACKAGE...: installs what is missing, which takes root.
 debian() {
     local missing=() package
@@ -42,11 +52,9 @@ debian() {
         [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] && return
-    { apt-get update -qq && apt-get install -qq --yes "${missing[@]}"; } >"$made/apt.log" 2>&1 || {
-        cat "$made/apt.log" >&2
-        echo "$suite needs these packages: ${missing[*]}" >&2
-        exit 1
-    }
+    { apt-get update -qq && apt-get install -qq --yes "${missing[@]}"; } >"$made/apt.log" 2>&1 && return
+    echo "$suite needs these packages: ${missing[*]}" >&2
+    gave_up "$made/apt.log"
 }
 
 # venv NAME PACKAGE...: a Python environment with exactly these, at $made/NAME.
@@ -65,20 +73,23 @@ go_tests() {
     rm -rf "$made/module"
     mkdir -p "$made/module"
     (cd "$made/module" && go mod init suite && go get "$2@v$3" && go get -t "$4" && go test -c -o "$1" "$4") \
-        >"$made/build.log" 2>&1 || { cat "$made/build.log" >&2; exit 1; }
+        >"$made/build.log" 2>&1 || gave_up "$made/build.log"
 }
 
-cluster_dir=''
+cluster_dir='' clusters=0
 stop_cluster() {
     [ -n "$cluster_dir" ] || return 0
+    local logs=$out/cluster-$((++clusters))
     "$here/../bench/our-cluster.sh" stop "$cluster_dir"
+    mkdir "$logs"
+    mv "$cluster_dir/up.log" "$cluster_dir"/data/logs/*.log "$logs" || true
+    rm -rf "$cluster_dir"
+    cluster_dir=''
     # Whatever the tests saw of it.
-    if grep -rhE --include='*.log' 'event="panic"|the cluster goes on without it|has to be killed' "$cluster_dir/up.log" "$cluster_dir/data/logs"; then
-        echo "test suite $suite ... FAILED: the cluster did not run in good order to its end"
+    if grep -hE 'event="panic"|the cluster goes on without it|has to be killed' "$logs"/*.log; then
+        echo "test suite $suite ... FAILED: the cluster did not run in good order to its end; its logs are in $logs"
         failed=1
     fi
-    if [ -z "$failed" ]; then rm -rf "$cluster_dir"; else echo "the cluster was in $cluster_dir" >&2; fi
-    cluster_dir=''
 }
 trap 'stop_cluster' EXIT
 
@@ -86,21 +97,23 @@ trap 'stop_cluster' EXIT
 # KAFKA_PORTS=PORT,PORT,PORT makes the brokers listen there.
 cluster() {
     stop_cluster
-    if [ -z "${DMQ:-}" ]; then
-        cargo build --quiet --package cli
-        export DMQ=$PWD/target/debug/dmq
-    fi
     # Groups begin at once instead of waiting for more members, as Kafka's own test clusters have it.
     [[ " $*" == *" group.initial.rebalance.delay.ms="* ]] || set -- group.initial.rebalance.delay.ms=0 "$@"
     cluster_dir=$(mktemp -d)
     bootstrap=$(IFS=, && DMQ_SET="$*" "$here/../bench/our-cluster.sh" start "$cluster_dir")
 }
 
-# alone COMMAND...: waits until no other suite runs beside this one, and until it has ended none begins.
-alone() { if [ -n "${SUITES_LOCK:-}" ]; then flock "$SUITES_LOCK" "$@"; else "$@"; fi; }
-
-# selection LIST: the tests of the short selection, one a line.
-selection() { python3 "$here/judge.py" short "$here/allow/$1.txt"; }
+# wanted LIST [COMMAND...]: the tests to run, one a line: those that were asked for, those of the short selection, or all, which the
+# command prints.
+wanted() {
+    if [ ${#only[@]} -gt 0 ]; then
+        printf '%s\n' "${only[@]}"
+    elif [ -n "$short" ]; then
+        python3 "$here/judge.py" short "$here/allow/$1.txt"
+    else
+        "${@:2}"
+    fi
+}
 
 # judge LIST CLIENT FORMAT FILE...: compares results with the list. CLIENT says what was run, with its version, and where the
 # tests came from; FORMAT is one of those that results.py knows.

@@ -5,8 +5,8 @@
 #
 # The crate rdkafka-sys carries the whole source, tests included. Every test has a process of its own, as the runner kills
 # itself when one takes too long. Without -Q, which leaves out the sub-tests that take time; without those that need no
-# broker, or have librdkafka's imitation of one. Some tests stop in the middle, at what is not served yet, so that their parts are run by themselves too: a part is
-# named by its function, or by the words that it says of itself.
+# broker, or have librdkafka's imitation of one. Some tests stop in the middle, at what is not served yet, so that their parts are
+# run by themselves too: a part is named by its function, or by the words that it says of itself.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs cargo cc c++ make java mvn
 crate=4.10.0 version=2.12.1
@@ -26,7 +26,7 @@ fetch() {
     mv "$made/fetch/vendor/rdkafka-sys/librdkafka" "$source"
     rm -rf "$made/fetch"
     (cd "$source" && ./configure --disable-gssapi --disable-curl && make -j2 libs && make -j2 -C tests build) \
-        >"$made/build.log" 2>&1 || { tail -30 "$made/build.log" >&2; exit 1; }
+        >"$made/build.log" 2>&1 || gave_up "$made/build.log"
     touch "$source/complete"
 }
 
@@ -37,6 +37,9 @@ tests() {
         sed -E 's/_TEST\(([0-9a-z_]+),.*\.scenario = "([a-z]+)".*/\1 \2/; s/_TEST\(([0-9a-z_]+),.*/\1 default/'
     parts | sed 's/$/ default/'
 }
+
+# all: the names without the scenarios.
+all() { tests | cut -d' ' -f1; }
 
 # parts: names of the parts of those tests that are run by parts too, as 0081_admin/do_test_ListOffsets.
 parts() {
@@ -92,9 +95,7 @@ run() {
     export RDKAFKA_TEST_CONF=$out/test.conf TEST_KAFKA_VERSION=4.1.0 BROKERS=$bootstrap KAFKA_PATH=$made/kafka
     { grep -v "$measuring" "$out/units" || true; } | xargs -r -P 8 -L 1 bash -c 'one "$@"' one
     # Those that measure how long things take have the machine for themselves.
-    if grep "$measuring" "$out/units" >"$out/units-alone"; then
-        alone xargs -a "$out/units-alone" -L 1 bash -c 'one "$@"' one
-    fi
+    { grep "$measuring" "$out/units" || true; } | xargs -r -L 1 bash -c 'one "$@"' one
 }
 
 # Where the tests look for kafka-topics.sh of a Kafka distribution.
@@ -108,15 +109,9 @@ kafka_path() {
 fetch
 kafka_path
 for protocol in ${PROTOCOLS:-classic consumer}; do
-    if [ ${#only[@]} -gt 0 ]; then
-        printf '%s\n' "${only[@]}"
-    elif [ -n "$short" ]; then
-        selection "librdkafka-$protocol"
-    else
-        tests | cut -d' ' -f1
-    fi >"$out/wanted-$protocol"
-    run $protocol noautocreate
-    run $protocol default
+    wanted "librdkafka-$protocol" all >"$out/wanted-$protocol"
+    run "$protocol" noautocreate
+    run "$protocol" default
     judge "librdkafka-$protocol" "librdkafka $version (crates.io rdkafka-sys $crate), group.protocol=$protocol" librdkafka "$out/$protocol"-*/*.tests
 done
 finish

@@ -13,7 +13,7 @@ fetch() {
     [ -e "$made/complete" ] && return
     debian libssl-dev zlib1g-dev libzstd-dev
     npm install --silent --prefix "$made" "node-rdkafka@$version" "mocha@$mocha" >"$made/build.log" 2>&1 ||
-        { tail -30 "$made/build.log" >&2; exit 1; }
+        gave_up "$made/build.log"
     touch "$made/complete"
 }
 
@@ -25,8 +25,8 @@ either() {
 
 # chosen: the pattern of the wanted tests; of all but those that the list says to skip where none are named.
 chosen() {
-    local names=("${only[@]}")
-    [ -z "$short" ] || mapfile -t names < <(selection node-rdkafka)
+    local names
+    mapfile -t names < <(wanted node-rdkafka true)
     if [ ${#names[@]} -gt 0 ]; then
         either "${names[@]}"
     else
@@ -38,7 +38,7 @@ chosen() {
 fetch
 cluster
 for topic in test test2 test3 test4 test5 test6; do
-    "$DMQ" topic create "$topic" --services "$cluster_dir/services.json" --partitions 1 >"$out/topics.log"
+    "$DMQ" topic create "$topic" --services "$cluster_dir/services.json" --partitions 1 >"$out/topics.log" 2>&1 || gave_up "$out/topics.log"
 done
 grep=$(chosen)
 (cd "$package" && KAFKA_HOST=$bootstrap timeout 900 "$made/node_modules/.bin/mocha" --exit --timeout 120000 --ui bdd \
