@@ -11,6 +11,8 @@ pub(crate) enum Timer {
     Retention,
     /// So do leases.
     Leases,
+    /// Consumer groups look at topics that changed.
+    Topics,
     /// A classic group stops waiting for members to join.
     Join(GroupId),
     /// A classic group stops waiting for members to fetch their share.

@@ -9,6 +9,10 @@ use crate::{
     timers::Timer,
 };
 
+/// How long consumer groups wait for more changes once a topic has changed, in ms. Topics that are made one after the other are one
+/// rebalance then, and not one each, of which a member sees as many as its heartbeats happen to fall between.
+const TOPICS_WAIT_MS: i64 = 1_000;
+
 impl Coordinator {
     /// Loading: takes in a record that was written outside of transactions, in the log's order. The records of this
     /// coordinator's own outcomes are not replayed: they are applied already when the outcome is given.
@@ -103,21 +107,30 @@ impl Coordinator {
         outcome
     }
 
-    /// The topics changed: some were created, deleted, or got more partitions.
+    /// The topics changed: some were created, deleted, or got more partitions. Offsets of those that are gone go at once. Consumer
+    /// groups look at all changes of a second together.
     pub fn set_topics(&mut self, topics: Arc<Topics>, now: Now) -> Outcome {
         let mut outcome = Outcome::default();
         let before = std::mem::replace(&mut self.topics, topics);
         for group_id in self.offsets.delete_topics(&mut outcome, &before, &self.topics) {
             self.forget_if_nothing_is_left(&group_id);
         }
+        let has_consumers = self.groups.values().any(|group| matches!(group, Group::Consumer(_)));
+        if has_consumers && !self.timers.is_set(&Timer::Topics) {
+            self.timers.set(Timer::Topics, now.monotonic_ms.saturating_add(TOPICS_WAIT_MS));
+        }
+        outcome
+    }
+
+    /// Every consumer group one of whose topics has changed gets a new target assignment.
+    pub(super) fn look_at_topics(&mut self, outcome: &mut Outcome, now: Now) {
         let consumer_groups = self.groups.iter().filter(|(_, group)| matches!(group, Group::Consumer(_)));
         let consumer_groups: Vec<GroupId> = consumer_groups.map(|(group_id, _)| group_id.clone()).collect();
         for group_id in consumer_groups {
-            if let Some((Group::Consumer(group), mut ctx)) = self.group(&mut outcome, &group_id, now) {
+            if let Some((Group::Consumer(group), mut ctx)) = self.group(outcome, &group_id, now) {
                 group.topics_changed(&mut ctx);
                 group.note_state(now.unix_ms);
             }
         }
-        outcome
     }
 }

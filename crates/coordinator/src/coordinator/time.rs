@@ -25,6 +25,7 @@ impl Coordinator {
         let group_id = match &timer {
             Timer::Retention => return self.expire_offsets(outcome, now),
             Timer::Leases => return self.tidy_leases(now),
+            Timer::Topics => return self.look_at_topics(outcome, now),
             Timer::Join(group_id)
             | Timer::Sync(group_id)
             | Timer::Session(group_id, _)

@@ -20,6 +20,9 @@ use uuid::Uuid;
 /// Past which the wall clock of the tests is; the monotonic one begins at 0.
 pub(crate) const START_UNIX_MS: i64 = 1_000_000;
 
+/// After how long consumer groups look at topics that changed.
+const TOPICS_WAIT_MS: i64 = 1_000;
+
 /// What stands in the log.
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
@@ -33,6 +36,8 @@ pub(crate) struct Bench {
     pub(crate) settings: Settings,
     pub(crate) topics: Arc<Topics>,
     pub(crate) now_ms: i64,
+    /// When consumer groups have looked at these topics.
+    looked_at_ms: i64,
     tokens: u64,
 }
 
@@ -44,6 +49,7 @@ impl Bench {
             settings,
             topics: Arc::default(),
             now_ms: 0,
+            looked_at_ms: 0,
             tokens: 0,
         };
         bench.activate();
@@ -55,6 +61,7 @@ impl Bench {
     }
 
     fn activate(&mut self) -> Vec<(Token, Reply)> {
+        self.wait_with_topics();
         let outcome = self.coordinator.activate(Arc::clone(&self.topics), self.now());
         self.take(outcome)
     }
@@ -65,6 +72,13 @@ impl Bench {
         self.log
             .extend(outcome.records.into_iter().map(|record| Entry::Record(transaction, Box::new(record))));
         outcome.replies
+    }
+
+    /// Groups, if there are any, are about to look at the topics.
+    fn wait_with_topics(&mut self) {
+        if !self.log.is_empty() {
+            self.looked_at_ms = self.now_ms + TOPICS_WAIT_MS;
+        }
     }
 
     pub(crate) fn send(&mut self, request: impl Into<Request>) -> (Token, Vec<(Token, Reply)>) {
@@ -83,6 +97,7 @@ impl Bench {
 
     pub(crate) fn set_topics(&mut self, topics: Topics) -> Vec<(Token, Reply)> {
         self.topics = Arc::new(topics);
+        self.wait_with_topics();
         let outcome = self.coordinator.set_topics(Arc::clone(&self.topics), self.now());
         self.take(outcome)
     }
@@ -137,6 +152,10 @@ impl Bench {
         let now = self.now();
         let mut loaded = self.loaded();
         loaded.activate(Arc::clone(&self.topics), now);
+        if self.now_ms >= self.looked_at_ms {
+            // The other one looks at them, too, and finds them as they were.
+            loaded.tick(Now { monotonic_ms: now.monotonic_ms + TOPICS_WAIT_MS, ..now });
+        }
         let live = written(&mut self.coordinator, now);
         let again = written(&mut loaded, now);
         for (group_id, live) in live {
