@@ -88,12 +88,9 @@ struct Standing {
 enum Event {
     Requests,
     Acknowledged(Acknowledged),
-    Topics,
-    Settings,
-    /// The coordinator has something to do.
-    Due,
-    /// Nothing; but the partition may take records again.
-    Look,
+    /// Topics or settings have changed, the coordinator has something to do, or the partition may take records again: what is
+    /// looked at in each turn.
+    Else,
 }
 
 impl<'a> Serving<'a> {
@@ -126,35 +123,51 @@ impl<'a> Serving<'a> {
         self.owner.stage.serve();
         let mut commands = Vec::with_capacity(REQUESTS_PER_TURN);
         loop {
-            let event = self.next(&mut commands).await;
-            self.look();
-            match event {
-                Event::Requests => {
-                    for Command { request, answer } in commands.drain(..) {
-                        self.handle(request, answer)?;
-                    }
-                }
-                Event::Acknowledged(acknowledged) => {
-                    acknowledged?;
-                    self.release()?;
-                }
-                Event::Topics if self.standing.is_none() => {
-                    let topics = self.topics();
-                    let outcome = self.coordinator.set_topics(topics, self.now());
-                    self.take(outcome)?;
-                }
-                Event::Settings => {
-                    let settings = self.owner.settings.borrow_and_update().clone();
-                    self.coordinator.set_settings(settings);
-                }
-                Event::Due if self.standing.is_none() => {
-                    let outcome = self.coordinator.tick(self.now());
-                    self.take(outcome)?;
-                }
-                Event::Topics | Event::Due | Event::Look => {}
-            }
-            self.append()?;
+            self.turn(&mut commands).await?;
         }
+    }
+
+    /// Waits until there is something to do, and does it.
+    async fn turn(&mut self, commands: &mut Vec<Command>) -> Result<(), Lost> {
+        let event = self.next(commands).await;
+        self.look();
+        match event {
+            Event::Requests => {
+                for Command { request, answer } in commands.drain(..) {
+                    self.handle(request, answer)?;
+                }
+            }
+            Event::Acknowledged(acknowledged) => {
+                acknowledged?;
+                self.release()?;
+            }
+            Event::Else => {}
+        }
+        self.attend()?;
+        self.append()
+    }
+
+    /// Does what nobody asks for, in every turn: while there are always more requests, sessions have to end all the same. What
+    /// cannot be done because the partition takes no records is left for when it does.
+    fn attend(&mut self) -> Result<(), Lost> {
+        let Owner { settings, topics, .. } = &mut *self.owner;
+        if settings.has_changed().unwrap_or(false) {
+            self.coordinator.set_settings(settings.borrow_and_update().clone());
+        }
+        if self.standing.is_some() {
+            return Ok(());
+        }
+        if topics.has_changed().unwrap_or(false) {
+            let topics = self.topics();
+            let outcome = self.coordinator.set_topics(topics, self.now());
+            self.take(outcome)?;
+        }
+        let now = self.now();
+        if self.coordinator.next_deadline().is_some_and(|due_ms| due_ms <= now.monotonic_ms) {
+            let outcome = self.coordinator.tick(now);
+            self.take(outcome)?;
+        }
+        Ok(())
     }
 
     async fn next(&mut self, commands: &mut Vec<Command>) -> Event {
@@ -184,10 +197,17 @@ impl<'a> Serving<'a> {
                 0 => pending().await,
                 _ => Event::Requests,
             },
-            () = tokio::time::sleep(STANDSTILL), if stands => Event::Look,
-            Ok(()) = settings.changed() => Event::Settings,
-            Ok(()) = topics.changed(), if !stands => Event::Topics,
-            () = due, if !stands => Event::Due,
+            () = tokio::time::sleep(STANDSTILL), if stands => Event::Else,
+            // They are not seen before they are looked at.
+            Ok(()) = settings.changed() => {
+                settings.mark_changed();
+                Event::Else
+            }
+            Ok(()) = topics.changed(), if !stands => {
+                topics.mark_changed();
+                Event::Else
+            }
+            () = due, if !stands => Event::Else,
         }
     }
 
@@ -325,5 +345,108 @@ fn is_question(request: &Request) -> bool {
         | Request::LeasePositions(_)
         | Request::LeaseRecords(_)
         | Request::LeaseAck(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use commit_log::disk::sim::SimDisk;
+    use coordinator::{Settings, api};
+    use runtime::clock::Monotonic;
+    use tokio::sync::{mpsc, oneshot, watch};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        coordinator::{owner::QUEUE_LENGTH, stage::Stage},
+        partition::{
+            Partition,
+            testing::{ME, partition},
+        },
+    };
+
+    /// An owner of this partition, and who tells it what.
+    struct Bench {
+        owner: Owner,
+        requests: mpsc::Sender<Command>,
+        topics: watch::Sender<Arc<Topics>>,
+        _settings: watch::Sender<Settings>,
+    }
+
+    impl Bench {
+        fn new(partition: Arc<Partition>) -> Self {
+            let (requests, queue) = mpsc::channel(QUEUE_LENGTH);
+            let (topics, told_topics) = watch::channel(Arc::default());
+            let at_once = Settings { group_initial_rebalance_delay_ms: 0, ..Settings::default() };
+            let (_settings, settings) = watch::channel(at_once);
+            let owner = Owner {
+                epoch: partition.leader_epoch().unwrap().0,
+                partition,
+                settings,
+                topics: told_topics,
+                queue,
+                stage: Stage::default(),
+                clock: Monotonic::start(),
+                lease_budget: coordinator::LeaseBudget::default(),
+            };
+            Self { owner, requests, topics, _settings }
+        }
+
+        fn ask(
+            &self,
+            request: impl Into<Request>,
+        ) -> oneshot::Receiver<Result<coordinator::Reply, Unavailable>> {
+            let (answer, reply) = oneshot::channel();
+            self.requests.try_send(Command { request: request.into(), answer }).unwrap();
+            reply
+        }
+
+        /// Topics change, and it has one turn.
+        async fn turn(&mut self) {
+            self.topics.send(Arc::default()).unwrap();
+            let coordinator = Coordinator::new(self.owner.settings.borrow().clone());
+            let mut serving = Serving::new(&mut self.owner, coordinator);
+            serving.turn(&mut Vec::with_capacity(REQUESTS_PER_TURN)).await.unwrap();
+        }
+    }
+
+    fn join() -> api::JoinGroup {
+        let protocol = api::Protocol { name: "range".into(), metadata: bytes::Bytes::new() };
+        api::JoinGroup {
+            group_id: "g".into(),
+            member_id: coordinator::MemberId::default(),
+            group_instance_id: None,
+            client_id: "c".into(),
+            client_host: "/h".into(),
+            session_timeout_ms: 10_000,
+            rebalance_timeout_ms: 10_000,
+            protocol_type: "consumer".into(),
+            protocols: vec![protocol],
+            require_known_member_id: false,
+            supports_skip_assignment: true,
+            fresh_id: Uuid::nil(),
+        }
+    }
+
+    #[tokio::test]
+    async fn topics_and_timers_have_their_turn_however_many_requests_wait() {
+        let mut bench = Bench::new(partition(&SimDisk::default(), &BTreeMap::new(), &[], &[ME], &[ME]));
+        let mut joined = bench.ask(join());
+        for _ in 0..REQUESTS_PER_TURN {
+            bench.ask(api::ListGroups::default());
+        }
+        bench.turn().await;
+        assert_eq!(bench.owner.queue.len(), 1, "there is more to do");
+        assert!(joined.try_recv().is_ok(), "all have joined, and nobody is waited for");
+        assert!(!bench.owner.topics.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn topics_that_change_while_no_records_are_taken_are_left_for_later() {
+        let settings = [("min.insync.replicas".to_owned(), "2".to_owned())].into();
+        let replicas = [ME, common::BrokerId(2)];
+        let mut bench = Bench::new(partition(&SimDisk::default(), &settings, &[], &replicas, &[ME]));
+        bench.turn().await;
+        assert!(bench.owner.topics.has_changed().unwrap());
     }
 }

@@ -49,7 +49,7 @@ mod state;
 mod sync_threads;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod throttle;
 mod upkeep;
 mod waiting;

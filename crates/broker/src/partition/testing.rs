@@ -36,7 +36,7 @@ pub(super) fn leader_with(disk: &SimDisk, settings: &[(&str, &str)], isr: &[i32]
 }
 
 /// A partition on this disk; its topic has these settings, the broker was started with those. The first replica leads.
-pub(super) fn partition(
+pub(crate) fn partition(
     disk: &SimDisk,
     settings: &Configs,
     started: &[&str],
