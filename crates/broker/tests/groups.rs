@@ -325,6 +325,49 @@ async fn what_does_not_exist_has_no_offsets_and_takes_none() {
     broker.stop().await.unwrap();
 }
 
+/// Each answer stands where its partition stood.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_are_not_there_take_no_offsets() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = start(&quorum, &dir).await;
+    let mut client = Client::new(&broker);
+    let mut several = commit("g", 6, None);
+    let at = |index| OffsetCommitRequestPartition {
+        partition_index: index,
+        ..several.topics[0].partitions[0].clone()
+    };
+    let mut too_much = at(1);
+    too_much.committed_metadata = Some("x".repeat(5_000));
+    several.topics = vec![
+        OffsetCommitRequestTopic { name: "none".into(), ..Default::default() },
+        OffsetCommitRequestTopic {
+            name: "orders".into(),
+            partitions: vec![at(2), at(0), at(-1), too_much, at(i32::MAX)],
+            ..Default::default()
+        },
+    ];
+    let answers = client.call(8, &several).topics;
+    let codes: Vec<_> = answers[1]
+        .partitions
+        .iter()
+        .map(|partition| (partition.partition_index, partition.error_code))
+        .collect();
+    let not_there = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(
+        codes,
+        [
+            (2, not_there),
+            (0, ErrorCode::NONE),
+            (-1, not_there),
+            (1, ErrorCode::OFFSET_METADATA_TOO_LARGE),
+            (i32::MAX, not_there)
+        ]
+    );
+    assert_eq!((answers[0].name.as_str(), answers[0].partitions.len()), ("none", 0));
+    assert_eq!(client.offset("g").committed_offset, 6);
+    broker.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_waits_is_answered_when_the_broker_leaves() {
     let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());

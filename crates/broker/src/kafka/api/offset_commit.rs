@@ -7,17 +7,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::{Offset, TopicId, TopicName};
+use common::{Offset, Topic, TopicId};
 use coordinator::{
     GroupError,
-    api::{CommittedTopic, OffsetCommit, OffsetCommitPartition, OffsetCommitReply, OffsetCommitTopic},
+    api::{
+        CommittedPartition, CommittedTopic, OffsetCommit, OffsetCommitPartition, OffsetCommitReply,
+        OffsetCommitTopic,
+    },
 };
 use futures_util::FutureExt;
 use kafka_wire::{
     ErrorCode, Message,
     messages::{
         OffsetCommitRequest, OffsetCommitResponse,
-        offset_commit::{OffsetCommitRequestTopic, OffsetCommitResponsePartition, OffsetCommitResponseTopic},
+        offset_commit::{
+            OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponsePartition,
+            OffsetCommitResponseTopic,
+        },
     },
 };
 use tokio::time::timeout_at;
@@ -53,7 +59,7 @@ pub(super) async fn start(call: Call, body: &Bytes) -> Result<Pending, String> {
     Ok(async move { finish(&call, submitted, topics).await }.boxed())
 }
 
-/// What is asked of the owner, and the answer as far as it is known: topics that are not there, and the others in their
+/// What is asked of the owner, and the answer as far as it is known: partitions that are not there, and the others in their
 /// places, to be filled in.
 fn to_ask(
     call: &Call,
@@ -64,32 +70,30 @@ fn to_ask(
     let mut wanted = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let found = find(call, &topic);
-        let code = match (&found, version >= TOPIC_IDS_SINCE) {
-            (Some(_), _) => ErrorCode::NONE,
-            (None, true) => ErrorCode::UNKNOWN_TOPIC_ID,
-            (None, false) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        let code = |partition: &OffsetCommitRequestPartition| match &found {
+            Some(found) if has_partition(found, partition.partition_index) => ErrorCode::NONE,
+            None if version >= TOPIC_IDS_SINCE => ErrorCode::UNKNOWN_TOPIC_ID,
+            Some(_) | None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         };
-        answers.push(OffsetCommitResponseTopic {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|partition| answer(partition.partition_index, code))
-                .collect(),
-        });
-        let Some((name, id)) = found else { continue };
-        let partitions = topic.partitions.into_iter().map(|partition| OffsetCommitPartition {
+        let partitions = topic.partitions.iter().map(|it| answer(it.partition_index, code(it))).collect();
+        answers.push(OffsetCommitResponseTopic { name: topic.name, topic_id: topic.topic_id, partitions });
+        let Some(found) = &found else { continue };
+        let known = topic.partitions.into_iter().filter(|it| has_partition(found, it.partition_index));
+        let partitions = known.map(|partition| OffsetCommitPartition {
             partition: partition.partition_index,
             offset: Offset(partition.committed_offset),
             leader_epoch: partition.committed_leader_epoch,
             metadata: partition.committed_metadata.unwrap_or_default(),
         });
-        wanted.push(OffsetCommitTopic { name, topic_id: Some(id), partitions: partitions.collect() });
+        let (name, topic_id) = (found.topic_name.clone(), Some(found.topic_id));
+        wanted.push(OffsetCommitTopic { name, topic_id, partitions: partitions.collect() });
     }
     let retention =
         (version <= RETENTION_UNTIL && request.retention_time_ms >= 0).then_some(request.retention_time_ms);
-    let asked = OffsetCommit {
+    // Whether the member may commit is also asked for no partitions at all; but not if there are only unknown ones.
+    let is_asked = to_be_filled_in(&mut answers).next().is_some()
+        || answers.iter().all(|topic| topic.partitions.is_empty());
+    let asked = is_asked.then(|| OffsetCommit {
         group_id: request.group_id.into(),
         member_id: request.member_id.into(),
         group_instance_id: request.group_instance_id.map(Into::into),
@@ -97,21 +101,30 @@ fn to_ask(
         supports_member_epochs: version >= MEMBER_EPOCHS_SINCE,
         retention_time_ms: retention,
         topics: wanted,
-    };
-    // Whether the member may commit is also asked for no topics at all; but not if there are only unknown ones.
-    let is_asked = !asked.topics.is_empty() || answers.is_empty();
-    (is_asked.then_some(asked), answers)
+    });
+    (asked, answers)
 }
 
-fn find(call: &Call, topic: &OffsetCommitRequestTopic) -> Option<(TopicName, TopicId)> {
-    let found = call.server.image.read(|state| {
+fn find(call: &Call, topic: &OffsetCommitRequestTopic) -> Option<Arc<Topic>> {
+    call.server.image.read(|state| {
         if call.version() >= TOPIC_IDS_SINCE {
             state.topic_by_id(TopicId(topic.topic_id)).cloned()
         } else {
             state.topic(&topic.name).cloned()
         }
-    })?;
-    Some((found.topic_name.clone(), found.topic_id))
+    })
+}
+
+fn has_partition(topic: &Topic, index: i32) -> bool {
+    usize::try_from(index).is_ok_and(|index| index < topic.partitions.len())
+}
+
+/// The partitions that the owner is asked about, in the order in which it is.
+fn to_be_filled_in(
+    topics: &mut [OffsetCommitResponseTopic],
+) -> impl Iterator<Item = &mut OffsetCommitResponsePartition> {
+    let partitions = topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+    partitions.filter(|partition| partition.error_code.is_none())
 }
 
 async fn finish(
@@ -130,9 +143,7 @@ async fn finish(
             Err(_) => Some(ErrorCode::COORDINATOR_NOT_AVAILABLE),
         };
         if let Some(code) = code_of_all {
-            for partition in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-                partition.error_code = code;
-            }
+            to_be_filled_in(&mut topics).for_each(|partition| partition.error_code = code);
         }
     }
     let response = OffsetCommitResponse { topics, ..OffsetCommitResponse::default() };
@@ -153,18 +164,9 @@ fn fill_in(
         }
         Err(error) => return Some(errors::of_group(&error)),
     };
-    let is_asked = |topic: &&mut OffsetCommitResponseTopic| {
-        topic.partitions.iter().all(|partition| partition.error_code.is_none())
-    };
-    for (topic, committed) in topics.iter_mut().filter(is_asked).zip(committed) {
-        let CommittedTopic { partitions, .. } = committed;
-        topic.partitions = partitions
-            .into_iter()
-            .map(|partition| {
-                let code = partition.result.as_ref().map_or_else(errors::of_group, |()| ErrorCode::NONE);
-                answer(partition.partition, code)
-            })
-            .collect();
+    let results = committed.into_iter().flat_map(|topic: CommittedTopic| topic.partitions);
+    for (partition, CommittedPartition { result, .. }) in to_be_filled_in(topics).zip(results) {
+        partition.error_code = result.as_ref().map_or_else(errors::of_group, |()| ErrorCode::NONE);
     }
     None
 }
