@@ -11,6 +11,7 @@ use kafka_wire::{
 };
 
 use super::{Call, topics::Node};
+use crate::coordinator::NoTopic;
 
 /// Since this version a request asks for several coordinators.
 const SEVERAL_SINCE: i16 = 4;
@@ -22,9 +23,14 @@ const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 
 pub(super) async fn handle(call: Arc<Call>, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    // Once for all that are asked for.
+    let no_topic = match request.key_type {
+        GROUP => call.server.groups.topic().ensure().await.err(),
+        _ => None,
+    };
+    let find = |key| find(&call, request.key_type, key, no_topic.as_ref());
     if call.version() < SEVERAL_SINCE {
-        let Coordinator { node_id, host, port, error_code, error_message, .. } =
-            find(&call, request.key_type, request.key).await;
+        let Coordinator { node_id, host, port, error_code, error_message, .. } = find(request.key);
         return FindCoordinatorResponse {
             error_code,
             error_message,
@@ -34,14 +40,11 @@ pub(super) async fn handle(call: Arc<Call>, request: FindCoordinatorRequest) -> 
             ..FindCoordinatorResponse::default()
         };
     }
-    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
-    for key in request.coordinator_keys {
-        coordinators.push(find(&call, request.key_type, key).await);
-    }
+    let coordinators = request.coordinator_keys.into_iter().map(find).collect();
     FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
 }
 
-async fn find(call: &Call, key_type: i8, key: String) -> Coordinator {
+fn find(call: &Call, key_type: i8, key: String, no_topic: Option<&NoTopic>) -> Coordinator {
     let none = |key, error_code, message: String| Coordinator {
         key,
         node_id: -1,
@@ -59,12 +62,16 @@ async fn find(call: &Call, key_type: i8, key: String) -> Coordinator {
         }
         other => return none(key, ErrorCode::INVALID_REQUEST, format!("no coordinators of type {other}")),
     }
-    let topic = call.server.groups.topic();
-    if let Err(error) = topic.ensure().await {
+    if let Some(error) = no_topic {
         tracing::debug!(event = "kafka.no_coordinator", group = key, "{error}");
         return none(key, ErrorCode::COORDINATOR_NOT_AVAILABLE, error.to_string());
     }
-    let node = topic.coordinator_of(&key).and_then(|id| call.server.image.read(|state| Node::of(state, id)));
+    let node = call
+        .server
+        .groups
+        .topic()
+        .coordinator_of(&key)
+        .and_then(|id| call.server.image.read(|state| Node::of(state, id)));
     match node {
         Some(Node { id, host, port, .. }) => {
             Coordinator { key, node_id: id, host, port, ..Coordinator::default() }
