@@ -11,6 +11,9 @@ use kafka_wire::{
 use super::Call;
 use crate::kafka::errors;
 
+/// Since this version members say by which protocol the generation works (KIP-559).
+const PROTOCOL_SINCE: i16 = 5;
+
 /// What all members together may be assigned, in bytes: it becomes one record.
 const ASSIGNMENTS_BYTES_MAX: usize = 16 << 20;
 
@@ -19,6 +22,10 @@ pub(super) async fn handle(call: Arc<Call>, request: SyncGroupRequest) -> SyncGr
     let assigned: usize = request.assignments.iter().map(|share| share.assignment.len()).sum();
     if assigned > ASSIGNMENTS_BYTES_MAX {
         return refused(ErrorCode::INVALID_REQUEST);
+    }
+    let says_its_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if call.version() >= PROTOCOL_SINCE && !says_its_protocol {
+        return refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     }
     let assignments = request.assignments.into_iter();
     let asked = SyncGroup {
