@@ -360,13 +360,14 @@ impl Story {
         self.bench.end(transaction(words.at(1)), words.at(2) == "commit");
     }
 
-    /// `fetch GROUP|NAME [t-0] ... [stable]`; no partitions: all.
+    /// `fetch GROUP|NAME [t-0] ... [stable] [checked]`; no partitions: all.
     fn fetch(&mut self, words: &Words<'_>) {
         let asked = partitions(words);
+        let member = words.has("checked").then(|| self.client(words));
         let request = OffsetFetch {
             group_id: group(words),
-            member_id: None,
-            member_epoch: -1,
+            member_epoch: member.as_ref().map_or(-1, |member| member.generation_id),
+            member_id: member.map(|member| member.member_id),
             topics: (!asked.is_empty()).then_some(asked),
             require_stable: words.has("stable"),
         };

@@ -32,19 +32,6 @@ impl ClassicGroup {
         }
     }
 
-    /// Whoever says that it is a member has to be one.
-    pub(crate) fn check_fetch(
-        &self,
-        member_id: Option<&MemberId>,
-        member_epoch: i32,
-    ) -> Result<(), GroupError> {
-        if member_epoch < 0 {
-            return Ok(());
-        }
-        self.check_member(member_id.ok_or(GroupError::UnknownMemberId)?, None)?;
-        self.check_generation(member_epoch)
-    }
-
     /// Of other protocol types it is not known what their members read.
     pub(crate) fn check_offset_delete(&self) -> Result<(), GroupError> {
         if self.is_empty() || self.has_consumers() { Ok(()) } else { Err(GroupError::NonEmptyGroup) }
