@@ -6,8 +6,8 @@
 mod support;
 
 use coordinator::{
-    GroupId, MemberId, Reply, Settings,
-    api::{JoinGroup, Protocol},
+    GroupId, GroupState, MemberId, Reply, Settings,
+    api::{DescribeGroup, JoinGroup, LeaveGroup, LeavingMember, Protocol, SyncGroup},
 };
 use support::{Bench, heartbeat, subscription, topics};
 use uuid::Uuid;
@@ -68,4 +68,38 @@ fn a_member_of_a_consumer_group_may_know_very_many_protocols() {
             matches!(&replies[0].1, Reply::JoinGroup(Ok(joined)) if joined.protocol_name == format!("{tag}0"))
         );
     }
+}
+
+#[test]
+fn static_members_that_never_come_do_not_keep_the_coordinator_awake() {
+    let mut bench = Bench::new(Settings { group_initial_rebalance_delay_ms: 0, ..Settings::default() });
+    let protocols = || vec![Protocol { name: "range".to_owned(), metadata: subscription(&["t"], &[]) }];
+    let hasty = |number| JoinGroup { rebalance_timeout_ms: 1, ..join(number, protocols()) };
+    bench.send(JoinGroup { group_instance_id: Some("i".into()), ..hasty(1) });
+    bench.wait(0);
+    bench.send(SyncGroup {
+        group_id: "g".into(),
+        member_id: format!("i-{}", Uuid::from_u128(1)).into(),
+        group_instance_id: None,
+        generation_id: 1,
+        protocol_type: None,
+        protocol_name: None,
+        assignments: Vec::new(),
+    });
+    // Another one comes and goes: the generation without it is waited for until the session of the first has ended.
+    bench.send(hasty(2));
+    bench.wait(1);
+    let member =
+        LeavingMember { member_id: format!("c-{}", Uuid::from_u128(2)).into(), group_instance_id: None };
+    let left = bench.ask(LeaveGroup { group_id: "g".into(), members: vec![member] });
+    assert_eq!(left.unwrap()[0].result, Ok(()));
+    let group = bench.ask(DescribeGroup { group_id: "g".into() }).unwrap();
+    assert_eq!((group.state, group.members.len()), (GroupState::PreparingRebalance, 1));
+    let mut ticks = 0;
+    while let Some(due) = bench.coordinator.next_deadline().filter(|due| *due < 60_000) {
+        bench.now_ms = due;
+        bench.tick();
+        ticks += 1;
+    }
+    assert!(ticks <= 100, "{ticks} times in a minute");
 }

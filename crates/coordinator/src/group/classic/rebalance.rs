@@ -8,6 +8,10 @@ use super::{
 };
 use crate::{GroupError, MemberId, Reply, context::Context, embedded::subscribed_topics, timers::Timer};
 
+/// How long it is waited at least for static members all of whom are away, in ms, whatever they call their rebalance timeout: to
+/// look again at once would be all that is done.
+const ABSENT_WAIT_MS: i32 = 1_000;
+
 impl ClassicGroup {
     /// There is to be a next generation: everybody is asked to join, unless that is so already.
     pub(in crate::group) fn rebalance(&mut self, ctx: &mut Context<'_>) {
@@ -77,7 +81,7 @@ impl ClassicGroup {
         if !self.members.is_empty() && !self.leader_has_joined() {
             // Only static members, and none of them came: wait on, until their sessions end.
             let rebalance_timeout_ms = self.rebalance_timeout_ms();
-            return ctx.after(Timer::Join(self.id.clone()), rebalance_timeout_ms.max(1));
+            return ctx.after(Timer::Join(self.id.clone()), rebalance_timeout_ms.max(ABSENT_WAIT_MS));
         }
         ctx.timers.cancel(Timer::Join(self.id.clone()));
         self.begin_generation(ctx);
