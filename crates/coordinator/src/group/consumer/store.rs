@@ -7,7 +7,7 @@ use super::{
     member::{Current, LEAVES_FOR_A_WHILE, Member},
 };
 use crate::{
-    MemberId, Record,
+    InstanceId, MemberId, Record,
     assignment::Assignment,
     context::Context,
     records::{ConsumerGroupMemberMetadataValue, ConsumerGroupMetadataValue},
@@ -76,20 +76,27 @@ impl ConsumerGroup {
     }
 
     fn describe_member(&mut self, member_id: MemberId, metadata: ConsumerGroupMemberMetadataValue) {
-        if let Some(instance_id) = &metadata.instance_id {
-            self.static_members.insert(instance_id.clone(), member_id.clone());
+        let member = self.members.entry(member_id.clone()).or_insert_with(Member::unknown);
+        let before = std::mem::replace(&mut member.metadata, metadata);
+        self.subscriptions.remove(&before);
+        self.subscriptions.add(&member.metadata);
+        let instance_id = member.metadata.instance_id.clone();
+        self.leave_instance(before.instance_id.as_ref(), &member_id);
+        if let Some(instance_id) = instance_id {
+            self.static_members.insert(instance_id, member_id);
         }
-        let member = self.members.entry(member_id).or_insert_with(Member::unknown);
-        self.subscriptions.remove(&member.metadata);
-        self.subscriptions.add(&metadata);
-        member.metadata = metadata;
     }
 
     fn forget_member(&mut self, member_id: &MemberId) {
         self.change_current(member_id.clone(), None);
         let Some(member) = self.members.remove(member_id) else { return };
         self.subscriptions.remove(&member.metadata);
-        if let Some(instance_id) = &member.metadata.instance_id
+        self.leave_instance(member.metadata.instance_id.as_ref(), member_id);
+    }
+
+    /// A member is not that static member any more; another one may be already.
+    fn leave_instance(&mut self, instance_id: Option<&InstanceId>, member_id: &MemberId) {
+        if let Some(instance_id) = instance_id
             && self.static_members.get(instance_id) == Some(member_id)
         {
             self.static_members.remove(instance_id);
