@@ -17,7 +17,7 @@ impl Coordinator {
         request: ConsumerGroupHeartbeat,
         now: Now,
     ) -> ConsumerGroupHeartbeatReply {
-        check_heartbeat(&request)?;
+        check_heartbeat(&request, &self.settings)?;
         let group_id = request.group_id.clone();
         if request.member_epoch == 0 {
             self.ensure_consumer_group(outcome, &group_id, now)?;
@@ -59,9 +59,12 @@ impl Coordinator {
         }
     }
 
-    /// What is to be seen to whenever something has happened to a group.
+    /// What is to be seen to whenever something may have happened to a group. A consumer group changes by records only; most
+    /// heartbeats change nothing, and do not have to look at all members.
     pub(super) fn after_step(&mut self, outcome: &mut Outcome, group_id: &GroupId, now: Now) {
-        if let Some(Group::Consumer(group)) = self.groups.get_mut(group_id) {
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(group_id)
+            && !outcome.records.is_empty()
+        {
             group.note_state(now.unix_ms);
             if can_downgrade(group, &self.settings) {
                 self.make_classic(outcome, group_id, now);

@@ -7,7 +7,7 @@ use super::{
     subscriptions::compile,
 };
 use crate::{
-    GroupError, MemberId, Now,
+    GroupError, MemberId, Now, Settings,
     api::{ConsumerGroupHeartbeat, ConsumerGroupHeartbeatAnswer, ConsumerGroupHeartbeatReply},
     assignment::Assignment,
     context::Context,
@@ -19,14 +19,16 @@ use crate::{
 /// who say everything again after a lost answer hear it sooner.
 const TELL_AGAIN_MS: i64 = 5_000;
 
-/// That a heartbeat is one: what does not depend on the group.
-pub(crate) fn check(request: &ConsumerGroupHeartbeat) -> Result<(), GroupError> {
+/// That a heartbeat is one: what does not depend on the group. What is refused here does not make a consumer group of a classic
+/// one.
+pub(crate) fn check(request: &ConsumerGroupHeartbeat, settings: &Settings) -> Result<(), GroupError> {
     let refuse = |reason| Err(GroupError::InvalidRequest { reason });
     let is_empty = |id: Option<&str>| id.is_some_and(str::is_empty);
     if request.group_id.is_empty() {
         return refuse("the group id is empty");
     }
     request.group_id.check()?;
+    settings.check_record(sizes::of_consumer(request))?;
     if is_empty(request.instance_id.as_ref().map(crate::InstanceId::as_str)) {
         return refuse("the instance id is empty");
     }
@@ -84,7 +86,6 @@ impl ConsumerGroup {
         } else {
             request.member_id.clone()
         };
-        ctx.settings.check_record(sizes::of_consumer(&request))?;
         let owned = request.topic_partitions.as_deref().map(Assignment::from);
         self.admit(ctx, &request, &member_id, owned.as_ref())?;
         let reads_something_else = self.update(ctx, &member_id, |metadata| describe(metadata, &request));
@@ -98,13 +99,10 @@ impl ConsumerGroup {
                 && (request.subscribed_topic_names.is_some() || request.subscribed_topic_regex.is_some())
                 && request.topic_partitions.is_some();
         let tells = self.tells(ctx.now, &member_id, owned.as_ref(), has_other_partitions);
-        let current = self.members.get(&member_id).map(|member| &member.current).cloned().unwrap_or_default();
-        Ok(ConsumerGroupHeartbeatAnswer {
-            member_id,
-            member_epoch: current.epoch,
-            heartbeat_interval_ms: self.heartbeat_interval_ms(ctx, &current),
-            assignment: (is_complete || tells).then(|| current.assigned.to_wire()),
-        })
+        let Member { current, .. } = self.member(&member_id, None)?;
+        let (member_epoch, heartbeat_interval_ms) = (current.epoch, self.heartbeat_interval_ms(ctx, current));
+        let assignment = (is_complete || tells).then(|| current.assigned.to_wire());
+        Ok(ConsumerGroupHeartbeatAnswer { member_id, member_epoch, heartbeat_interval_ms, assignment })
     }
 
     /// Whether the answer is to say what the member has: if that is something else than before; and now and then until the
