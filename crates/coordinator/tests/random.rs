@@ -260,6 +260,11 @@ impl World {
         });
         if reply.is_ok() {
             self.committed = offset.0;
+            let group = self.bench.ask(DescribeGroup { group_id: "g".into() }).unwrap();
+            let is_member =
+                group.members.iter().any(|member| member.member_id == self.clients[client].member_id);
+            assert!(is_member, "{client} commits, and is not in the group: {group:?}");
+            assert_eq!(group.generation_id, self.clients[client].generation_id, "{client} commits");
         }
         self.answered(client, Reply::OffsetCommit(reply));
     }

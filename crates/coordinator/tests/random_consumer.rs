@@ -15,12 +15,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::TopicId;
+use common::{Offset, TopicId, TopicName};
 use coordinator::{
     GroupError, GroupId, GroupState, InstanceId, MemberId, MigrationPolicy, Reply, Settings,
     api::{
         ConsumerGroupDescribe, ConsumerGroupHeartbeat, DescribeGroup, Heartbeat, JoinGroup, LeaveGroup,
-        LeavingMember, Protocol, SyncGroup, TopicPartitions,
+        LeavingMember, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetFetch, Protocol,
+        SyncGroup, TopicPartitions,
     },
 };
 use proptest::prelude::*;
@@ -48,10 +49,15 @@ enum Step {
     /// It gives up what it was told to give up.
     Revoke(usize),
     Leave(usize),
+    /// It says goodbye by a heartbeat, if that is how it speaks; a static member will be back.
+    SayGoodbye(usize),
+    Commit(usize),
     /// The process dies and begins anew, with another protocol perhaps.
     Restart(usize, Speech),
     Wait(i64),
     Partitions(i32),
+    /// The other topic is created or deleted. It never comes back, but others of its name do.
+    OtherTopic,
     FailOver,
 }
 
@@ -64,15 +70,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => client.clone().prop_map(|client| Step::Go { client, loses_the_answer: true }),
         6 => client.clone().prop_map(Step::Revoke),
         1 => client.clone().prop_map(Step::Leave),
+        1 => client.clone().prop_map(Step::SayGoodbye),
+        2 => client.clone().prop_map(Step::Commit),
         2 => (client, protocol).prop_map(|(client, protocol)| Step::Restart(client, protocol)),
         3 => prop_oneof![0..4_000_i64, 5_000..50_000_i64].prop_map(Step::Wait),
         1 => (1..12).prop_map(Step::Partitions),
+        1 => Just(Step::OtherTopic),
         1 => Just(Step::FailOver),
     ];
     prop::collection::vec(step, 1..120)
 }
 
 type Partition = (TopicId, i32);
+
+/// The id of topic `t`.
+const T: TopicId = TopicId(Uuid::from_u128(1));
 
 #[derive(Debug, Clone)]
 struct Client {
@@ -137,8 +149,16 @@ struct World {
     clients: Vec<Client>,
     tokens: BTreeMap<coordinator::Token, (usize, bool)>,
     fresh: u128,
+    /// Of topic `t`, whose id is number 1.
     partitions: i32,
+    /// The id of topic `u`, while it is there.
+    other: Option<TopicId>,
+    /// The last offset that was accepted.
+    committed: i64,
 }
+
+/// Of topic `u`.
+const OTHER_PARTITIONS: i32 = 3;
 
 impl World {
     fn new() -> Self {
@@ -151,17 +171,34 @@ impl World {
             bench: Bench::new(settings),
             clients: vec![Client::new(Speech::Consumer); CLIENTS],
             tokens: BTreeMap::new(),
-            fresh: 0,
+            fresh: 1,
             partitions: 4,
+            other: None,
+            committed: 0,
         };
-        world.set_partitions(4);
+        world.set_topics();
         world
     }
 
-    fn set_partitions(&mut self, partitions: i32) {
-        self.partitions = self.partitions.max(partitions);
-        let replies = self.bench.set_topics(topics(&[("t", 1, self.partitions)]));
+    fn set_topics(&mut self) {
+        let t = ("t", 1, self.partitions);
+        let u = self.other.map(|id| ("u", id.0.as_u128(), OTHER_PARTITIONS));
+        let replies = self.bench.set_topics(topics(&[t].into_iter().chain(u).collect::<Vec<_>>()));
         self.receive(replies);
+    }
+
+    /// What a client reads.
+    fn reads(client: usize) -> &'static [&'static str] {
+        if client % 3 == 1 { &["t", "u"] } else { &["t"] }
+    }
+
+    /// Those of its partitions that have a name, in the classic protocol.
+    fn named(&self, partitions: &BTreeSet<Partition>) -> Vec<(&'static str, i32)> {
+        let name = |id: TopicId| match id {
+            T => Some("t"),
+            id => (Some(id) == self.other).then_some("u"),
+        };
+        partitions.iter().filter_map(|(id, number)| Some((name(*id)?, *number))).collect()
     }
 
     fn fresh(&mut self) -> Uuid {
@@ -233,7 +270,8 @@ impl World {
             instance_id: Self::instance_id(client),
             rack_id: None,
             rebalance_timeout_ms: says_all.then_some(20_000),
-            subscribed_topic_names: says_all.then(|| vec!["t".to_owned()]),
+            subscribed_topic_names: says_all
+                .then(|| Self::reads(client).iter().map(|name| (*name).to_owned()).collect()),
             subscribed_topic_regex: None,
             server_assignor: (client == 0).then(|| "uniform".to_owned()),
             topic_partitions: owned,
@@ -253,9 +291,7 @@ impl World {
                 self.clients[client].has.clear();
                 self.clients[client].is_to_have.clear();
             }
-            let has: Vec<(&str, i32)> =
-                self.clients[client].has.iter().map(|(_, number)| ("t", *number)).collect();
-            let metadata = subscription(&["t"], &has);
+            let metadata = subscription(Self::reads(client), &self.named(&self.clients[client].has));
             let join = JoinGroup {
                 group_id,
                 member_id: state.member_id,
@@ -299,17 +335,21 @@ impl World {
         let mut shares: BTreeMap<MemberId, Vec<(&str, i32)>> = BTreeMap::new();
         for client in self.clients.iter().filter(|client| client.protocol != Speech::Consumer) {
             let share = shares.entry(client.member_id.clone()).or_default();
-            for (_, number) in &client.has {
-                free.remove(number);
-                share.push(("t", *number));
+            for (name, number) in self.named(&client.has) {
+                if name == "t" {
+                    free.remove(&number);
+                }
+                share.push((name, number));
             }
         }
+        // What is free of the other topic is left to whoever makes a consumer group of this one.
         let own = shares.entry(self.clients[leader].member_id.clone()).or_default();
         own.extend(free.into_iter().map(|number| ("t", number)));
         shares.into_iter().map(|(id, share)| (id, support::share(&share))).collect()
     }
 
     fn answered(&mut self, client: usize, reply: Reply) {
+        let other = self.other;
         let state = &mut self.clients[client];
         let error = match reply {
             Reply::ConsumerGroupHeartbeat(Ok(answer)) => {
@@ -331,7 +371,7 @@ impl World {
             }
             Reply::SyncGroup(Ok(synced)) => {
                 state.syncs = false;
-                let share = partitions_of(&synced.assignment);
+                let share = partitions_of(&synced.assignment, other);
                 // It gives up at once what is not its own any more, and then has to join again to say so.
                 state.joins = !state.has.is_subset(&share);
                 state.is_to_have.clone_from(&share);
@@ -368,12 +408,21 @@ impl World {
                 self.send(client, LeaveGroup { group_id: "g".into(), members: vec![member] }, false);
                 self.restart(client, self.clients[client].protocol);
             }
+            Step::SayGoodbye(client) => self.say_goodbye(client),
+            Step::Commit(client) => self.commit(client),
             Step::Restart(client, protocol) => self.restart(client, protocol),
             Step::Wait(ms) => {
                 let replies = self.bench.wait(ms);
                 self.receive(replies);
             }
-            Step::Partitions(partitions) => self.set_partitions(partitions),
+            Step::Partitions(partitions) => {
+                self.partitions = self.partitions.max(partitions);
+                self.set_topics();
+            }
+            Step::OtherTopic => {
+                self.other = if self.other.is_some() { None } else { Some(TopicId(self.fresh())) };
+                self.set_topics();
+            }
             Step::FailOver => {
                 self.bench.fail_over();
                 self.tokens.clear();
@@ -384,11 +433,82 @@ impl World {
         }
         self.bench.check_log();
         self.check_owners();
+        self.check_offset();
     }
 
     fn restart(&mut self, client: usize, protocol: Speech) {
         self.clients[client] = Client::new(protocol);
         self.tokens.retain(|_, (asked, _)| *asked != client);
+    }
+
+    fn say_goodbye(&mut self, client: usize) {
+        let state = &self.clients[client];
+        if state.protocol != Speech::Consumer || state.joins {
+            return;
+        }
+        let instance_id = Self::instance_id(client);
+        let request = ConsumerGroupHeartbeat {
+            member_epoch: if instance_id.is_some() { -2 } else { -1 },
+            instance_id,
+            ..support::heartbeat(state.member_id.as_str(), state.epoch, &[])
+        };
+        self.send(client, request, false);
+        self.restart(client, Speech::Consumer);
+    }
+
+    /// Only who is in the group may commit, in the epoch that it is in; and what it commits is there.
+    fn commit(&mut self, client: usize) {
+        let state = &self.clients[client];
+        if state.joins || state.member_id.is_empty() {
+            return;
+        }
+        let (member_id, epoch) = (state.member_id.clone(), state.epoch);
+        let partition = OffsetCommitPartition {
+            partition: 0,
+            offset: Offset(self.committed + 1),
+            leader_epoch: -1,
+            metadata: String::new(),
+        };
+        let name = TopicName::new("t").unwrap();
+        let reply = self.bench.ask(OffsetCommit {
+            group_id: "g".into(),
+            member_id: member_id.clone(),
+            group_instance_id: None,
+            generation_id_or_member_epoch: epoch,
+            supports_member_epochs: true,
+            retention_time_ms: None,
+            topics: vec![OffsetCommitTopic { name, topic_id: Some(T), partitions: vec![partition] }],
+        });
+        if reply.is_err() {
+            return;
+        }
+        self.committed += 1;
+        let epoch_there = match self.bench.ask(ConsumerGroupDescribe { group_id: "g".into() }) {
+            Ok(group) => {
+                let found = group.members.into_iter().find(|member| member.member_id == member_id);
+                found.map(|member| member.member_epoch)
+            }
+            Err(_) => {
+                let group = self.bench.ask(DescribeGroup { group_id: "g".into() }).unwrap();
+                let is_there = group.members.iter().any(|member| member.member_id == member_id);
+                is_there.then_some(group.generation_id)
+            }
+        };
+        assert_eq!(epoch_there, Some(epoch), "client {client} commits");
+    }
+
+    /// What was committed last is there.
+    fn check_offset(&mut self) {
+        let fetched = self.bench.ask(OffsetFetch {
+            group_id: "g".into(),
+            member_id: None,
+            member_epoch: -1,
+            topics: None,
+            require_stable: true,
+        });
+        let found =
+            fetched.unwrap().first().map(|topic| topic.partitions[0].result.clone().unwrap().unwrap());
+        assert_eq!(found.map_or(0, |committed| committed.offset.0), self.committed);
     }
 
     /// No partition is with two members of the group, by what the coordinator says and by what they work on.
@@ -423,10 +543,18 @@ impl World {
         let group = self.bench.ask(DescribeGroup { group_id: "g".into() }).unwrap();
         assert_eq!(group.state, GroupState::Stable, "{group:?} {:#?}", self.clients);
         assert_eq!(group.members.len(), CLIENTS);
+        let is_consumer = group.group_type == coordinator::GroupType::Consumer;
         let all: Vec<Partition> = self.clients.iter().flat_map(|client| client.has.clone()).collect();
-        assert_eq!(all.len(), usize::try_from(self.partitions).unwrap(), "{:#?}", self.clients);
+        let mut expected: BTreeSet<Partition> = (0..self.partitions).map(|number| (T, number)).collect();
+        // In a classic group it is for the members to see that there is another topic.
+        let other = self.other.filter(|_| is_consumer);
+        expected
+            .extend(other.into_iter().flat_map(|id| (0..OTHER_PARTITIONS).map(move |number| (id, number))));
+        let found: BTreeSet<Partition> =
+            all.iter().copied().filter(|(id, _)| is_consumer || *id == T).collect();
+        assert_eq!(found, expected, "{:#?}", self.clients);
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{:#?}", self.clients);
-        if group.group_type == coordinator::GroupType::Consumer {
+        if is_consumer && other.is_none() {
             let counts = || self.clients.iter().map(|client| client.has.len());
             assert!(counts().max().unwrap() <= counts().min().unwrap() + 1, "{:#?}", self.clients);
         }
@@ -449,8 +577,8 @@ fn of_wire(topics: &[TopicPartitions]) -> BTreeSet<Partition> {
     topics.iter().flat_map(each).collect()
 }
 
-/// Of a share, all of whose partitions are of topic `t`.
-fn partitions_of(share: &[u8]) -> BTreeSet<Partition> {
+/// Of a share. All names in it have one letter.
+fn partitions_of(share: &[u8], other: Option<TopicId>) -> BTreeSet<Partition> {
     if share.is_empty() {
         return BTreeSet::new();
     }
@@ -458,10 +586,11 @@ fn partitions_of(share: &[u8]) -> BTreeSet<Partition> {
     let mut partitions = BTreeSet::new();
     let mut at = 6;
     for _ in 0..i32_at(2) {
+        let id = if share[at + 2] == b't' { Some(T) } else { other };
         let count = i32_at(at + 3);
         at += 7;
         for _ in 0..count {
-            partitions.insert((TopicId(Uuid::from_u128(1)), i32_at(at)));
+            partitions.extend(id.map(|id| (id, i32_at(at))));
             at += 4;
         }
     }
