@@ -4,10 +4,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use common::{Offset, PartitionId};
 use kafka_client::{
     Address, ChangeKind, Cluster, ClusterOptions, Consumer, ConsumerOptions, GroupMember, GroupOptions,
-    GroupProtocol, StartAt, TopicPartition,
+    GroupProtocol, StartAt, TopicPartition, group::Assignor,
 };
 use support::{
     BrokerFixture, Quorum, eventually,
@@ -48,6 +50,25 @@ async fn a_topic_that_is_made_anew_is_given_out_again() {
     assert_eq!(next(&mut member, "jobs").await, ChangeKind::Revoked);
     quorum.create_topic("jobs", 1, &[101]);
     assert_eq!(next(&mut member, "jobs").await, ChangeKind::Assigned);
+    broker.stop().await.unwrap();
+}
+
+/// The leader of a classic group sees it and joins again, and the coordinator takes that for a reason to share out anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_a_topic_gets_are_shared_out_in_a_classic_group() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, AT_ONCE).await;
+    quorum.create_topic("jobs", 1, &[101]);
+    let often = Duration::from_millis(100);
+    let cluster = cluster(&broker, ClusterOptions { metadata_max_age: often, ..ClusterOptions::default() });
+    let protocol = GroupProtocol::Classic(Assignor::CooperativeSticky);
+    let options = GroupOptions::new("g", ["jobs".to_owned()], protocol);
+    let mut member = GroupMember::join(cluster, GroupOptions { heartbeat_interval: often, ..options });
+    assert_eq!(next(&mut member, "jobs").await, ChangeKind::Assigned);
+    quorum.add_partitions("jobs", 3);
+    let change = timeout(DEADLINE, member.next()).await.expect("a change in time").unwrap();
+    let added = [1, 2].map(|id| TopicPartition::new("jobs", PartitionId(id)));
+    assert_eq!((change.kind, change.partitions), (ChangeKind::Assigned, added.into()));
     broker.stop().await.unwrap();
 }
 

@@ -66,10 +66,12 @@ impl BootstrapArgs {
 /// mistyped.
 pub(crate) async fn find_topic(cluster: &Cluster, name: &str) -> Result<Arc<TopicMetadata>, Failure> {
     let deadline = Instant::now() + TOPIC_WAIT;
+    let mut failures = 0;
     loop {
         match cluster.look_up(name).await {
             Err(ClusterError::Topic { .. }) if Instant::now() < deadline => {
-                tokio::time::sleep(cluster.options().retry_backoff).await;
+                failures += 1;
+                tokio::time::sleep(cluster.backoff(failures)).await;
             }
             result => return Ok(result?),
         }

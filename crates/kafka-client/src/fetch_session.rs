@@ -74,8 +74,8 @@ impl FetchSession {
         self.epoch > 0
     }
 
-    /// Whether a leader that answers so does not know the session, or knows it otherwise: it is to be
-    /// [begun anew](Self::restart), and then the same can be asked for at once.
+    /// Whether a leader that answers so does not know the session, or knows it otherwise: once the session is told
+    /// [so](Self::refused), the same can be asked for at once.
     pub fn is_over(code: ErrorCode) -> bool {
         matches!(
             code,
@@ -88,6 +88,14 @@ impl FetchSession {
     /// What the leader remembers is not known: the next request names everything, and ends this session.
     pub fn restart(&mut self) {
         *self = Self { id: self.id, ..Self::default() };
+    }
+
+    /// The leader refused a request as a whole: the next one names everything. A session that it does not know need not be ended.
+    pub fn refused(&mut self, code: ErrorCode) {
+        match code {
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND => *self = Self::default(),
+            _ => self.restart(),
+        }
     }
 }
 
@@ -157,6 +165,10 @@ mod tests {
         assert_eq!(sent(&mut session, &all), (77, 0, all.into(), vec![]));
         session.answered(78);
         assert_eq!(sent(&mut session, &all), (78, 1, vec![], vec![]));
+        session.refused(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+        assert_eq!(sent(&mut session, &all), (78, 0, all.into(), vec![]));
+        session.refused(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        assert_eq!(sent(&mut session, &all), (0, 0, all.into(), vec![]));
         // A leader without room: everything is named each time.
         session.answered(0);
         assert_eq!(sent(&mut session, &all), (0, 0, all.into(), vec![]));

@@ -16,6 +16,7 @@
 
 pub mod address;
 pub mod admin;
+mod backoff;
 pub mod cluster;
 pub mod connection;
 pub mod consumer;
@@ -24,12 +25,14 @@ mod flight;
 pub mod group;
 pub mod offsets;
 pub mod producer;
+#[cfg(test)]
+mod stand_in;
 pub mod versions;
 
 pub use address::{Address, InvalidAddress};
 pub use admin::NewTopic;
 pub use cluster::{Cluster, ClusterError, ClusterOptions, Leader, LeaderHint};
-pub use connection::{CallError, Connection, ConnectionOptions, Pending};
+pub use connection::{CallError, Connection, ConnectionOptions, Pending, Unanswered};
 pub use consumer::{ConsumeError, Consumer, ConsumerOptions, Fetched, IsolationLevel, StartAt};
 pub use fetch_session::FetchSession;
 pub use group::{Change, ChangeKind, GroupError, GroupMember, GroupOptions, GroupProtocol, GroupView};

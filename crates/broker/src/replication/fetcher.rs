@@ -104,8 +104,8 @@ impl Fetcher {
             match fetched {
                 Ok(()) => failures = 0,
                 // Once more at once, with everything; a leader that says so again is one that refuses.
-                Err(FetchError::SessionOver(_)) if failures == 0 => {
-                    leader.session.restart();
+                Err(FetchError::SessionOver(code)) if failures == 0 => {
+                    leader.session.refused(code);
                     failures = 1;
                 }
                 Err(error) => {

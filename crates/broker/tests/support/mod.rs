@@ -164,6 +164,18 @@ impl Quorum {
         topic_id
     }
 
+    /// A topic has so many partitions from now on.
+    pub(crate) fn add_partitions(&self, name: &str, num_partitions: i32) {
+        let command = Command::AlterTopic {
+            topic_name: TopicName::new(name).unwrap(),
+            num_partitions: Some(num_partitions),
+            configs: BTreeMap::new(),
+            assignments: None,
+            placement_seed: 0,
+        };
+        self.apply(command).result.unwrap();
+    }
+
     /// Partition 0 of a topic moves to these brokers, and all of them are in sync at once.
     pub(crate) fn move_to(&self, topic: &str, replicas: &[i32]) {
         let name = TopicName::new(topic).unwrap();

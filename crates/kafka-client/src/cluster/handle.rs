@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::{ClusterError, ClusterOptions, Leader, LeaderHint, Metadata, PartitionMetadata, TopicMetadata};
 use crate::{
     address::Address,
+    backoff,
     connection::{CallError, Connection, ConnectionOptions, SharedConnection},
     flight::Flight,
     versions::Versions,
@@ -34,6 +35,9 @@ pub struct Cluster {
 struct Inner {
     options: ClusterOptions,
     bootstrap: Vec<Address>,
+    /// How much longer or shorter its pauses are than those of other clients, from 0 to 1. They are in step with each other: what
+    /// failed together is tried again together.
+    chance: f64,
     metadata: Mutex<Metadata>,
     refreshing: Flight<Result<(), ClusterError>>,
     /// To the broker that is asked what any broker can answer.
@@ -46,8 +50,9 @@ struct Inner {
 /// Lasts for `max.block.ms`.
 #[derive(Debug)]
 pub(crate) struct Patience {
+    cluster: Cluster,
     deadline: Instant,
-    backoff: Duration,
+    failures: u32,
 }
 
 impl Patience {
@@ -59,7 +64,8 @@ impl Patience {
         if !error.is_retriable() || Instant::now() >= self.deadline {
             return Err(error);
         }
-        tokio::time::sleep(self.backoff).await;
+        self.failures += 1;
+        tokio::time::sleep(self.cluster.backoff(self.failures)).await;
         Ok(())
     }
 }
@@ -70,6 +76,7 @@ impl Cluster {
         let inner = Inner {
             options,
             bootstrap: bootstrap.into_iter().collect(),
+            chance: fastrand::f64(),
             metadata: Mutex::default(),
             refreshing: Flight::default(),
             anyone: SharedConnection::default(),
@@ -82,6 +89,12 @@ impl Cluster {
     /// Its settings.
     pub fn options(&self) -> &ClusterOptions {
         &self.inner.options
+    }
+
+    /// How long to wait before the next attempt at something that has failed so often in a row.
+    pub fn backoff(&self, failures: u32) -> Duration {
+        let ClusterOptions { retry_backoff, retry_backoff_max, .. } = self.inner.options;
+        backoff::pause(retry_backoff, retry_backoff_max, failures, self.inner.chance)
     }
 
     /// What is known now, without asking anyone.
@@ -321,8 +334,8 @@ impl Cluster {
 
     /// For repeating what may succeed later.
     pub(crate) fn patience(&self) -> Patience {
-        let options = &self.inner.options;
-        Patience { deadline: Instant::now() + options.max_block, backoff: options.retry_backoff }
+        let deadline = Instant::now() + self.inner.options.max_block;
+        Patience { cluster: self.clone(), deadline, failures: 0 }
     }
 
     /// Where the brokers listen that are known, and those of the beginning.

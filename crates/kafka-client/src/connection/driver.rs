@@ -22,23 +22,23 @@ use tokio::{
 use super::{CallError, pieces::Pieces};
 use crate::address::Address;
 
-/// The bytes of an answer, or why there are none.
+/// The bytes of an answer, or why there are none; of what is not answered no bytes, when it is written.
 pub(super) type Answer = Result<Bytes, CallError>;
 
 /// A request that is to be written.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) frame: Frame,
-    /// `None`: it is not answered.
-    pub(super) reply: Option<Reply>,
+    pub(super) reply: Reply,
 }
 
-/// Who waits for an answer.
+/// Who waits for an answer; or, where none comes, for the request to be written.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) correlation_id: i32,
+    pub(super) is_answered: bool,
     pub(super) to: oneshot::Sender<Answer>,
-    /// How long the answer may take once the request is written.
+    /// How long it may take from when the request begins to be written.
     pub(super) within: Duration,
     /// Its place among the requests in flight.
     pub(super) permit: OwnedSemaphorePermit,
@@ -51,11 +51,40 @@ struct Awaited {
     due: Instant,
 }
 
+/// All of them.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// In the order in which they are answered.
+    for_answers: VecDeque<Awaited>,
+    /// Those that nobody answers. They are written together, and then there is nothing more to wait for.
+    to_be_written: Vec<Awaited>,
+}
+
+impl Waiting {
+    fn push(&mut self, reply: Reply) {
+        let awaited = Awaited { due: Instant::now() + reply.within, reply };
+        if awaited.reply.is_answered {
+            self.for_answers.push_back(awaited);
+        } else {
+            self.to_be_written.push(awaited);
+        }
+    }
+
+    /// What is due first, and why the connection ends if it does not come.
+    fn next_due(&self) -> Option<(Instant, impl FnOnce() -> String + use<>)> {
+        let foremost = self.for_answers.front().into_iter().chain(self.to_be_written.first());
+        let Awaited { reply, due } = foremost.min_by_key(|awaited| awaited.due)?;
+        let what = if reply.is_answered { "no answer" } else { "it takes nothing in" };
+        let within_ms = reply.within.as_millis();
+        Some((*due, move || format!("{what} within {within_ms} ms")))
+    }
+}
+
 /// What the task and the handle of a connection share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) address: Address,
-    awaited: Mutex<VecDeque<Awaited>>,
+    waiting: Mutex<Waiting>,
     /// An awaited request was added.
     added: Notify,
     /// Why the connection ended.
@@ -64,7 +93,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, awaited: Mutex::default(), added: Notify::new(), end: OnceLock::new() }
+        Self { address, waiting: Mutex::default(), added: Notify::new(), end: OnceLock::new() }
     }
 
     /// Why the connection ended, if it did.
@@ -78,8 +107,8 @@ impl Shared {
         CallError::NotSent { address: self.address.clone(), why }
     }
 
-    fn awaited(&self) -> MutexGuard<'_, VecDeque<Awaited>> {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +129,8 @@ pub(super) async fn drive(
     // First the reason, so that whoever finds the channel closed can give it.
     let _ = shared.end.set(why.clone());
     requests.close();
-    for Awaited { reply, .. } in shared.awaited().drain(..) {
+    let Waiting { for_answers, to_be_written } = std::mem::take(&mut *shared.waiting());
+    for Awaited { reply, .. } in for_answers.into_iter().chain(to_be_written) {
         let lost = CallError::NoAnswer { address: shared.address.clone(), why: why.clone() };
         // Whoever gave up waiting needs no error.
         let _ = reply.to.send(Err(lost));
@@ -108,9 +138,7 @@ pub(super) async fn drive(
     // Not what is there now: who has a place in the channel already may be about to hand its request over, and would wait
     // for an answer for ever. It is there when the last place is given back.
     while let Some(Outgoing { reply, .. }) = requests.recv().await {
-        if let Some(reply) = reply {
-            let _ = reply.to.send(Err(shared.not_sent()));
-        }
+        let _ = reply.to.send(Err(shared.not_sent()));
     }
 }
 
@@ -125,10 +153,7 @@ async fn write_all(
         let mut next = Some(first);
         while let Some(Outgoing { frame, reply }) = next {
             pieces.push(&frame);
-            if let Some(reply) = reply {
-                let due = Instant::now() + reply.within;
-                shared.awaited().push_back(Awaited { reply, due });
-            }
+            shared.waiting().push(reply);
             next = requests.try_recv().ok();
         }
         shared.added.notify_one();
@@ -136,6 +161,11 @@ async fn write_all(
             if let Err(error) = stream.write_buf(&mut pieces).await {
                 return ended(&error);
             }
+        }
+        let written = std::mem::take(&mut shared.waiting().to_be_written);
+        for Awaited { reply, .. } in written {
+            // Whoever gave up waiting need not know.
+            let _ = reply.to.send(Ok(Bytes::new()));
         }
     }
     "the connection was closed".to_owned()
@@ -171,7 +201,7 @@ async fn read_all(mut stream: OwnedReadHalf, mut frames: FrameReader, shared: &S
 
 /// An answer that is too long is the one that is due. Who waits for it is told so: it would be as long the next time.
 fn refuse(error: FrameError, shared: &Shared) {
-    let Some(Awaited { reply, .. }) = shared.awaited().pop_front() else { return };
+    let Some(Awaited { reply, .. }) = shared.waiting().for_answers.pop_front() else { return };
     let address = shared.address.clone();
     let refused = match usize::try_from(error.length) {
         Ok(size_bytes) => CallError::TooLong { address, size_bytes, answer_bytes_max: error.frame_bytes_max },
@@ -183,7 +213,7 @@ fn refuse(error: FrameError, shared: &Shared) {
 fn deliver(frame: Bytes, shared: &Shared) -> Result<(), String> {
     let id = frame.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
     let id = id.ok_or_else(|| format!("it sent an answer of {} bytes", frame.len()))?;
-    let Some(Awaited { reply, .. }) = shared.awaited().pop_front() else {
+    let Some(Awaited { reply, .. }) = shared.waiting().for_answers.pop_front() else {
         return Err(format!("it sent answer {id}, and nothing was asked"));
     };
     let Reply { correlation_id, to, permit, .. } = reply;
@@ -199,15 +229,13 @@ fn deliver(frame: Bytes, shared: &Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// Ends when an answer is overdue.
+/// Ends when an answer is overdue, or the broker takes in too slowly what it does not answer.
 async fn watch(shared: &Shared) -> String {
     loop {
-        let due = shared.awaited().front().map(|awaited| (awaited.due, awaited.reply.within));
+        let due = shared.waiting().next_due();
         match due {
             None => shared.added.notified().await,
-            Some((due, within)) if due <= Instant::now() => {
-                return format!("no answer within {} ms", within.as_millis());
-            }
+            Some((due, why)) if due <= Instant::now() => return why(),
             // The next to be due may be another one by then, and may be due sooner.
             Some((due, _)) => tokio::select! {
                 () = tokio::time::sleep_until(due) => {}
@@ -246,10 +274,11 @@ mod tests {
         }
         let (to, answer) = oneshot::channel();
         let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
-        let reply = Reply { correlation_id: 1, to, within: Duration::from_secs(1), permit };
+        let within = Duration::from_secs(1);
+        let reply = Reply { correlation_id: 1, is_answered: true, to, within, permit };
         let frame =
             kafka_wire::encode_request(1, None, 4, &kafka_wire::messages::HeartbeatRequest::default());
-        place.send(Outgoing { frame: frame.unwrap(), reply: Some(reply) });
+        place.send(Outgoing { frame: frame.unwrap(), reply });
         driving.await;
         assert!(matches!(answer.await.unwrap(), Err(CallError::NotSent { .. })));
     }

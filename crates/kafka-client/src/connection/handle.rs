@@ -44,6 +44,13 @@ pub struct Connection {
     _driver: JoinSet<()>,
 }
 
+/// A request that nobody answers, on its way. Dropping this does not take it back.
+#[derive(Debug)]
+pub struct Unanswered {
+    written: oneshot::Receiver<Answer>,
+    shared: Arc<Shared>,
+}
+
 /// An answer that is on its way. Dropping it does not take the request back.
 #[derive(Debug)]
 pub struct Pending<R> {
@@ -101,20 +108,23 @@ impl Connection {
         patience: Duration,
     ) -> Result<Pending<R>, CallError> {
         let version = self.version::<R>(version_max)?;
-        let answer = self.send(request, version, self.options.request_timeout + patience).await?;
+        let within = self.options.request_timeout + patience;
+        let answer = self.send(request, version, true, within).await?;
         Ok(Pending { answer, version, shared: self.shared.clone(), request: PhantomData })
     }
 
-    /// Sends a request that the broker does not answer: Produce with `acks=0`.
+    /// Sends a request that the broker does not answer: Produce with `acks=0`. It counts as in flight until it is written.
     ///
     /// # Errors
-    /// If it could not be sent. That it arrived, nobody knows.
-    pub async fn start_unanswered<R: Request>(&self, request: &R, version_max: i16) -> Result<(), CallError> {
+    /// If it could not be sent.
+    pub async fn start_unanswered<R: Request>(
+        &self,
+        request: &R,
+        version_max: i16,
+    ) -> Result<Unanswered, CallError> {
         let version = self.version::<R>(version_max)?;
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let frame = encode_request(id, Some(&self.options.client_id), version, request)?;
-        let outgoing = Outgoing { frame, reply: None };
-        self.requests.send(outgoing).await.map_err(|_| self.shared.not_sent())
+        let written = self.send(request, version, false, self.options.request_timeout).await?;
+        Ok(Unanswered { written, shared: self.shared.clone() })
     }
 
     /// The versions that the broker has.
@@ -142,14 +152,15 @@ impl Connection {
         &self,
         request: &R,
         version: i16,
+        is_answered: bool,
         within: Duration,
     ) -> Result<oneshot::Receiver<Answer>, CallError> {
         let permit = self.in_flight.clone().acquire_owned().await.map_err(|_| self.shared.not_sent())?;
         let correlation_id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let frame = encode_request(correlation_id, Some(&self.options.client_id), version, request)?;
         let (to, answer) = oneshot::channel();
-        let outgoing = Outgoing { frame, reply: Some(Reply { correlation_id, to, within, permit }) };
-        self.requests.send(outgoing).await.map_err(|_| self.shared.not_sent())?;
+        let reply = Reply { correlation_id, is_answered, to, within, permit };
+        self.requests.send(Outgoing { frame, reply }).await.map_err(|_| self.shared.not_sent())?;
         Ok(answer)
     }
 
@@ -159,7 +170,7 @@ impl Connection {
             client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let (newest, oldest) = API_VERSIONS;
-        let answer = self.send(&request, newest, self.options.connection_setup_timeout).await?;
+        let answer = self.send(&request, newest, true, self.options.connection_setup_timeout).await?;
         let frame = received(answer, &self.shared).await?;
         // A broker that is older than the request says so in version 0, and names its versions as well.
         let response = match decode_response::<ApiVersionsRequest>(&frame, newest) {
@@ -179,6 +190,16 @@ impl Connection {
     ) -> Result<ApiVersionsResponse, CallError> {
         let unreadable = |source| CallError::Unreadable { address: self.address().clone(), source };
         decoded.map(|(_, response)| response).map_err(unreadable)
+    }
+}
+
+impl Unanswered {
+    /// Waits until the network has it. That it arrived, nobody knows. Cancel safe.
+    ///
+    /// # Errors
+    /// If the connection ended before; so it does when the broker has not taken everything in within the request timeout.
+    pub async fn written(self) -> Result<(), CallError> {
+        received(self.written, &self.shared).await.map(drop)
     }
 }
 

@@ -9,7 +9,7 @@ mod pieces;
 mod shared;
 
 pub use error::CallError;
-pub use handle::{Connection, Pending};
+pub use handle::{Connection, Pending, Unanswered};
 pub use options::ConnectionOptions;
 pub(crate) use shared::SharedConnection;
 

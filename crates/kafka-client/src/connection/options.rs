@@ -11,6 +11,7 @@ pub struct ConnectionOptions {
     pub connection_setup_timeout: Duration,
     /// How long an answer may take, on top of what the request itself lets the broker wait: `request.timeout.ms`.
     /// When it is over, the connection is closed: answers come in order, so nothing behind it would be answered either.
+    /// A request that is not answered has to be written within this time.
     pub request_timeout: Duration,
     /// Requests without an answer at a time; the next one waits.
     pub max_in_flight: usize,

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_wire::{
-    ApiKey, ErrorCode, Incoming, encode_response,
+    ApiKey, ErrorCode, Incoming, Records, encode_response,
     messages::{
-        ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse, MetadataRequest, api_versions::ApiVersion,
+        ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse, MetadataRequest, ProduceRequest,
+        api_versions::ApiVersion,
+        produce::{PartitionProduceData, TopicProduceData},
     },
 };
 use tokio::{
@@ -21,7 +23,7 @@ use crate::address::Address;
 struct Broker(TcpStream);
 
 impl Broker {
-    /// A connection whose broker has Heartbeat alone.
+    /// A connection whose broker has Heartbeat and Produce.
     async fn connected(options: ConnectionOptions) -> (Connection, Self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
@@ -60,8 +62,10 @@ impl Broker {
 }
 
 fn versions(error_code: ErrorCode) -> ApiVersionsResponse {
-    let api = ApiVersion { api_key: ApiKey::Heartbeat as i16, min_version: 0, max_version: 4 };
-    ApiVersionsResponse { error_code, api_keys: vec![api], ..ApiVersionsResponse::default() }
+    let apis = [(ApiKey::Heartbeat, 4), (ApiKey::Produce, 9)];
+    let api_keys =
+        apis.map(|(api, max_version)| ApiVersion { api_key: api as i16, min_version: 0, max_version });
+    ApiVersionsResponse { error_code, api_keys: api_keys.to_vec(), ..ApiVersionsResponse::default() }
 }
 
 async fn start(connection: &Connection) -> Pending<HeartbeatRequest> {
@@ -103,6 +107,53 @@ async fn a_late_answer_ends_the_connection_and_says_what_may_have_been_received(
     assert!(connection.is_closed());
     let error = connection.call(&HeartbeatRequest::default()).await.unwrap_err();
     assert!(error.surely_not_received() && error.to_string().contains("no answer within"), "{error}");
+}
+
+/// One that nobody answers, of a MiB.
+fn unanswered() -> ProduceRequest {
+    let records = Records::from(Bytes::from(vec![0; 1 << 20]));
+    let partition_data = vec![PartitionProduceData { index: 0, records }];
+    let topic = TopicProduceData { name: "t".to_owned(), partition_data, ..TopicProduceData::default() };
+    ProduceRequest { topic_data: vec![topic], ..ProduceRequest::default() }
+}
+
+#[tokio::test]
+async fn what_is_not_answered_ends_when_it_is_written() {
+    let (connection, mut broker) = Broker::connected(ConnectionOptions::default()).await;
+    let unanswered = connection.start_unanswered(&unanswered(), i16::MAX).await.unwrap();
+    let (written, frame) = tokio::join!(unanswered.written(), broker.frame());
+    written.unwrap();
+    assert!(frame.len() > 1 << 20);
+    // Nothing waits for an answer to it.
+    let pending = start(&connection).await;
+    let id = broker.id().await;
+    broker.beat(id).await;
+    pending.answer().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_takes_nothing_in_holds_nobody_up() {
+    let request_timeout = Duration::from_millis(50);
+    let options = ConnectionOptions { request_timeout, max_in_flight: 2, ..ConnectionOptions::default() };
+    let (connection, _broker) = Broker::connected(options).await;
+    let request = unanswered();
+    let (mut errors, mut under_way) = (Vec::new(), Vec::new());
+    // Until the buffers between the two are full.
+    while errors.len() < 3 {
+        match connection.start_unanswered(&request, i16::MAX).await {
+            Ok(one) => under_way.push(one),
+            Err(error) => errors.push(error),
+        }
+    }
+    for one in under_way {
+        errors.extend(one.written().await.err());
+    }
+    let text = "it takes nothing in within 50 ms";
+    assert!(errors.iter().all(|error| error.to_string().contains(text)), "{errors:?}");
+    let is_certain = |error: &&CallError| error.surely_not_received();
+    let (certain, in_doubt): (Vec<_>, Vec<_>) = errors.iter().partition(is_certain);
+    assert!(certain.len() >= 3 && !in_doubt.is_empty(), "{errors:?}");
+    assert!(connection.is_closed());
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! The classic protocol: join, sync, heartbeat, until there is a rebalance.
 
-use std::{collections::BTreeSet, future::pending, time::Duration};
+use std::{future::pending, pin::pin, time::Duration};
 
 use kafka_wire::{
     ErrorCode, Request,
     messages::{
         HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, SyncGroupRequest,
-        join_group::JoinGroupRequestProtocol, sync_group::SyncGroupRequestAssignment,
+        join_group::JoinGroupRequestProtocol,
     },
 };
 use tokio::{
@@ -15,8 +15,9 @@ use tokio::{
 };
 
 use super::{
-    Assignor, ChangeKind, Partitions, assignor,
-    embedded::{Subscription, decode_share, encode_share},
+    Assignor, ChangeKind, Partitions,
+    embedded::{Subscription, decode_share},
+    leader::Leader,
     membership::Identity,
     session::{Interrupted, Session},
 };
@@ -43,7 +44,8 @@ async fn generation(session: &mut Session, assignor: Assignor) -> Result<(), Int
         give_up(session, all).await?;
     }
     let joined = join(session, assignor).await?;
-    let Some(share) = sync(session, assignor, &joined).await? else { return Ok(()) };
+    let leader = lead(session, &joined).await?;
+    let Some(share) = sync(session, assignor, &joined, leader.as_ref()).await? else { return Ok(()) };
     session.membership.change(|identity| identity.epoch = joined.generation_id);
     let revoked: Partitions = session.owned.difference(&share).cloned().collect();
     let assigned: Partitions = share.difference(&session.owned).cloned().collect();
@@ -54,7 +56,17 @@ async fn generation(session: &mut Session, assignor: Assignor) -> Result<(), Int
         // What was given up goes to others in the next generation.
         return Ok(());
     }
-    heartbeats(session, None).await
+    session.parking.forget();
+    let outdated = async {
+        match &leader {
+            Some(leader) => leader.outdated(&session.cluster).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        rebalance = heartbeats(session, None) => rebalance,
+        () = outdated => Ok(()),
+    }
 }
 
 /// Has the user give partitions up, and lives on meanwhile.
@@ -69,6 +81,7 @@ async fn give_up(session: &mut Session, revoked: Partitions) -> Result<(), Inter
 }
 
 async fn join(session: &Session, assignor: Assignor) -> Result<JoinGroupResponse, Interrupted> {
+    let mut failures = 0;
     loop {
         let (request, generation) = (request(session, assignor), session.membership.identity().epoch);
         let response = wait(session, generation, &request, |told| told.error_code).await?;
@@ -80,7 +93,10 @@ async fn join(session: &Session, assignor: Assignor) -> Result<JoinGroupResponse
             ErrorCode::MEMBER_ID_REQUIRED if request.member_id.is_empty() => {
                 session.membership.change(|identity| identity.member_id = response.member_id);
             }
-            ErrorCode::REBALANCE_IN_PROGRESS => sleep(session.cluster.options().retry_backoff).await,
+            ErrorCode::REBALANCE_IN_PROGRESS => {
+                failures += 1;
+                sleep(session.cluster.backoff(failures)).await;
+            }
             code => return Err(fenced(session, "joining", code)),
         }
     }
@@ -94,6 +110,7 @@ async fn wait<R: Request>(
     told: impl Fn(&R::Response) -> ErrorCode,
 ) -> Result<R::Response, Interrupted> {
     let patience = session.options.rebalance_timeout + REBALANCE_SLACK;
+    let mut failures = 0;
     loop {
         let sent = Instant::now();
         let heard = tokio::select! {
@@ -109,7 +126,8 @@ async fn wait<R: Request>(
         if let Some(response) = heard {
             return Ok(response);
         }
-        sleep(session.cluster.options().retry_backoff).await;
+        failures += 1;
+        sleep(session.cluster.backoff(failures)).await;
     }
 }
 
@@ -160,22 +178,31 @@ fn request(session: &Session, assignor: Assignor) -> JoinGroupRequest {
     }
 }
 
+/// What the leader of the generation knows; `None`: another member leads.
+async fn lead(session: &Session, joined: &JoinGroupResponse) -> Result<Option<Leader>, Interrupted> {
+    if joined.leader != joined.member_id {
+        return Ok(None);
+    }
+    let mut looking = pin!(Leader::look(&session.cluster, &joined.members));
+    loop {
+        tokio::select! {
+            leader = &mut looking => return Ok(Some(leader)),
+            // A coordinator that is gone is looked for when the shares are fetched.
+            cut_off = heartbeats_meanwhile(session, joined.generation_id) => cut_off?,
+        }
+    }
+}
+
 /// The member's share; `None`: there is another rebalance already.
 async fn sync(
     session: &Session,
     assignor: Assignor,
     joined: &JoinGroupResponse,
+    leader: Option<&Leader>,
 ) -> Result<Option<Partitions>, Interrupted> {
     let generation_id = joined.generation_id;
-    let is_leader = joined.leader == joined.member_id && !joined.skip_assignment;
-    let assignments = if is_leader {
-        tokio::select! {
-            assignments = assign(session, assignor, joined) => assignments,
-            cut_off = heartbeats_meanwhile(session, generation_id) => return cut_off.map(|()| None),
-        }
-    } else {
-        Vec::new()
-    };
+    let leader = leader.filter(|_| !joined.skip_assignment);
+    let assignments = leader.map(|leader| leader.shares(assignor)).unwrap_or_default();
     let request = SyncGroupRequest {
         group_id: session.options.group_id.clone(),
         generation_id,
@@ -191,32 +218,6 @@ async fn sync(
         ErrorCode::REBALANCE_IN_PROGRESS => Ok(None),
         code => Err(fenced(session, "fetching its share", code)),
     }
-}
-
-/// Shares for all, by the leader of the generation.
-async fn assign(
-    session: &Session,
-    assignor: Assignor,
-    joined: &JoinGroupResponse,
-) -> Vec<SyncGroupRequestAssignment> {
-    let said = |bytes: &[u8]| Subscription::decode(bytes);
-    let members: assignor::Members =
-        joined.members.iter().map(|member| (member.member_id.clone(), said(&member.metadata))).collect();
-    let topics: BTreeSet<&str> = members.values().flat_map(|said| &said.topics).map(String::as_str).collect();
-    let seen = session.cluster.generation();
-    // If nobody answers, it assigns what it knows.
-    let _ = session.cluster.refresh(topics.iter().copied(), seen).await;
-    let counts = topics.into_iter().filter_map(|topic| {
-        // A topic that is not there has nothing to be shared.
-        let partitions = session.cluster.known_topic(topic)?.partitions.len();
-        Some((topic.to_owned(), i32::try_from(partitions).unwrap_or(i32::MAX)))
-    });
-    let shares = assignor::assign(assignor, &members, &counts.collect());
-    let shares = shares.into_iter().map(|(member_id, share)| {
-        let assignment = encode_share(&share);
-        SyncGroupRequestAssignment { member_id, assignment }
-    });
-    shares.collect()
 }
 
 /// Lives on, until the user has given up what it was asked to; without that, until there is a rebalance.

@@ -43,6 +43,8 @@ pub struct Change {
     pub partitions: Partitions,
     /// In which generation or member epoch; -1: in none any more.
     pub epoch: i32,
+    /// Of the member when this was so.
+    pub(super) life: u64,
     pub(super) _done: oneshot::Sender<()>,
 }
 
@@ -55,7 +57,7 @@ pub enum ChangeKind {
     /// committed.
     Revoked,
     /// These are gone already: nothing may be worked on, and commits are refused. Some of them may be about to be given up: for
-    /// that there is no time any more.
+    /// that there is no time any more. Some may never have been told to be assigned.
     Lost,
 }
 
@@ -95,13 +97,22 @@ impl GroupMember {
         &self.options
     }
 
-    /// The next change of what it owns. Cancel safe.
+    /// Whether it is in its group at this moment, by its own clock: what it was assigned, and not told to give up, is its own.
+    /// A process that was stopped for longer than a session hears of that by [`Change`]s only after it runs again. Whoever must
+    /// do nothing that a successor may be doing as well asks this before; commits do.
+    pub fn is_in_group(&self) -> bool {
+        self.membership.in_group().is_some()
+    }
+
+    /// The next change of what it owns. Nothing is assigned that is lost already: it is told to be lost alone. Cancel safe.
     ///
     /// # Errors
     /// Why it is no member any more, for good.
     pub async fn next(&mut self) -> Result<Change, GroupError> {
-        if let Some(change) = self.changes.recv().await {
-            return Ok(change);
+        while let Some(change) = self.changes.recv().await {
+            if change.kind != ChangeKind::Assigned || self.membership.lives(change.life) {
+                return Ok(change);
+            }
         }
         match self.task.join_next().await {
             Some(Ok(error)) => Err(error),

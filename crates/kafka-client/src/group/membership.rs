@@ -2,7 +2,8 @@
 //!
 //! The coordinator counts a session timeout from when it heard of the member last, and then gives what the member had to others.
 //! The member counts the same time from when it *sent* what was answered last, which is earlier. So it stops before others
-//! begin, whatever the network keeps, unless clocks pass differently fast.
+//! begin, whatever the network keeps, unless clocks pass differently fast. A process that is stopped (SIGSTOP, a debugger, a frozen
+//! container) does not stop this clock: what it was is over when it goes on, before anybody has told it so.
 
 use std::time::Duration;
 
@@ -37,12 +38,14 @@ struct State {
     identity: Identity,
     /// Until when the coordinator gives nothing of the member's to others, if it is in an epoch.
     until: Instant,
+    /// Counts how often it has lost everything.
+    life: u64,
 }
 
 impl Membership {
     /// Of nobody yet.
     pub(super) fn new(session_timeout: Duration) -> Self {
-        let state = State { identity: Identity::NOBODY, until: Instant::now() };
+        let state = State { identity: Identity::NOBODY, until: Instant::now(), life: 0 };
         Self { state: watch::Sender::new(state), session_timeout }
     }
 
@@ -56,6 +59,21 @@ impl Membership {
         let state = self.state.borrow();
         let is_in = state.identity.epoch >= 0 && Instant::now() < state.until;
         is_in.then(|| state.identity.clone())
+    }
+
+    /// In which of its lives it is.
+    pub(super) fn life(&self) -> u64 {
+        self.state.borrow().life
+    }
+
+    /// Whether this life goes on at this moment.
+    pub(super) fn lives(&self, life: u64) -> bool {
+        self.life() == life && self.in_group().is_some()
+    }
+
+    /// This life is over.
+    pub(super) fn end(&self) {
+        self.state.send_modify(|state| (state.identity.epoch, state.life) = (-1, state.life + 1));
     }
 
     /// It is somebody else from now on, or in another epoch.
@@ -123,5 +141,20 @@ mod tests {
         membership.change(|identity| identity.epoch = 3);
         assert_eq!(membership.in_group(), None, "whether anybody has looked or not");
         timeout(DEADLINE, over).await.expect("it is over");
+    }
+
+    #[tokio::test]
+    async fn a_life_that_is_over_does_not_come_back() {
+        let membership = Membership::new(SESSION);
+        let join = |epoch| {
+            membership.change(|identity| identity.epoch = epoch);
+            membership.renew(Instant::now());
+        };
+        join(3);
+        assert!(membership.lives(0) && !membership.lives(1));
+        membership.end();
+        assert!(!membership.lives(0) && !membership.lives(1));
+        join(4);
+        assert!(!membership.lives(0) && membership.lives(1));
     }
 }

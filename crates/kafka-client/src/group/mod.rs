@@ -8,6 +8,7 @@
 //! | `membership` | who the member is, and until when it may believe so |
 //! | `session` | what both protocols share: what the member owns, how it asks, how its user hears of changes |
 //! | `classic`, `next_generation` | the two protocols, each told as a story |
+//! | `leader` | what the leader of a classic generation does for all |
 //! | `link` | the way to the coordinator, wherever it is |
 //! | `assignor`, `embedded` | what members of classic groups decide and tell each other; pure |
 //!
@@ -15,11 +16,17 @@
 //! what was answered last, gives everything up by itself: by then the coordinator may have given it to others. So no partition
 //! is with two members at any moment, as long as clocks pass equally fast. This holds whatever the member is at, also while a
 //! join of it is kept waiting: then it goes on with heartbeats over another connection.
+//!
+//! **Up to three connections** go to the coordinator, one for each time that an answer may take, since answers of one connection
+//! come in order: heartbeats are answered at once, commits when they are replicated, joins when the others have come. The last
+//! one is there during rebalances alone. (Java's classic consumer has one, and sends no heartbeats while it joins: it relies on
+//! the coordinator for what it owns meanwhile.)
 
 mod assignor;
 mod classic;
 mod embedded;
 mod error;
+mod leader;
 mod link;
 mod member;
 mod membership;

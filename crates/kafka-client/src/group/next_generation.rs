@@ -101,6 +101,7 @@ async fn until_done(
 
 /// One heartbeat; tells when the next one is due.
 async fn beat(session: &Session, standing: &mut Standing) -> Result<Instant, Interrupted> {
+    let mut failures = 0;
     loop {
         // Until there is an answer, nobody knows what the coordinator knows.
         let told = standing.told.take();
@@ -113,7 +114,10 @@ async fn beat(session: &Session, standing: &mut Standing) -> Result<Instant, Int
             }
             ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH => return Err(Interrupted::Anew),
             // The former self of a static member is still there.
-            ErrorCode::UNRELEASED_INSTANCE_ID => sleep(session.cluster.options().retry_backoff).await,
+            ErrorCode::UNRELEASED_INSTANCE_ID => {
+                failures += 1;
+                sleep(session.cluster.backoff(failures)).await;
+            }
             code => return Err(session.refused("heartbeat", code)),
         }
     }

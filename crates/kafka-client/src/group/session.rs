@@ -42,9 +42,12 @@ pub(super) struct Session {
 impl Session {
     /// Lives by its protocol, joining again whenever the coordinator has lost it or is not heard of, until it cannot go on.
     pub(super) async fn run(mut self) -> GroupError {
+        let mut failures = 0;
         loop {
             let membership = Arc::clone(&self.membership);
             let interrupted = tokio::select! {
+                // First: a process that was stopped for long does nothing as the member that it was.
+                biased;
                 () = membership.over() => {
                     // Whoever coordinates now is somewhere else, or cannot be reached this way.
                     self.link.forget();
@@ -53,9 +56,11 @@ impl Session {
                 }
                 interrupted = self.live() => interrupted,
             };
+            let was_in = membership.identity().epoch >= 0;
+            failures = if was_in { 1 } else { failures + 1 };
             self.lose().await;
             match interrupted {
-                Interrupted::Anew => sleep(self.cluster.options().retry_backoff).await,
+                Interrupted::Anew => sleep(self.cluster.backoff(failures)).await,
                 Interrupted::Ended(error) => return error,
             }
         }
@@ -70,7 +75,7 @@ impl Session {
 
     /// What it owns now is its own no longer. Waits until its user knows.
     async fn lose(&mut self) {
-        self.membership.change(|identity| identity.epoch = -1);
+        self.membership.end();
         let lost = std::mem::take(&mut self.owned);
         if !lost.is_empty() {
             let _ = self.announce(ChangeKind::Lost, lost).await.await;
@@ -84,15 +89,15 @@ impl Session {
         request: impl Fn(bool) -> R,
         told: impl Fn(&R::Response) -> ErrorCode,
     ) -> Result<R::Response, Interrupted> {
-        let mut again = false;
+        let mut failures = 0;
         loop {
-            let (sent, request) = (Instant::now(), request(again));
+            let (sent, request) = (Instant::now(), request(failures > 0));
             let answered = self.link.call(&request, i16::MAX, Duration::ZERO, &told).await;
             if let Some(response) = self.heard(sent, answered, &told)? {
                 return Ok(response);
             }
-            again = true;
-            sleep(self.cluster.options().retry_backoff).await;
+            failures += 1;
+            sleep(self.cluster.backoff(failures)).await;
         }
     }
 
@@ -135,9 +140,9 @@ impl Session {
     /// Tells the user; what comes back ends when it is done with it.
     pub(super) async fn announce(&self, kind: ChangeKind, partitions: Partitions) -> oneshot::Receiver<()> {
         let (done, is_done) = oneshot::channel();
-        let epoch = self.membership.identity().epoch;
+        let (life, epoch) = (self.membership.life(), self.membership.identity().epoch);
         // Who does not listen any more has dropped the handle, and with it this task.
-        let _ = self.changes.send(Change { kind, partitions, epoch, _done: done }).await;
+        let _ = self.changes.send(Change { kind, partitions, epoch, life, _done: done }).await;
         is_done
     }
 

@@ -1,31 +1,26 @@
 //! Members against a coordinator that keeps joins waiting, and falls silent.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, slice, sync::Arc, thread, time::Duration};
 
 use common::PartitionId;
 use kafka_wire::{
-    ApiKey, FrameReader, Incoming, Message as _, RequestHeader, encode_response,
+    ApiKey,
     messages::{
-        ApiVersionsResponse, ConsumerGroupHeartbeatResponse, FindCoordinatorResponse, HeartbeatResponse,
-        JoinGroupRequest, JoinGroupResponse, MetadataResponse, SyncGroupRequest, SyncGroupResponse,
-        api_versions::ApiVersion,
+        ConsumerGroupHeartbeatResponse, FindCoordinatorResponse, HeartbeatResponse, JoinGroupRequest,
+        JoinGroupResponse, SyncGroupRequest, SyncGroupResponse,
         consumer_group_heartbeat::{Assignment, ResponseTopicPartitions},
         find_coordinator::Coordinator as Found,
         join_group::JoinGroupResponseMember,
-        metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
     },
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 use super::*;
-use crate::{Address, Cluster, ClusterOptions, ConnectionOptions, ErrorCode};
+use crate::{
+    Cluster, ClusterOptions, ConnectionOptions, ErrorCode,
+    stand_in::{self, Asked, StandIn},
+};
 
 const TOPIC: &str = "t";
 const TOPIC_ID: Uuid = Uuid::from_u128(7);
@@ -36,12 +31,14 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Longer than any test.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
+/// From one look or heartbeat to the next.
+const OFTEN: Duration = Duration::from_millis(20);
+
 const COOPERATIVE: GroupProtocol = GroupProtocol::Classic(Assignor::CooperativeSticky);
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// Every request is answered.
-    #[default]
     Stable,
     /// Somebody joins: a join is answered when that is over.
     Rebalancing,
@@ -50,50 +47,42 @@ enum Phase {
 }
 
 /// What the coordinator has seen and is at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct State {
     phase: Phase,
+    /// How many the topic has.
+    partitions: usize,
     generation: i32,
     parked_joins: usize,
     /// While a join is parked.
     heartbeats: usize,
 }
 
-/// A broker that is everything: one topic of one partition, one group of one member.
+/// A broker that is everything: one topic, one group of one member.
 struct Coordinator {
-    address: Address,
+    stand_in: StandIn,
     state: Arc<watch::Sender<State>>,
-    _tasks: JoinSet<()>,
 }
 
 impl Coordinator {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
-        let state = Arc::new(watch::Sender::<State>::default());
-        let (shared, own) = (Arc::clone(&state), address.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                if shared.borrow().phase != Phase::Silent {
-                    connections.spawn(serve(stream, Arc::clone(&shared), own.clone()));
-                }
-            }
-        });
-        Self { address, state, _tasks: tasks }
+        let state =
+            State { phase: Phase::Stable, partitions: 1, generation: 0, parked_joins: 0, heartbeats: 0 };
+        let state = Arc::new(watch::Sender::new(state));
+        let shared = Arc::clone(&state);
+        let stand_in = StandIn::start(move |asked| answer_unless_silent(asked, Arc::clone(&shared))).await;
+        Self { stand_in, state }
     }
 
     /// A member whose requests may take for ever.
     fn member(&self, protocol: GroupProtocol, session_timeout: Duration) -> GroupMember {
         let connection = ConnectionOptions { request_timeout: FOR_EVER, ..ConnectionOptions::default() };
-        let options = ClusterOptions { connection, ..ClusterOptions::default() };
-        let cluster = Cluster::new([self.address.clone()], options);
+        let options = ClusterOptions { connection, metadata_max_age: OFTEN, ..ClusterOptions::default() };
+        let cluster = Cluster::new([self.stand_in.address.clone()], options);
         let options = GroupOptions {
             session_timeout,
             rebalance_timeout: FOR_EVER,
-            heartbeat_interval: Duration::from_millis(20),
+            heartbeat_interval: OFTEN,
             ..GroupOptions::new("g", [TOPIC.to_owned()], protocol)
         };
         GroupMember::join(cluster, options)
@@ -110,86 +99,52 @@ impl Coordinator {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: Arc<watch::Sender<State>>, own: Address) {
-    let mut frames = FrameReader::new(1 << 20);
-    while let Ok(1..) = stream.read_buf(&mut frames.space()).await {
-        while let Some(frame) = frames.next_frame().unwrap() {
-            let Incoming::Request { header, body } = Incoming::read(&frame).unwrap() else { panic!() };
-            let answer = answer(&header, &body, &state, &own).await;
-            if state.borrow().phase == Phase::Silent {
-                return std::future::pending().await;
-            }
-            if stream.write_all(&answer).await.is_err() {
-                return;
-            }
-        }
+async fn answer_unless_silent(asked: Asked, state: Arc<watch::Sender<State>>) -> stand_in::Answer {
+    let answer = answer(&asked, &state).await;
+    match (state.borrow().phase, asked.header.key) {
+        // It takes no new connections.
+        (Phase::Silent, ApiKey::ApiVersions) => return None,
+        (Phase::Silent, _) => {}
+        _ => return answer,
     }
+    std::future::pending().await
 }
 
-async fn answer(
-    header: &RequestHeader,
-    body: &bytes::Bytes,
-    state: &watch::Sender<State>,
-    own: &Address,
-) -> bytes::Bytes {
-    let (id, version) = (header.correlation_id, header.version);
-    let frame = match header.key {
-        ApiKey::ApiVersions => encode_response(id, version, &versions()),
-        ApiKey::Metadata => encode_response(id, version, &metadata(own)),
+async fn answer(asked: &Asked, state: &watch::Sender<State>) -> stand_in::Answer {
+    let own = &asked.at;
+    match asked.header.key {
+        ApiKey::ApiVersions => asked.answer_versions(&[
+            (ApiKey::Metadata, 12),
+            (ApiKey::FindCoordinator, 4),
+            (ApiKey::JoinGroup, 9),
+            (ApiKey::SyncGroup, 5),
+            (ApiKey::Heartbeat, 4),
+            (ApiKey::ConsumerGroupHeartbeat, 0),
+        ]),
+        ApiKey::Metadata => {
+            let leaders = vec![(1, 0); state.borrow().partitions];
+            asked.answer(&stand_in::metadata(slice::from_ref(own), (TOPIC, TOPIC_ID), &leaders))
+        }
         ApiKey::FindCoordinator => {
             let (host, port) = (own.host.clone(), i32::from(own.port));
             let found = Found { key: "g".into(), node_id: 1, host, port, ..Found::default() };
             let coordinators = vec![found];
-            let response = FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() };
-            encode_response(id, version, &response)
+            asked.answer(&FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() })
         }
-        ApiKey::JoinGroup => {
-            let request = JoinGroupRequest::from_body(body, version).unwrap();
-            encode_response(id, version, &joined(request, state).await)
-        }
+        ApiKey::JoinGroup => asked.answer(&joined(asked.read(), state).await),
         ApiKey::SyncGroup => {
-            let mut request = SyncGroupRequest::from_body(body, version).unwrap();
-            let assignment = request.assignments.remove(0).assignment;
-            encode_response(id, version, &SyncGroupResponse { assignment, ..SyncGroupResponse::default() })
+            let assignment = asked.read::<SyncGroupRequest>().assignments.remove(0).assignment;
+            asked.answer(&SyncGroupResponse { assignment, ..SyncGroupResponse::default() })
         }
         ApiKey::Heartbeat => {
             state.send_modify(|state| state.heartbeats += usize::from(state.parked_joins > 0));
             let is_stable = state.borrow().phase == Phase::Stable;
             let error_code = if is_stable { ErrorCode::NONE } else { ErrorCode::REBALANCE_IN_PROGRESS };
-            encode_response(id, version, &HeartbeatResponse { error_code, ..HeartbeatResponse::default() })
+            asked.answer(&HeartbeatResponse { error_code, ..HeartbeatResponse::default() })
         }
-        ApiKey::ConsumerGroupHeartbeat => encode_response(id, version, &heard()),
+        ApiKey::ConsumerGroupHeartbeat => asked.answer(&heard()),
         other => panic!("{other:?}"),
-    };
-    frame.unwrap().into_bytes().unwrap()
-}
-
-fn versions() -> ApiVersionsResponse {
-    let apis = [
-        (ApiKey::ApiVersions, 4),
-        (ApiKey::Metadata, 12),
-        (ApiKey::FindCoordinator, 4),
-        (ApiKey::JoinGroup, 9),
-        (ApiKey::SyncGroup, 5),
-        (ApiKey::Heartbeat, 4),
-        (ApiKey::ConsumerGroupHeartbeat, 0),
-    ];
-    let api_keys =
-        apis.map(|(api, max_version)| ApiVersion { api_key: api as i16, min_version: 0, max_version });
-    ApiVersionsResponse { api_keys: api_keys.to_vec(), ..ApiVersionsResponse::default() }
-}
-
-fn metadata(own: &Address) -> MetadataResponse {
-    let partition = MetadataResponsePartition { leader_id: 1, ..MetadataResponsePartition::default() };
-    let topic = MetadataResponseTopic {
-        name: Some(TOPIC.into()),
-        topic_id: TOPIC_ID,
-        partitions: vec![partition],
-        ..MetadataResponseTopic::default()
-    };
-    let (host, port) = (own.host.clone(), i32::from(own.port));
-    let broker = MetadataResponseBroker { node_id: 1, host, port, ..MetadataResponseBroker::default() };
-    MetadataResponse { brokers: vec![broker], topics: vec![topic], ..MetadataResponse::default() }
+    }
 }
 
 /// The one member leads, in a generation of its own.
@@ -199,12 +154,13 @@ async fn joined(request: JoinGroupRequest, state: &watch::Sender<State>) -> Join
     phases.wait_for(|state| state.phase != Phase::Rebalancing).await.unwrap();
     drop(phases);
     state.send_modify(|state| state.generation += 1);
-    let metadata = request.protocols.into_iter().next().unwrap().metadata;
+    let protocol = request.protocols.into_iter().next().unwrap();
+    let metadata = protocol.metadata;
     let member = JoinGroupResponseMember { member_id: "m".into(), metadata, ..Default::default() };
     JoinGroupResponse {
         generation_id: state.borrow().generation,
         protocol_type: Some("consumer".into()),
-        protocol_name: Some("cooperative-sticky".into()),
+        protocol_name: Some(protocol.name),
         leader: "m".into(),
         member_id: "m".into(),
         members: vec![member],
@@ -222,6 +178,13 @@ fn heard() -> ConsumerGroupHeartbeatResponse {
     }
 }
 
+/// The next change: what happens to which partitions.
+async fn changes(member: &mut GroupMember) -> (ChangeKind, Vec<i32>) {
+    let change = timeout(DEADLINE, member.next()).await.expect("a change in time").unwrap();
+    (change.kind, change.partitions.iter().map(|place| place.partition.0).collect())
+}
+
+/// The next change, which is of all that there is.
 async fn next(member: &mut GroupMember) -> Change {
     let change = timeout(DEADLINE, member.next()).await.expect("a change in time").unwrap();
     assert_eq!(change.partitions, [TopicPartition::new(TOPIC, PartitionId(0))].into());
@@ -284,4 +247,53 @@ async fn a_member_whose_join_is_parked_lives_on_and_keeps_what_it_has() {
     };
     timeout(DEADLINE, in_the_next).await.expect("the next generation begins");
     assert!(futures_util::poll!(pin!(member.next())).is_pending(), "nothing has changed");
+}
+
+#[tokio::test]
+async fn the_leader_joins_again_when_a_topic_gets_partitions() {
+    for (assignor, then) in [
+        (Assignor::CooperativeSticky, vec![(ChangeKind::Assigned, vec![1, 2])]),
+        (Assignor::Range, vec![(ChangeKind::Revoked, vec![0]), (ChangeKind::Assigned, vec![0, 1, 2])]),
+    ] {
+        let coordinator = Coordinator::start().await;
+        let mut member = coordinator.member(GroupProtocol::Classic(assignor), FOR_EVER);
+        assert_eq!(changes(&mut member).await, (ChangeKind::Assigned, vec![0]));
+        coordinator.state.send_modify(|state| state.partitions = 3);
+        for change in then {
+            assert_eq!(changes(&mut member).await, change);
+        }
+        assert_eq!(member.epoch(), 2, "it joins once");
+    }
+}
+
+/// What SIGSTOP does to a process: nothing of it runs, and the clock does.
+async fn is_stopped(protocol: GroupProtocol) {
+    let coordinator = Coordinator::start().await;
+    let mut member = coordinator.member(protocol, Duration::from_secs(1));
+    timeout(DEADLINE, async {
+        while !member.is_in_group() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it joins");
+    // There is one thread, which is here.
+    while member.is_in_group() {
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    let refused = member.commit(Default::default()).await.unwrap_err();
+    assert!(matches!(refused, GroupError::NotInGroup { .. }), "{refused}");
+    loop {
+        let change = next(&mut member).await;
+        if change.kind == ChangeKind::Assigned {
+            assert!(change.life > 0, "what was assigned before is not told any more");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_was_stopped_begins_with_nothing_that_it_had_before() {
+    is_stopped(COOPERATIVE).await;
+    is_stopped(GroupProtocol::Consumer).await;
 }

@@ -12,7 +12,7 @@ pub enum Acks {
     All,
     /// When the leader has it.
     Leader,
-    /// When it was handed to the network; no broker answers.
+    /// When it was handed to the network; no broker answers. One that takes nothing in for `request.timeout.ms` is given up.
     None,
 }
 

@@ -127,6 +127,8 @@ pub(super) struct Queue {
     /// written while one is tried again and again, it would no longer know that one for a duplicate.
     one_by_one: bool,
     not_before: Option<Instant>,
+    /// How often in a row batches came back. All that are under way at the same time count for one.
+    failures: u32,
     made: u64,
     numbers: Option<Numbers>,
     /// What was in the way last.
@@ -237,12 +239,19 @@ impl Queue {
 
     /// A batch that was taken is settled otherwise.
     pub(super) fn settled(&mut self) {
+        self.failures = 0;
         self.under_way = self.under_way.saturating_sub(1);
+    }
+
+    /// How often in a row batches came back, with one that is about to.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures.saturating_add(u32::from(!self.recovering))
     }
 
     /// A batch that was taken comes back to be sent again, not before a time.
     pub(super) fn put_back(&mut self, batch: Batch, not_before: Instant) {
-        self.settled();
+        self.failures = self.failures();
+        self.under_way = self.under_way.saturating_sub(1);
         let place = self.waiting.partition_point(|other| other.number < batch.number);
         self.waiting.insert(place, batch);
         self.recovering = true;

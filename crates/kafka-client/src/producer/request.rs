@@ -1,6 +1,6 @@
 //! Produce and InitProducerId as requests, and what their answers say.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use commit_log::{Offset, ProducerId, batch::BuildError};
@@ -14,7 +14,7 @@ use kafka_wire::{
 };
 
 use super::{
-    Acks, ProducerOptions,
+    Acks,
     accumulator::Place,
     handle::Shared,
     queue::{Batch, Identity},
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     address::Address,
     cluster::{Cluster, ClusterError, Leader, LeaderHint, TopicMetadata},
-    connection::{CallError, Connection, Pending},
+    connection::{CallError, Connection, Pending, Unanswered},
 };
 
 /// The last version of Produce that names topics by their names.
@@ -169,17 +169,34 @@ impl PartitionAnswer {
     }
 }
 
-/// Sends a request. `None`: with `acks=0`, nothing answers.
+/// A request that is on its way.
+#[derive(Debug)]
+pub(super) enum OnItsWay {
+    Answered(Pending<ProduceRequest>),
+    Unanswered(Unanswered),
+}
+
+/// Sends a request.
 pub(super) async fn send(
     connection: &Connection,
     request: &Outgoing,
-    options: &ProducerOptions,
-) -> Result<Option<Pending<ProduceRequest>>, CallError> {
-    if options.acks == Acks::None {
-        return connection.start_unanswered(&request.produce, request.version_max).await.map(|()| None);
+    acks: Acks,
+) -> Result<OnItsWay, CallError> {
+    let Outgoing { produce, version_max } = request;
+    if acks == Acks::None {
+        return connection.start_unanswered(produce, *version_max).await.map(OnItsWay::Unanswered);
     }
-    let patience = std::time::Duration::ZERO;
-    connection.start(&request.produce, request.version_max, patience).await.map(Some)
+    connection.start(produce, *version_max, Duration::ZERO).await.map(OnItsWay::Answered)
+}
+
+impl OnItsWay {
+    /// The answer; `None` with `acks=0`, when the request is written.
+    pub(super) async fn answer(self) -> Result<Option<ProduceResponse>, CallError> {
+        match self {
+            Self::Answered(pending) => pending.answer().await.map(Some),
+            Self::Unanswered(unanswered) => unanswered.written().await.map(|()| None),
+        }
+    }
 }
 
 /// Asks for an identity until there is one, or none can be had.

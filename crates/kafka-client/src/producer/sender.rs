@@ -14,11 +14,11 @@ use super::{
     accumulator::Place,
     delivery::Obstacle,
     handle::Shared,
-    queue::{Batch, Due, Identity},
+    queue::{Batch, Due, Identity, Queue},
     request::{self, Sent},
 };
 use crate::{
-    cluster::ClusterError,
+    cluster::{ClusterError, Freshness, Refreshed},
     connection::{CallError, Connection},
     producer::request::PartitionAnswer,
     producer::verdict::Verdict,
@@ -31,12 +31,7 @@ pub(super) struct Sender {
     /// Of an idempotent producer, once it has one.
     identity: Option<Identity>,
     identifying: bool,
-    refreshing: bool,
-    /// Metadata are known to be out of date.
-    stale: bool,
-    refresh_not_before: Instant,
-    /// When the metadata came.
-    refreshed: Instant,
+    metadata: Freshness,
     /// Counts requests, so that each begins with another partition.
     turn: usize,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
@@ -44,18 +39,30 @@ pub(super) struct Sender {
 
 /// The connection to a broker.
 enum Link {
-    Connecting,
-    Up { connection: Arc<Connection>, in_flight: usize },
-    Down { until: Instant },
+    /// After so many failures in a row.
+    Connecting {
+        failures: u32,
+    },
+    Up {
+        connection: Arc<Connection>,
+        in_flight: usize,
+    },
+    Down {
+        until: Instant,
+        failures: u32,
+    },
 }
 
 /// What the task waits for.
 enum Event {
     Connected(BrokerId, Result<Connection, ClusterError>),
-    Refreshed(Result<(), ClusterError>),
+    Refreshed(Refreshed),
     Identified(Result<Identity, ClusterError>),
-    Answered(BrokerId, Arc<Connection>, Sent, Result<Vec<Option<PartitionAnswer>>, CallError>),
+    Answered(BrokerId, Arc<Connection>, Sent, Answers),
 }
+
+/// What a broker says of each batch; `None` with `acks=0`: they are written, as far as anybody knows.
+type Answers = Result<Option<Vec<Option<PartitionAnswer>>>, CallError>;
 
 /// What is to be done now, and when to look again.
 #[derive(Default)]
@@ -76,14 +83,11 @@ impl Plan {
 impl Sender {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            metadata: Freshness::new(shared.cluster.clone()),
             shared,
             links: BTreeMap::new(),
             identity: None,
             identifying: false,
-            refreshing: false,
-            stale: false,
-            refresh_not_before: Instant::now(),
-            refreshed: Instant::now(),
             turn: 0,
             events: FuturesUnordered::new(),
         }
@@ -123,9 +127,6 @@ impl Sender {
         let linger = if shared.is_flushing() { std::time::Duration::ZERO } else { options.linger };
         let too_old = now.checked_sub(options.delivery_timeout);
         let mut plan = Plan::default();
-        let expires = self.refreshed + shared.cluster.options().metadata_max_age;
-        self.stale |= expires <= now;
-        plan.wake_at(expires.max(now + shared.cluster.options().retry_backoff));
         let mut due = Vec::new();
         let mut accumulator = shared.accumulator();
         for (place, leader, queue) in accumulator.queues() {
@@ -145,9 +146,10 @@ impl Sender {
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn % due.len().max(1);
         due.rotate_left(turn);
+        let mut leaderless = false;
         for (place, leader) in due {
             let Some(broker) = leader else {
-                plan.refresh = true;
+                leaderless = true;
                 continue;
             };
             if !self.is_free(broker, now, &mut plan) {
@@ -165,9 +167,10 @@ impl Sender {
                 request.push(place, batch);
             }
         }
-        plan.refresh |= self.stale;
-        if plan.refresh && !self.refreshing && self.refresh_not_before > now {
-            plan.wake_at(self.refresh_not_before);
+        match self.metadata.due(leaderless) {
+            Some(at) if at <= now => plan.refresh = true,
+            Some(at) => plan.wake_at(at),
+            None => {}
         }
         plan
     }
@@ -176,8 +179,8 @@ impl Sender {
     fn is_free(&self, broker: BrokerId, now: Instant, plan: &mut Plan) -> bool {
         match self.links.get(&broker) {
             Some(Link::Up { in_flight, .. }) => *in_flight < self.shared.options.max_in_flight.max(1),
-            Some(Link::Connecting) => false,
-            Some(Link::Down { until }) if *until > now => {
+            Some(Link::Connecting { .. }) => false,
+            Some(Link::Down { until, .. }) if *until > now => {
                 plan.wake_at(*until);
                 false
             }
@@ -190,9 +193,12 @@ impl Sender {
 
     /// Begins what the plan wants to know.
     fn begin(&mut self, plan: &Plan) {
-        let now = Instant::now();
         for broker in plan.connect.iter().copied() {
-            self.links.insert(broker, Link::Connecting);
+            let failures = match self.links.get(&broker) {
+                Some(Link::Down { failures, .. }) => *failures,
+                _ => 0,
+            };
+            self.links.insert(broker, Link::Connecting { failures });
             let cluster = self.shared.cluster.clone();
             self.events.push(async move { Event::Connected(broker, cluster.open(broker).await) }.boxed());
         }
@@ -201,14 +207,9 @@ impl Sender {
             let cluster = self.shared.cluster.clone();
             self.events.push(async move { Event::Identified(request::identify(&cluster).await) }.boxed());
         }
-        if plan.refresh && !self.refreshing && self.refresh_not_before <= now {
-            (self.refreshing, self.stale) = (true, false);
-            self.refresh_not_before = now + self.shared.cluster.options().retry_backoff;
-            let cluster = self.shared.cluster.clone();
+        if plan.refresh {
             let names = self.shared.accumulator().names();
-            let seen = cluster.generation();
-            let refresh = async move { cluster.refresh(names.iter().map(|name| &**name), seen).await };
-            self.events.push(refresh.map(Event::Refreshed).boxed());
+            self.events.push(self.metadata.ask(names, Instant::now()).map(Event::Refreshed).boxed());
         }
     }
 
@@ -219,7 +220,7 @@ impl Sender {
         };
         for (place, batch, error) in sent.build() {
             batch.completion.given_up(error.to_string());
-            shared.accumulator().queue(place).map(super::queue::Queue::settled);
+            shared.accumulator().queue(place).map(Queue::settled);
         }
         if sent.is_empty() {
             return;
@@ -229,50 +230,36 @@ impl Sender {
             let accumulator = shared.accumulator();
             sent.request(&shared, |place| accumulator.topic(place).cloned())
         };
-        match request::send(&connection, &request, &shared.options).await {
-            Ok(Some(answer)) => {
+        match request::send(&connection, &request, shared.options.acks).await {
+            Ok(on_its_way) => {
                 *in_flight += 1;
                 let answered = async move {
-                    let answer = answer.answer().await;
-                    let answers = answer.map(|response| sent.answers(&request, response));
+                    let answer = on_its_way.answer().await;
+                    let answers = answer.map(|told| told.map(|told| sent.answers(&request, told)));
                     Event::Answered(broker, connection, sent, answers)
                 };
                 self.events.push(answered.boxed());
-            }
-            Ok(None) => {
-                for (place, batch) in sent.into_batches() {
-                    shared.accumulator().queue(place).map(super::queue::Queue::settled);
-                    batch.completion.written(None);
-                }
             }
             Err(error) => self.failed(broker, sent, &error),
         }
     }
 
     fn handle(&mut self, event: Event) {
-        let backoff = self.shared.cluster.options().retry_backoff;
-        let now = Instant::now();
         match event {
             Event::Connected(broker, Ok(connection)) => {
                 let connection = Arc::new(connection);
                 self.links.insert(broker, Link::Up { connection, in_flight: 0 });
             }
             Event::Connected(broker, Err(error)) => {
-                self.links.insert(broker, Link::Down { until: now + backoff });
-                self.stale = true;
+                self.set_down(broker);
+                self.metadata.doubt();
                 self.blame(Some(broker), &error);
             }
             Event::Refreshed(result) => {
-                self.refreshing = false;
+                self.metadata.asked(&result, Instant::now());
                 match result {
-                    Ok(()) => {
-                        self.refreshed = now;
-                        self.take_in_metadata();
-                    }
-                    Err(error) => {
-                        self.stale = true;
-                        self.blame(None, &error);
-                    }
+                    Ok(_) => self.take_in_metadata(),
+                    Err(error) => self.blame(None, &error),
                 }
             }
             Event::Identified(result) => {
@@ -289,9 +276,15 @@ impl Sender {
                     *in_flight = in_flight.saturating_sub(1);
                 }
                 match answers {
-                    Ok(answers) => {
+                    Ok(Some(answers)) => {
                         for ((place, batch), answer) in sent.into_batches().zip(answers) {
                             self.settle(place, batch, answer);
+                        }
+                    }
+                    Ok(None) => {
+                        for (place, batch) in sent.into_batches() {
+                            self.shared.accumulator().queue(place).map(Queue::written);
+                            batch.completion.written(None);
                         }
                     }
                     Err(error) => self.failed(broker, sent, &error),
@@ -307,7 +300,7 @@ impl Sender {
         let Some(topic) = accumulator.topic(place).cloned() else { return };
         let Some(queue) = accumulator.queue(place) else { return };
         let now = Instant::now();
-        let rested = now + shared.cluster.options().retry_backoff;
+        let rested = now + shared.cluster.backoff(queue.failures());
         let Some(answer) = answer else {
             queue.problem = Some("the broker's answer leaves the partition out".into());
             batch.completion.uncertain = true;
@@ -326,7 +319,9 @@ impl Sender {
                 let learnt =
                     answer.hint.is_some_and(|hint| shared.cluster.learn(&topic.name, partition, &hint));
                 queue.put_back(batch, if learnt { now } else { rested });
-                self.stale |= moved && !learnt;
+                if moved && !learnt {
+                    self.metadata.doubt();
+                }
                 if learnt && let Some(metadata) = shared.cluster.known_topic(&topic.name) {
                     accumulator.register(metadata);
                 }
@@ -355,35 +350,43 @@ impl Sender {
 
     /// A request came to nothing: its batches are sent again, if that may help.
     fn failed(&mut self, broker: BrokerId, sent: Sent, error: &CallError) {
-        let until = Instant::now() + self.shared.cluster.options().retry_backoff;
         if let Some(Link::Up { connection, .. }) = self.links.get(&broker)
             && connection.is_closed()
         {
-            self.links.insert(broker, Link::Down { until });
+            self.set_down(broker);
         }
-        self.stale = true;
+        self.metadata.doubt();
         let uncertain = !error.surely_not_received();
         if error.is_retriable() {
             return self.put_back(sent, &error.to_string(), uncertain);
         }
         for (place, mut batch) in sent.into_batches() {
-            self.shared.accumulator().queue(place).map(super::queue::Queue::settled);
+            self.shared.accumulator().queue(place).map(Queue::settled);
             batch.completion.uncertain |= uncertain;
             batch.completion.given_up(error.to_string());
         }
     }
 
     fn put_back(&self, sent: Sent, why: &str, uncertain: bool) {
-        let rested = Instant::now() + self.shared.cluster.options().retry_backoff;
+        let now = Instant::now();
         let obstacle = Obstacle::from(why);
         let mut accumulator = self.shared.accumulator();
         for (place, mut batch) in sent.into_batches() {
             batch.completion.uncertain |= uncertain;
             if let Some(queue) = accumulator.queue(place) {
                 queue.problem = Some(obstacle.clone());
-                queue.put_back(batch, rested);
+                queue.put_back(batch, now + self.shared.cluster.backoff(queue.failures()));
             }
         }
+    }
+
+    fn set_down(&mut self, broker: BrokerId) {
+        let failures = match self.links.get(&broker) {
+            Some(Link::Connecting { failures }) => failures.saturating_add(1),
+            _ => 1,
+        };
+        let until = Instant::now() + self.shared.cluster.backoff(failures);
+        self.links.insert(broker, Link::Down { until, failures });
     }
 
     fn take_in_metadata(&self) {

@@ -3,36 +3,38 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::ready,
+    slice,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use bytes::Bytes;
 use commit_log::{
     Offset,
     batch::{Batch, NewRecord},
 };
 use common::PartitionId;
 use kafka_wire::{
-    ApiKey, ErrorCode, FrameReader, Incoming, Message as _, RequestHeader, encode_response,
+    ApiKey, ErrorCode,
     messages::{
-        ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceRequest, ProduceResponse,
-        api_versions::ApiVersion,
-        metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+        InitProducerIdResponse, ProduceRequest, ProduceResponse,
         produce::{PartitionProduceResponse, TopicProduceResponse},
     },
 };
 use proptest::prelude::*;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::*;
-use crate::{Address, Cluster, ClusterOptions};
+use crate::{
+    Cluster, ClusterOptions, ConnectionOptions,
+    stand_in::{self, Answer, Asked, StandIn},
+};
 
 const TOPIC: &str = "t";
+
+/// For what happens soon, or never.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,32 +106,23 @@ impl Partition {
 
 /// A broker with one topic of one partition.
 struct Broker {
-    address: Address,
+    stand_in: StandIn,
     partition: Arc<Mutex<Partition>>,
-    _tasks: JoinSet<()>,
 }
 
 impl Broker {
     async fn start(faults: Vec<Fault>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
         let partition = Arc::new(Mutex::new(Partition { faults: faults.into(), ..Partition::default() }));
-        let (shared, own) = (partition.clone(), address.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(serve(stream, shared.clone(), own.clone()));
-            }
-        });
-        Self { address, partition, _tasks: tasks }
+        let shared = partition.clone();
+        let stand_in = StandIn::start(move |asked| ready(answer(&asked, &shared))).await;
+        Self { stand_in, partition }
     }
 
     fn producer(&self, options: ProducerOptions) -> Producer {
-        let retry_backoff = Duration::from_millis(1);
-        let cluster = ClusterOptions { retry_backoff, ..ClusterOptions::default() };
-        Producer::new(Cluster::new([self.address.clone()], cluster), options)
+        let pause = Duration::from_millis(1);
+        let cluster =
+            ClusterOptions { retry_backoff: pause, retry_backoff_max: pause, ..ClusterOptions::default() };
+        Producer::new(Cluster::new([self.stand_in.address.clone()], cluster), options)
     }
 
     fn log(&self) -> Vec<String> {
@@ -137,54 +130,20 @@ impl Broker {
     }
 }
 
-async fn serve(mut stream: TcpStream, partition: Arc<Mutex<Partition>>, own: Address) {
-    let mut frames = FrameReader::new(1 << 20);
-    while let Ok(1..) = stream.read_buf(&mut frames.space()).await {
-        while let Some(frame) = frames.next_frame().unwrap() {
-            let Incoming::Request { header, body } = Incoming::read(&frame).unwrap() else { panic!() };
-            let Some(answer) = answer(&header, &body, &partition, &own) else { return };
-            if stream.write_all(&answer).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// `None`: the connection breaks.
-fn answer(
-    header: &RequestHeader,
-    body: &Bytes,
-    partition: &Mutex<Partition>,
-    own: &Address,
-) -> Option<Bytes> {
-    let (id, version) = (header.correlation_id, header.version);
-    let frame = match header.key {
+fn answer(asked: &Asked, partition: &Mutex<Partition>) -> Answer {
+    match asked.header.key {
         ApiKey::ApiVersions => {
-            let apis = [ApiKey::ApiVersions, ApiKey::Metadata, ApiKey::InitProducerId, ApiKey::Produce];
-            let apis =
-                apis.map(|api| ApiVersion { api_key: api as i16, min_version: 3, max_version: 4 }).to_vec();
-            encode_response(id, version, &ApiVersionsResponse { api_keys: apis, ..Default::default() })
+            asked.answer_versions(&[(ApiKey::Metadata, 4), (ApiKey::InitProducerId, 4), (ApiKey::Produce, 4)])
         }
-        ApiKey::Metadata => encode_response(id, version, &metadata(own)),
+        ApiKey::Metadata => {
+            asked.answer(&stand_in::metadata(slice::from_ref(&asked.at), (TOPIC, Uuid::nil()), &[(1, 0)]))
+        }
         ApiKey::InitProducerId => {
-            encode_response(id, version, &InitProducerIdResponse { producer_id: 7, ..Default::default() })
+            asked.answer(&InitProducerIdResponse { producer_id: 7, ..Default::default() })
         }
-        ApiKey::Produce => {
-            let request = ProduceRequest::from_body(body, version).unwrap();
-            encode_response(id, version, &produce(&request, &mut partition.lock().unwrap())?)
-        }
+        ApiKey::Produce => asked.answer(&produce(&asked.read(), &mut partition.lock().unwrap())?),
         other => panic!("{other:?}"),
-    };
-    frame.unwrap().into_bytes()
-}
-
-fn metadata(own: &Address) -> MetadataResponse {
-    let partition = MetadataResponsePartition { leader_id: 1, ..Default::default() };
-    let topic =
-        MetadataResponseTopic { name: Some(TOPIC.into()), partitions: vec![partition], ..Default::default() };
-    let (host, port) = (own.host.clone(), i32::from(own.port));
-    let broker = MetadataResponseBroker { node_id: 1, host, port, ..Default::default() };
-    MetadataResponse { brokers: vec![broker], topics: vec![topic], ..Default::default() }
+    }
 }
 
 fn produce(request: &ProduceRequest, partition: &mut Partition) -> Option<ProduceResponse> {
@@ -310,6 +269,39 @@ async fn giving_up_says_whether_the_record_may_be_written() {
     let error = send(&perhaps.producer(options), 1).await.remove(0).unwrap_err();
     assert!(error.is_unknown(), "{error}");
     assert_eq!(perhaps.log(), ["0"]);
+}
+
+/// With `acks=0` nobody answers, and a broker that stops to read is told of nonetheless.
+#[tokio::test]
+async fn what_no_broker_takes_in_is_given_up() {
+    // It reads no further than to the first request that it is not to answer.
+    let stand_in = StandIn::start(|asked| async move {
+        match asked.header.key {
+            ApiKey::Produce => std::future::pending().await,
+            _ => answer(&asked, &Mutex::default()),
+        }
+    })
+    .await;
+    let soon = Duration::from_millis(50);
+    let connection = ConnectionOptions { request_timeout: soon, ..ConnectionOptions::default() };
+    let cluster = ClusterOptions { connection, ..ClusterOptions::default() };
+    let options = ProducerOptions {
+        acks: Acks::None,
+        buffer_bytes: 128 << 20,
+        delivery_timeout: soon,
+        ..ProducerOptions::default()
+    };
+    let producer = Producer::new(Cluster::new([stand_in.address.clone()], cluster), options);
+    let value = vec![0; 1_000_000];
+    let record = NewRecord { value: Some(&value), ..NewRecord::default() };
+    let mut deliveries = Vec::new();
+    for _ in 0..64 {
+        deliveries.push(producer.send(TOPIC, Some(PartitionId(0)), &record).await.unwrap());
+    }
+    timeout(DEADLINE, producer.flush()).await.expect("all is settled");
+    let settled = deliveries.iter().map(|delivery| delivery.try_acked().unwrap());
+    let (written, given_up): (Vec<_>, Vec<_>) = settled.partition(Result::is_ok);
+    assert!(!given_up.is_empty(), "{} were written", written.len());
 }
 
 #[tokio::test]

@@ -150,7 +150,12 @@ impl Gateway {
         let own = own.ok_or_else(|| {
             Problem::new(ErrorCode::NotReady, "this broker is not registered with a Kafka listener yet")
         })?;
-        let options = ClusterOptions { max_block: DELIVERY_TIMEOUT, ..ClusterOptions::default() };
+        let options = ClusterOptions {
+            max_block: DELIVERY_TIMEOUT,
+            // Somebody waits for an answer, and it is one client per broker.
+            retry_backoff_max: Duration::from_millis(100),
+            ..ClusterOptions::default()
+        };
         Ok(self.cluster.get_or_init(|| Cluster::new([own], options)))
     }
 

@@ -233,6 +233,7 @@ fn impatient(bootstrap: &[Address]) -> Cluster {
         metadata_max_age: Duration::from_secs(1),
         max_block: Duration::from_secs(30),
         retry_backoff: Duration::from_millis(5),
+        retry_backoff_max: Duration::from_millis(5),
         ..ClusterOptions::default()
     };
     Cluster::new(bootstrap.iter().cloned(), options)

@@ -95,7 +95,9 @@ impl Shared {
             // A broker that is cut off from the controllers goes on to answer fetches.
             metadata_max_age: Duration::from_secs(1),
             max_block: DELIVERY_TIMEOUT,
+            // What is measured are the brokers' pauses, not its own.
             retry_backoff: RETRY_PAUSE,
+            retry_backoff_max: RETRY_PAUSE,
             ..ClusterOptions::default()
         };
         Cluster::new(self.bootstrap.iter().cloned(), options)

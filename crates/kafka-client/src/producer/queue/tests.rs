@@ -109,6 +109,23 @@ fn a_batch_rests_before_it_is_sent_again() {
 }
 
 #[test]
+fn failures_are_counted_until_a_batch_is_settled_and_those_of_a_round_once() {
+    let mut bench = Bench::new().written();
+    (0..2).for_each(|_| drop(bench.batch()));
+    let (first, second) = (bench.take(), bench.take());
+    assert_eq!(bench.queue.failures(), 1);
+    bench.put_back(first);
+    assert_eq!(bench.queue.failures(), 1, "the second fails with the first");
+    bench.put_back(second);
+    let first = bench.take();
+    assert_eq!(bench.queue.failures(), 2);
+    bench.put_back(first);
+    drop(bench.take());
+    bench.queue.written();
+    assert_eq!(bench.queue.failures(), 1);
+}
+
+#[test]
 fn a_raised_epoch_begins_at_0_and_the_bytes_say_so() {
     let mut bench = Bench::new().written();
     (0..3).for_each(|_| drop(bench.batch()));

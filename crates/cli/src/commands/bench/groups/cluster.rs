@@ -70,7 +70,9 @@ impl GroupsCluster {
             connection,
             metadata_timeout: Duration::from_millis(500),
             max_block: DEADLINE,
+            // What is measured are the brokers' pauses, not its own.
             retry_backoff: Duration::from_millis(10),
+            retry_backoff_max: Duration::from_millis(10),
             ..ClusterOptions::default()
         };
         Cluster::new(self.bootstrap.iter().cloned(), options)
