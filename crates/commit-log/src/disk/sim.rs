@@ -1,9 +1,9 @@
 //! A disk in memory that fails as real ones do.
 //!
 //! **What a crash does.** Synced bytes and synced names survive. Of the rest, each directory keeps some front of
-//! its unsynced changes of names, as a journal does, or, if it [may](SimDisk::lose_names_in_any_order), any of them, with
-//! those of one name in order; and each file gets some length between its synced and its last one, where every sector of 512 bytes is, each on its own, as it was last
-//! written, as it was last synced, or noise. So writes are dropped, torn and reordered.
+//! its unsynced changes of names, as a journal does, or any of them, which is all that POSIX promises, with those of one
+//! name in order; and each file gets some length between its synced and its last one, where every sector of 512 bytes is,
+//! each on its own, as it was last written, as it was last synced, or noise. So writes are dropped, torn and reordered.
 //!
 //! **What an error does.** A failed append leaves a front of its bytes. A failed sync loses what it should have
 //! made durable: later syncs succeed and still do not save it, as Linux does (fsyncgate), though the bytes can be
@@ -57,8 +57,6 @@ struct State {
     calls: u64,
     fault: Option<(u64, Fault)>,
     dead: bool,
-    /// Directories are not journals.
-    any_order: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -127,11 +125,6 @@ impl SimDisk {
         Self { state: Arc::new(Mutex::new(self.lock().clone())), ..Self::default() }
     }
 
-    /// From now on a crash may keep any of a directory's unsynced changes, not only a front of them.
-    pub fn lose_names_in_any_order(&self) {
-        self.lock().any_order = true;
-    }
-
     /// How many calls were made so far; reads count.
     pub fn calls(&self) -> u64 {
         self.lock().calls
@@ -172,7 +165,7 @@ impl SimDisk {
         let state = &mut *guard;
         (state.dead, state.fault) = (false, None);
         for dir in state.dirs.values_mut() {
-            dir.crash(&mut random, state.any_order);
+            dir.crash(&mut random);
         }
         for inode in state.files.values_mut() {
             inode.crash(&mut random);
@@ -258,8 +251,8 @@ impl Dir {
         self.unsynced.push(change);
     }
 
-    fn crash(&mut self, random: &mut Random, any_order: bool) {
-        let journaled = !any_order || random.below(2) == 0;
+    fn crash(&mut self, random: &mut Random) {
+        let journaled = random.below(2) == 0;
         let front = random.below(self.unsynced.len() + 1);
         let mut lost: Vec<String> = Vec::new();
         for (number, change) in self.unsynced.drain(..).enumerate() {

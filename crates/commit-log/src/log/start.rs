@@ -48,7 +48,6 @@ impl Log {
             self.flush()?;
         }
         self.missing.retain(|missing| missing.end > start);
-        self.forget_unapplied()?;
         self.positions.started(start);
         self.derived.start_at(start);
         let generation = self.shared.checkpoint.generation();
@@ -60,6 +59,10 @@ impl Log {
     pub fn delete_obsolete(&mut self, segments_max: usize) -> Result<usize, LogError> {
         self.shared.check()?;
         let current = self.shared.checkpoint.current();
+        if current.log_start >= self.log_start() {
+            // Until then a crash would bring back what is missing below.
+            self.forget_unapplied()?;
+        }
         let below = current.log_start.min(current.recovery_point).min(self.log_start());
         if self.segments.get(1).is_some_and(|next| next.base <= below) {
             self.settle()?;

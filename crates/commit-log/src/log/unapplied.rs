@@ -68,6 +68,12 @@ impl Unapplied {
 }
 
 impl Log {
+    /// Whether some of what is missing was never applied. Until it is back the last batches of its producers are not known: one
+    /// that is sent again passes for a new one, and one that is new may not seem to be next.
+    pub fn lacks_unapplied(&self) -> bool {
+        self.unapplied.as_ref().is_some_and(|unapplied| unapplied.concerns(&self.missing))
+    }
+
     /// What follows from the batches up to `end`, given what was known at an offset before.
     pub(super) fn derived_since(
         &self,

@@ -146,7 +146,6 @@ fn after_an_error_nothing_is_confirmed_any_more() {
 /// with it, whose own sync would save them.
 fn about_to_checkpoint() -> (SimDisk, Log, Model, CheckpointJob) {
     let disk = SimDisk::new();
-    disk.lose_names_in_any_order();
     let (mut log, _) = open(&disk, LogOptions { checkpoint_bytes: 500, ..options() }).unwrap();
     let mut model = Model::default();
     let mut seeds = 0..;

@@ -163,6 +163,26 @@ fn what_nobody_can_put_back_is_forgotten() {
     }
 }
 
+/// What was lost is noted as long as a crash brings it back.
+#[test]
+fn it_is_forgotten_no_earlier_than_what_is_missing() {
+    let (disk, log, model) = life();
+    lose(&disk, log, &model, 9..14);
+    for call in 0.. {
+        let disk = disk.fork();
+        let (mut log, _) = open(&disk, options()).unwrap();
+        disk.fail_after(call, Fault::PowerCut);
+        let lived = log.start_at(model.batches[16].0.start, 100).is_ok();
+        disk.reboot(call);
+        let (log, _) = open(&disk, options()).unwrap();
+        assert_eq!(is_noted(&disk), !log.missing().is_empty(), "call {call}");
+        if lived {
+            assert!(call > 5, "{call} calls");
+            break;
+        }
+    }
+}
+
 /// An idempotent producer's batches, of which the last is lost and comes back: sent again it is a duplicate, and what follows
 /// it is in order.
 #[test]
