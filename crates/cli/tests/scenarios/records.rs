@@ -284,6 +284,20 @@ async fn reading_begins_at_a_time() {
     };
     assert_eq!((&problem["code"], &problem["logEndOffset"]), (&json!("OFFSET_OUT_OF_RANGE"), &json!(3)));
     assert!(events.text.contains("id: 0:3\nevent: problem"), "{}", events.text);
+    long_events(&rest).await;
+}
+
+/// Events that are much longer than their records, which come several in an answer, are all sent.
+async fn long_events(rest: &Rest) {
+    let value = "\u{1}".repeat(100_000);
+    let records = vec![json!({"partition": 1, "value": value}); 10];
+    assert_eq!(rest.post(0, "times", json!({"records": records})).await.0, 200);
+    let mut events = Events::open(rest, 0, "times/stream?offset=earliest&partition=1", None).await;
+    for offset in 0..10 {
+        let record = events.next().await.unwrap();
+        assert_eq!((&record["offset"], &record["value"]), (&json!(offset), &json!(value)));
+        assert_eq!(events.id, format!("1:{}", offset + 1));
+    }
 }
 
 /// Events of a stream: the last id, and the values by partition.

@@ -36,6 +36,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of an answer of one leader. A stream holds two of them per leader at most.
 const FETCH_BYTES_MAX: usize = 512 << 10;
 
+/// Bytes of events after which they are sent, before more are made. The id of each names every partition: of a topic with many,
+/// the events of an answer are much longer than it.
+const EVENTS_BYTES: usize = 1 << 20;
+
 /// Stream records
 ///
 /// Server-sent events: the data of each is a record, its id is where the stream goes on.
@@ -92,6 +96,8 @@ struct Running {
     format: WantedFormat,
     isolation: IsolationLevel,
     consumer: Consumer,
+    /// What was fetched and is not sent to its end.
+    rest: Option<Fetched>,
     /// Where each partition goes on: what the ids say.
     next: BTreeMap<PartitionId, Offset>,
     sent_at: Instant,
@@ -123,6 +129,7 @@ impl Running {
         let cluster = context.records.cluster()?.clone();
         let mut running = Self {
             consumer: Consumer::new(cluster, options),
+            rest: None,
             context,
             topic: topic.topic_name.to_string(),
             partition: query.partition,
@@ -176,11 +183,12 @@ impl Running {
         loop {
             let context = Arc::clone(&self.context);
             let fetched = tokio::select! {
+                biased;
                 _ = context.records.shutdown.requested() => return ("event: leaving\ndata: {}\n\n".into(), None),
-                fetched = tokio::time::timeout(LOOK, self.consumer.next()) => fetched,
+                fetched = tokio::time::timeout(LOOK, self.fetched()) => fetched,
             };
             let events = match fetched {
-                Ok(Ok(fetched)) => self.show(&fetched),
+                Ok(Ok(fetched)) => self.show(fetched),
                 Ok(Err(ConsumeError::OffsetOutOfRange { partition, offset, .. })) => {
                     self.step_over(partition, offset).await
                 }
@@ -202,11 +210,24 @@ impl Running {
         }
     }
 
-    /// An event for each record.
-    fn show(&mut self, fetched: &Fetched) -> Result<String, Problem> {
+    /// What is to be sent next. Cancel safe.
+    async fn fetched(&mut self) -> Result<Fetched, ConsumeError> {
+        match self.rest.take() {
+            Some(rest) => Ok(rest),
+            None => self.consumer.next().await,
+        }
+    }
+
+    /// An event for each record, as far as there is room.
+    fn show(&mut self, mut fetched: Fetched) -> Result<String, Problem> {
         let (partition, format) = (fetched.partition, self.format);
         let mut events = String::new();
+        let mut full_at = None;
         let ended = fetched.each(|record| {
+            if events.len() >= EVENTS_BYTES {
+                full_at = Some(record.offset);
+                return false;
+            }
             self.next.insert(partition, record.offset + 1);
             let record = show::one(&record, partition, format);
             // Our own types are always written, and JSON in one line holds no line feed.
@@ -214,11 +235,19 @@ impl Running {
             let _ = write!(events, "id: {}\ndata: {data}\n\n", self.id());
             true
         });
-        self.next.insert(partition, fetched.next);
         ended.map_err(|error| {
             let detail = format!("partition {}-{partition} cannot be read: {error}", self.topic);
             Problem::new(ErrorCode::StorageUnavailable, detail)
         })?;
+        match full_at {
+            Some(from) => {
+                fetched.from = from;
+                self.rest = Some(fetched);
+            }
+            None => {
+                self.next.insert(partition, fetched.next);
+            }
+        }
         Ok(events)
     }
 
