@@ -48,10 +48,15 @@ impl ConnectionArgs {
     /// As [`ConnectionArgs::nodes`].
     pub(crate) fn client(&self) -> Result<MetadataClient, Failure> {
         let options = MetadataClientOptions {
-            retry_for: Duration::from_secs(self.timeout),
+            retry_for: self.patience(),
             attempt_timeout: Duration::from_secs(self.timeout.min(5)),
         };
         Ok(MetadataClient::new(self.http(), self.nodes()?, options))
+    }
+
+    /// How long to try.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.timeout)
     }
 
     /// Connections for asking single nodes.

@@ -49,7 +49,7 @@ impl BootstrapArgs {
     /// # Errors
     /// As [`BootstrapArgs::addresses`].
     pub(crate) fn cluster(&self, connection: &ConnectionArgs) -> Result<Cluster, Failure> {
-        let timeout = Duration::from_secs(connection.timeout);
+        let timeout = connection.patience();
         let options = ClusterOptions {
             connection: ConnectionOptions {
                 connection_setup_timeout: timeout.min(Duration::from_secs(5)),

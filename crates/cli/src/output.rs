@@ -32,17 +32,25 @@ impl Format {
     /// # Errors
     /// If stdout cannot be written to. A closed pipe (`dmq topic list | head -1`) is no error.
     pub(crate) fn emit<T: Serialize + Render>(self, data: &T) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        let written = match self {
-            Self::Table => data.render(&mut out),
-            Self::Json => serde_json::to_writer_pretty(&mut out, data)
-                .map_err(io::Error::from)
-                .and_then(|()| writeln!(out)),
-        };
-        match written.and_then(|()| out.flush()) {
+        match self.write(data, &mut io::stdout().lock()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
             _ => Ok(()),
         }
+    }
+
+    /// Writes `data`, all of it.
+    ///
+    /// # Errors
+    /// If `out` cannot be written to.
+    pub(crate) fn write<T: Serialize + Render>(self, data: &T, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Table => data.render(out)?,
+            Self::Json => {
+                serde_json::to_writer_pretty(&mut *out, data)?;
+                writeln!(out)?;
+            }
+        }
+        out.flush()
     }
 }
 

@@ -163,14 +163,17 @@ pub fn group(id: &str) -> Call<GroupInfo> {
     Call::read(paths::group(id))
 }
 
-/// Puts a group without members elsewhere, or shows where it would be.
+/// Puts a group without members elsewhere, or shows where it would be. Brokers know no idempotency keys: only the latter may be
+/// repeated.
 pub fn reset_group(id: &str, request: &ResetGroupRequest) -> Call<ResetGroupResponse> {
-    Call::write(Method::POST, paths::group_offsets(id)).json(request)
+    let (method, path) = (Method::POST, paths::group_offsets(id));
+    let call = if request.dry_run { Call::write(method, path) } else { Call::leader(method, path) };
+    call.json(request)
 }
 
-/// Deletes a group without members, with its offsets.
+/// Deletes a group without members, with its offsets. Not to be repeated: brokers know no idempotency keys.
 pub fn delete_group(id: &str) -> Call<()> {
-    Call::write(Method::DELETE, paths::group(id))
+    Call::leader(Method::DELETE, paths::group(id))
 }
 
 /// Asks for a block of producer ids.

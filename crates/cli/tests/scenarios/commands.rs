@@ -1,6 +1,9 @@
 //! The commands for operators: data on stdout, talk on stderr, exit codes that mean something.
 
-use std::process::Command;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, ExitStatus, Stdio},
+};
 
 use serde_json::Value;
 use testkit::{Cluster, Storage};
@@ -38,6 +41,7 @@ async fn operators_commands() {
     let metadata = cluster.observer().urls().join(",");
     topics(&metadata).await;
     settings_of_groups(&metadata).await;
+    groups(&metadata).await;
     views(&metadata).await;
 
     let broker = cluster.local().members().into_iter().find(|member| member.name == "broker-103").unwrap();
@@ -115,6 +119,53 @@ async fn settings_of_groups(metadata: &str) {
     assert_eq!((refused.exit, refused.stdout.as_str()), (1, ""));
     assert!(refused.stderr.contains("must be at least 45000"), "{}", refused.stderr);
     assert_eq!(config(&["--reset", session]).await.stdout, "nothing is set\n");
+}
+
+/// A group from its first offset to its end.
+async fn groups(metadata: &str) {
+    assert_eq!(run(metadata, &["topic", "create", "jobs", "-p", "2"]).await.exit, 0);
+    let reset = ["group", "reset", "billing", "--to", "earliest", "--topic", "jobs"];
+    testkit::eventually("where the group would go on is shown", testkit::cluster::DEADLINE, async || {
+        match run(metadata, &reset).await {
+            ran if ran.exit == 0 => {
+                assert!(ran.stderr.contains("nothing was changed"), "{}", ran.stderr);
+                assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
+                Ok(())
+            }
+            // The partitions may have no leaders yet.
+            ran => Err(ran.stderr),
+        }
+    })
+    .await;
+    assert_eq!(run(metadata, &["group", "describe", "billing"]).await.exit, 1);
+    assert_eq!(run(metadata, &[&reset[..], &["--execute"]].concat()).await.exit, 0);
+    let listed = run(metadata, &["group", "list", "--prefix", "bill", "-o", "json"]).await.json();
+    assert_eq!(listed[0]["groupId"], "billing");
+    let described = run(metadata, &["group", "describe", "billing"]).await;
+    assert!(described.stdout.starts_with("group billing  no members for "), "{}", described.stdout);
+    let (first, ended) = watch_once(metadata, "billing").await;
+    assert!(first.starts_with("group billing  no members for "), "no codes for a screen: {first:?}");
+    assert!(ended.success(), "{ended}");
+    assert_eq!(run(metadata, &["group", "delete", "billing"]).await.exit, 0);
+    let again = run(metadata, &["group", "delete", "billing"]).await;
+    assert_eq!(again.exit, 1);
+    assert!(again.stderr.contains("UNKNOWN_GROUP"), "{}", again.stderr);
+}
+
+/// Watches a group until the first line is there, as `head -1` does. That line, and how the command ended then.
+async fn watch_once(metadata: &str, group: &str) -> (String, ExitStatus) {
+    let mut command = Command::new(dmq());
+    command
+        .args(["group", "describe", group, "--watch"])
+        .env("DMQ_METADATA", metadata)
+        .stdout(Stdio::piped());
+    let watch = move || {
+        let mut child = command.spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        (first, child.wait().unwrap())
+    };
+    tokio::task::spawn_blocking(watch).await.unwrap()
 }
 
 async fn views(metadata: &str) {

@@ -5,3 +5,4 @@ mod place;
 mod show;
 
 pub(crate) use command::ConsumeCommand;
+pub(crate) use place::time_ms;

@@ -25,12 +25,16 @@ impl FromStr for Place {
         if let Some(offset) = text.parse::<i64>().ok().filter(|offset| *offset >= 0) {
             return Ok(Self(StartAt::Offset(Offset(offset))));
         }
-        let time_ms = ago(text).map(|ms| now_ms().saturating_sub(ms)).or_else(|| utc_ms(text));
-        match time_ms {
+        match time_ms(text) {
             Some(time_ms) => listed(OffsetSpec::Timestamp(time_ms)),
             None => Err("wanted: earliest, latest, an offset, 15m (ago), or 2026-11-21T04:06:43Z".to_owned()),
         }
     }
+}
+
+/// `15m` (that long ago), or `2026-11-21T04:06:43Z`, in Unix milliseconds.
+pub(crate) fn time_ms(text: &str) -> Option<i64> {
+    ago(text).map(|ms| now_ms().saturating_sub(ms)).or_else(|| utc_ms(text))
 }
 
 /// `90s`, `15m`, `2h`, `1d` in ms.
