@@ -133,6 +133,11 @@ impl MetadataImage {
         look(&self.inner.read().unwrap_or_else(PoisonError::into_inner).state)
     }
 
+    /// Where a broker answers REST requests, without a slash at the end; `None`: it is not registered.
+    pub fn url_of(&self, broker: BrokerId) -> Option<String> {
+        self.read(|state| state.broker(broker).map(|it| format!("http://{}:{}", it.host, it.port)))
+    }
+
     /// Waits until `look` sees what it is looking for: it is asked now, and again after each change.
     pub async fn wait_for<R>(&self, mut look: impl FnMut(&State) -> Option<R>) -> R {
         loop {

@@ -10,12 +10,10 @@
 
 mod support;
 
-use common::BrokerId;
 use kafka_wire::{
     ErrorCode,
     messages::{
         FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-        fetch::ReplicaState,
         list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
         metadata::MetadataRequestTopic,
         offset_for_leader_epoch::{OffsetForLeaderPartition, OffsetForLeaderTopic},
@@ -23,7 +21,7 @@ use kafka_wire::{
 };
 use support::{
     BrokerFixture, Quorum, eventually,
-    kafka::{Client, batch, fetch, fetched, produce, produced, values},
+    kafka::{self, Client, batch, fetch, fetched, produce, produced, values},
 };
 use tempfile::TempDir;
 
@@ -62,23 +60,9 @@ fn named(client: &mut Client) -> (i32, ErrorCode) {
     (partition.leader_id, partition.error_code)
 }
 
-/// A fetch of follower 102, which has everything before `from`; OFFSET_OUT_OF_RANGE if the leader has less.
+/// A fetch of follower 102, which has everything of `orders` before `from`.
 fn follow(quorum: &Quorum, client: &mut Client, from: i64) -> ErrorCode {
-    let (topic_id, partition, replica_epoch) = {
-        let core = quorum.core();
-        let topic = core.state.topic("orders").unwrap().clone();
-        let epoch = core.state.broker(BrokerId(102)).unwrap().broker_epoch;
-        (topic.topic_id.0, topic.partitions[0].clone(), epoch.0)
-    };
-    let mut request = fetch(0, from, 0);
-    request.replica_state = ReplicaState { replica_id: 102, replica_epoch };
-    request.topics[0].topic_id = topic_id;
-    let wanted = &mut request.topics[0].partitions[0];
-    wanted.current_leader_epoch = partition.leader_epoch.0;
-    wanted.last_fetched_epoch = if from > 0 { partition.leader_epoch.0 } else { -1 };
-    let answer = &client.call(17, &request).responses[0].partitions[0];
-    let diverges = answer.diverging_epoch.end_offset >= 0;
-    if diverges { ErrorCode::OFFSET_OUT_OF_RANGE } else { answer.error_code }
+    kafka::follow(quorum, client, "orders", from)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,14 +9,15 @@
 
 mod support;
 
-use std::pin::pin;
+use std::{io::Read as _, io::Write as _, net::TcpStream, pin::pin};
 
 use client::Reply;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use kafka_wire::{
     ErrorCode,
     messages::{
-        JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
+        DeleteRecordsRequest, JoinGroupRequest, LeaveGroupRequest, OffsetCommitRequest,
+        delete_records::{DeleteRecordsPartition, DeleteRecordsTopic},
         join_group::JoinGroupRequestProtocol,
         leave_group::MemberIdentity,
         offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
@@ -233,6 +234,125 @@ async fn some_hang_up(broker: &BrokerFixture) {
     assert_eq!(places(&polled), [(0, 0)]);
 }
 
+/// One coordinator, whose records have to be on a follower, and whose replies wait for it therefore: the follower is the test's.
+const WAITS_FOR_FOLLOWER: &[&str] = &[
+    "group.initial.rebalance.delay.ms=0",
+    "offsets.topic.num.partitions=1",
+    "replica.lag.time.max.ms=86400000",
+];
+
+const OFFSETS: &str = "__consumer_offsets";
+
+/// Whether the coordinator replies.
+async fn replies(broker: &BrokerFixture) -> bool {
+    let scraped = String::from_utf8(broker.get("/metrics").await.body.to_vec()).unwrap();
+    scraped.contains("\ndmq_consumer_groups ")
+}
+
+/// From here on nothing of the coordinator is committed before the follower has it.
+async fn give_it_a_follower(quorum: &Quorum, broker: &BrokerFixture) {
+    eventually("it replies", async || replies(broker).await).await;
+    quorum.register_other(102);
+    quorum.move_to(OFFSETS, &[101, 102]);
+    let mut client = Client::new(broker);
+    eventually("its replies wait", async || {
+        client.send(1, 8, &commit_of("other", "orders", 1, 0));
+        !replies(broker).await
+    })
+    .await;
+    follow_to_the_end(quorum, broker).await;
+}
+
+/// The follower fetches all that there is, and the replies come.
+async fn follow_to_the_end(quorum: &Quorum, broker: &BrokerFixture) {
+    let (mut follower, mut next) = (Client::new(broker), 0);
+    eventually("the replies come", async || {
+        while kafka::follow(quorum, &mut follower, OFFSETS, next) == ErrorCode::NONE {
+            next += 1;
+        }
+        next -= 1;
+        replies(broker).await
+    })
+    .await;
+}
+
+/// Deletes the records of a partition before an offset.
+fn delete_before(broker: &BrokerFixture, partition_index: i32, offset: i64) {
+    let partitions = vec![DeleteRecordsPartition { partition_index, offset }];
+    let topics = vec![DeleteRecordsTopic { name: "orders".into(), partitions }];
+    let request = DeleteRecordsRequest { topics, timeout_ms: 10_000 };
+    let deleted = Client::new(broker).call(2, &request);
+    assert_eq!(deleted.topics[0].partitions[0].error_code, ErrorCode::NONE);
+}
+
+/// Begins a poll, and reads nothing of its answer.
+fn begin_to_poll(broker: &BrokerFixture) -> TcpStream {
+    let body = json!({"topics": ["orders"], "leaseMs": 3_600_000, "maxWaitMs": 60_000}).to_string();
+    let mut stream = TcpStream::connect(broker.url().strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(kafka::PATIENCE)).unwrap();
+    write!(
+        stream,
+        "POST /api/v1/groups/g/poll HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_before_it_is_answered_gives_back_what_it_was_to_get() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, WAITS_FOR_FOLLOWER).await;
+    assert_eq!(places(&poll(&broker, json!({"maxWaitMs": 0})).await), []);
+    write(&broker, 0, 0..5);
+    // The poll moves the group's offset over these, and waits until that is committed.
+    delete_before(&broker, 0, 2);
+    give_it_a_follower(&quorum, &broker).await;
+
+    let mut gone = begin_to_poll(&broker);
+    eventually("the lease is on its way", async || !replies(&broker).await).await;
+    gone.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    // The broker hangs up, too, one way or the other.
+    let _ = gone.read_to_end(&mut answer);
+    assert_eq!(String::from_utf8_lossy(&answer), "");
+    follow_to_the_end(&quorum, &broker).await;
+    assert_eq!(places(&poll(&broker, json!({"maxWaitMs": 0})).await), [(0, 2), (0, 3), (0, 4)]);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_may_have_been_made_is_not_made_again() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = coordinating(&quorum, &dir, WAITS_FOR_FOLLOWER).await;
+    write(&broker, 0, 0..5);
+    commit(&broker, "orders", 0, 4);
+    give_it_a_follower(&quorum, &broker).await;
+    let shift = json!({"to": {"shift": -1}, "dryRun": false});
+    let mut reset = Box::pin(broker.post("/api/v1/groups/g/offsets", &shift));
+    tokio::select! {
+        answer = &mut reset => panic!("there is no follower: {:?}", code(&answer)),
+        () = eventually("it is on its way", async || !replies(&broker).await) => {}
+    }
+    // The coordinator may have been replaced by now.
+    quorum.depose();
+    assert_eq!(code(&reset.await), (504, "COMMIT_UNKNOWN".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_group_of_all_may_begin_by_being_put_somewhere() {
+    let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
+    let broker = kafka::start(&quorum, &dir, AT_ONCE).await;
+    write(&broker, 0, 0..5);
+    let reset =
+        json!({"to": {"offset": 3}, "topics": [{"topic": "orders", "partitions": [0]}], "dryRun": false});
+    let done = broker.post("/api/v1/groups/g/offsets", &reset).await;
+    let wanted = json!({"groupId": "g", "dryRun": false, "partitions": [{"topic": "orders", "partition": 0, "to": 3}]});
+    assert_eq!(done.json::<Value>().unwrap(), wanted);
+    assert_eq!(committed(&broker).await, 3);
+    broker.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_acknowledged_comes_again_after_a_restart_and_the_rest_does_not() {
     let (quorum, dir) = (Quorum::start(1).await, TempDir::new().unwrap());
@@ -287,6 +407,13 @@ async fn what_cannot_be_is_told_with_its_bound() {
         assert_eq!(code(&broker.post("/api/v1/groups/g/ack", &wrong).await), answer, "{wrong}");
     }
 
+    for path in ["groups?prefix=g", "groups/g?consistency=linearizable"] {
+        let refused = broker.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(code(&refused), (400, "INVALID_PARAMETER".to_owned()), "{path}");
+    }
+    let elsewhere = broker.post("/api/v1/groups/g/offsets?dryRun=false", &json!({"to": "earliest"})).await;
+    assert_eq!(code(&elsewhere), (400, "INVALID_PARAMETER".to_owned()));
+
     // A group with members is theirs.
     let mut client = Client::new(&broker);
     let protocol = JoinGroupRequestProtocol { name: "range".into(), ..Default::default() };
@@ -319,18 +446,22 @@ async fn what_cannot_be_is_told_with_its_bound() {
 }
 
 /// Commits an offset in a partition, from outside of the group.
-fn commit(broker: &BrokerFixture, topic: &str, partition_index: i32, committed_offset: i64) {
+fn commit(broker: &BrokerFixture, topic: &str, partition: i32, offset: i64) {
+    let commit = commit_of("g", topic, partition, offset);
+    let committed = Client::new(broker).call(8, &commit).topics[0].partitions[0].error_code;
+    assert_eq!(committed, ErrorCode::NONE);
+}
+
+fn commit_of(group: &str, topic: &str, partition_index: i32, committed_offset: i64) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition { partition_index, committed_offset, ..Default::default() };
     let topic =
         OffsetCommitRequestTopic { name: topic.into(), partitions: vec![partition], ..Default::default() };
-    let commit = OffsetCommitRequest {
-        group_id: "g".into(),
+    OffsetCommitRequest {
+        group_id: group.into(),
         generation_id_or_member_epoch: -1,
         topics: vec![topic],
         ..OffsetCommitRequest::default()
-    };
-    let committed = Client::new(broker).call(8, &commit).topics[0].partitions[0].error_code;
-    assert_eq!(committed, ErrorCode::NONE);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

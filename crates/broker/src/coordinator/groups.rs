@@ -31,6 +31,9 @@ pub enum Unavailable {
     /// Another broker coordinates it (NOT_COORDINATOR).
     #[error("this broker does not coordinate the group")]
     NotCoordinator,
+    /// Who had taken the request has lost what it knew: it may have been carried out, or not (NOT_COORDINATOR).
+    #[error("the group's coordinator was lost while it had the request")]
+    InDoubt,
 }
 
 /// The groups that this broker coordinates. Cheap to clone; clones are one.
@@ -94,6 +97,15 @@ impl Groups {
         self.submit_to(partition, request).await
     }
 
+    /// Puts a request into the queue of a group's owner, if there is one that has room. Nobody waits for what comes of it.
+    pub fn tell<C: Call>(&self, group_id: &str, request: C) {
+        let queue = self.shared.topic.partition_of(group_id).map(|partition| self.queue_of(partition));
+        if let Some(Ok(queue)) = queue {
+            let (answer, _) = oneshot::channel();
+            let _ = queue.try_send(Command { request: request.into(), answer });
+        }
+    }
+
     /// Asks all owners of this broker.
     ///
     /// # Errors
@@ -105,7 +117,7 @@ impl Groups {
             let reply = async { self.submit_to(partition, request.clone()).await?.reply().await };
             match reply.await {
                 Ok(reply) => replies.push(reply),
-                Err(Unavailable::NotCoordinator) => {}
+                Err(Unavailable::NotCoordinator | Unavailable::InDoubt) => {}
                 Err(unavailable) => return Err(unavailable),
             }
         }
@@ -125,7 +137,7 @@ impl Groups {
             match answered {
                 Ok(Ok(groups)) => surveyed.groups.extend(groups),
                 // It has just gone, and has no groups any more.
-                Ok(Err(Unavailable::NotCoordinator)) => {}
+                Ok(Err(Unavailable::NotCoordinator | Unavailable::InDoubt)) => {}
                 Ok(Err(Unavailable::Loading | Unavailable::NotAvailable)) | Err(_) => {
                     surveyed.is_complete = false;
                 }
@@ -186,10 +198,10 @@ impl<C: Call> Asked<C> {
     /// What the owner says. Cancel safe.
     ///
     /// # Errors
-    /// [`Unavailable`]. Whether the request was carried out is not known then.
+    /// [`Unavailable`]. If it is [`Unavailable::InDoubt`], the request may have been carried out.
     pub async fn reply(self) -> Result<C::Reply, Unavailable> {
         // An owner that is gone has dropped the way back.
-        let reply = self.reply.await.map_err(|_| Unavailable::NotCoordinator)??;
+        let reply = self.reply.await.map_err(|_| Unavailable::InDoubt)??;
         C::reply(reply).ok_or(Unavailable::NotCoordinator)
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Command {
     pub(super) answer: Answer,
 }
 
-/// Where a reply goes. Dropped without one: the owner has lost what it knew, which is NOT_COORDINATOR.
+/// Where a reply goes. Dropped without one: the owner has lost what it knew, which is [`Unavailable::InDoubt`].
 pub(super) type Answer = oneshot::Sender<Result<Reply, Unavailable>>;
 
 /// See the [module](self).

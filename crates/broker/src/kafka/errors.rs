@@ -35,7 +35,7 @@ pub(super) fn of_unavailable(unavailable: Unavailable) -> ErrorCode {
     match unavailable {
         Unavailable::NotAvailable => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         Unavailable::Loading => ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
-        Unavailable::NotCoordinator => ErrorCode::NOT_COORDINATOR,
+        Unavailable::NotCoordinator | Unavailable::InDoubt => ErrorCode::NOT_COORDINATOR,
     }
 }
 

@@ -9,12 +9,12 @@ use std::{
 use broker::broker_config::BrokerConfig;
 use bytes::Bytes;
 use commit_log::batch::BatchBuilder;
-use common::Offset;
+use common::{BrokerId, Offset};
 use kafka_wire::{
-    Records, Request, decode_response, encode_request,
+    ErrorCode, Records, Request, decode_response, encode_request,
     messages::{
         FetchRequest, ListOffsetsRequest, ProduceRequest,
-        fetch::{FetchPartition, FetchTopic, PartitionData},
+        fetch::{FetchPartition, FetchTopic, PartitionData, ReplicaState},
         list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
         produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
     },
@@ -130,6 +130,25 @@ pub(crate) fn fetch(partition: i32, from: i64, max_wait_ms: i32) -> FetchRequest
         topics: vec![topic],
         ..FetchRequest::default()
     }
+}
+
+/// A fetch of follower 102, which has everything of partition 0 before `from`; OFFSET_OUT_OF_RANGE if the leader has less.
+pub(crate) fn follow(quorum: &Quorum, client: &mut Client, topic: &str, from: i64) -> ErrorCode {
+    let (topic_id, partition, replica_epoch) = {
+        let core = quorum.core();
+        let topic = core.state.topic(topic).unwrap().clone();
+        let epoch = core.state.broker(BrokerId(102)).unwrap().broker_epoch;
+        (topic.topic_id.0, topic.partitions[0].clone(), epoch.0)
+    };
+    let mut request = fetch(0, from, 0);
+    request.replica_state = ReplicaState { replica_id: 102, replica_epoch };
+    request.topics[0].topic_id = topic_id;
+    let wanted = &mut request.topics[0].partitions[0];
+    wanted.current_leader_epoch = partition.leader_epoch.0;
+    wanted.last_fetched_epoch = if from > 0 { partition.leader_epoch.0 } else { -1 };
+    let answer = &client.call(17, &request).responses[0].partitions[0];
+    let diverges = answer.diverging_epoch.end_offset >= 0;
+    if diverges { ErrorCode::OFFSET_OUT_OF_RANGE } else { answer.error_code }
 }
 
 pub(crate) fn fetched(client: &mut Client, request: &FetchRequest) -> PartitionData {

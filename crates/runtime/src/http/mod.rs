@@ -2,7 +2,7 @@
 //!
 //! - [`bind`]: a listener, or an error that names the address;
 //! - [`serve`]: accepts connections within [`HttpLimits`] and drains them gracefully at shutdown;
-//! - [`JsonBody`], [`Segments`], [`Params`]: a request's body, path and query, read strictly; [`Refusal`]: an answer that is a problem;
+//! - [`JsonBody`], [`Segments`], [`Params`], [`NoParams`]: a request's body, path and query, read strictly; [`Refusal`]: an answer that is a problem;
 //! - [`livez`]: `GET /livez`, and `GET /livez?watch=true` for peers that want to know at once when this process ends.
 
 mod body;
@@ -20,7 +20,7 @@ pub use json::{JsonBody, JsonBytesMax, OptionalJsonBody};
 pub use limits::HttpLimits;
 pub use listener::{BindError, bind, serve};
 pub use livez::livez;
-pub use params::{Params, Segments, query_of};
+pub use params::{NoParams, Params, Segments, query_of};
 pub use refusal::Refusal;
 
 #[cfg(test)]

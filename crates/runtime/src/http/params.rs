@@ -78,6 +78,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Of a call that takes no parameters: a query is refused, and not passed over.
+#[derive(Debug)]
+pub struct NoParams;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParams {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
+        let all = query_of::<Vec<(String, String)>>(parts)?;
+        let Some((name, _)) = all.into_iter().next() else { return Ok(Self) };
+        let shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+        Err(invalid(format!("query: there is no parameter `{shown}`; this call takes none"))
+            .with("parameter", shown)
+            .into())
+    }
+}
+
 /// The query of a request as a `T`.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use http_api::{
     group_reading::{AckRequest, AckResponse, POLL_RECORDS_MAX, RecordPlace},
     paths,
 };
-use runtime::http::{JsonBody, JsonBytesMax, Refusal, Segments};
+use runtime::http::{JsonBody, JsonBytesMax, NoParams, Refusal, Segments};
 
 use super::{
     poll::check_lease_ms,
@@ -46,6 +46,7 @@ const BODY_BYTES_MAX: usize = 512 * 1024;
 pub(in crate::http) async fn ack(
     State(context): State<Arc<Context>>,
     Segments(group_id): Segments<String>,
+    _: NoParams,
     mut request: Request,
 ) -> Result<Response, Refusal> {
     request.extensions_mut().insert(JsonBytesMax(BODY_BYTES_MAX));
@@ -56,10 +57,7 @@ pub(in crate::http) async fn ack(
         Routed::new(&context, &group_id, Method::POST, paths::group_ack(&group_id), &request_headers)
             .with_body(|| &request);
     let local = || async {
-        let acked = context.groups.ask(&group_id, asked.clone()).await;
-        let acked = acked
-            .map_err(|unavailable| route::unavailable(&group_id, unavailable))?
-            .map_err(|error| route::refused(&group_id, &error))?;
+        let acked = route::ask(&context, &group_id, asked.clone()).await?;
         if asked.rest == LeaseRest::Release {
             context.lines.stir(&group_id);
         }

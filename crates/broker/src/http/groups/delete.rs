@@ -9,7 +9,7 @@ use axum::{
 };
 use coordinator::api::DeleteGroup;
 use http_api::{Problem, paths};
-use runtime::http::{Refusal, Segments};
+use runtime::http::{NoParams, Refusal, Segments};
 
 use super::route::{self, Routed};
 use crate::http::router::Context;
@@ -25,21 +25,20 @@ use crate::http::router::Context;
         (status = 204, description = "It is gone"),
         (status = 404, description = "No such group", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It has members", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Its coordinator does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Its coordinator does not answer; nothing was changed", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Its coordinator was lost meanwhile: whether it is gone is not known", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(in crate::http) async fn delete(
     State(context): State<Arc<Context>>,
     Segments(group_id): Segments<String>,
+    _: NoParams,
     request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let path = paths::group(&group_id);
-    let routed = Routed::new(&context, &group_id, Method::DELETE, path, &request_headers);
+    let routed = Routed::new(&context, &group_id, Method::DELETE, path, &request_headers).changing(true);
     let local = || async {
-        let deleted = context.groups.ask(&group_id, DeleteGroup { group_id: group_id.as_str().into() }).await;
-        deleted
-            .map_err(|unavailable| route::unavailable(&group_id, unavailable))?
-            .map_err(|error| route::refused(&group_id, &error))?;
+        route::change(&context, &group_id, DeleteGroup { group_id: group_id.as_str().into() }).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     Ok(routed.answer(local).await?)

@@ -14,7 +14,7 @@ use http_api::{
     groups::{GroupInfo, GroupMember, GroupOffset, GroupSummary},
     paths,
 };
-use runtime::http::{Refusal, Segments};
+use runtime::http::{NoParams, Refusal, Segments};
 
 use super::{
     assignment::assigned_topics,
@@ -45,6 +45,7 @@ const LOOKS_MAX: usize = 1_000;
 pub(in crate::http) async fn describe(
     State(context): State<Arc<Context>>,
     Segments(group_id): Segments<String>,
+    _: NoParams,
     request_headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let routed = Routed::new(&context, &group_id, Method::GET, paths::group(&group_id), &request_headers);
@@ -60,10 +61,7 @@ pub(super) async fn look(
     context: &Context,
     group_id: &str,
 ) -> Result<(GroupDescription, Vec<FetchedTopic>), Problem> {
-    let group = context.groups.ask(group_id, DescribeGroup { group_id: group_id.into() }).await;
-    let group = group
-        .map_err(|unavailable| route::unavailable(group_id, unavailable))?
-        .map_err(|error| route::refused(group_id, &error))?;
+    let group = route::ask(context, group_id, DescribeGroup { group_id: group_id.into() }).await?;
     let all = OffsetFetch {
         group_id: group_id.into(),
         member_id: None,
@@ -71,11 +69,7 @@ pub(super) async fn look(
         topics: None,
         require_stable: false,
     };
-    let offsets = context.groups.ask(group_id, all).await;
-    let offsets = offsets
-        .map_err(|unavailable| route::unavailable(group_id, unavailable))?
-        .map_err(|error| route::refused(group_id, &error))?;
-    Ok((group, offsets))
+    Ok((group, route::ask(context, group_id, all).await?))
 }
 
 async fn info(

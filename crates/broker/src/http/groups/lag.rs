@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use client::HttpRequest;
-use common::PartitionId;
+use common::{Offset, PartitionId};
 use futures_util::{StreamExt, stream};
 use http_api::{ErrorCode, Problem, groups::GroupOffset, paths, records::RecordPage};
 use kafka_client::{IsolationLevel, OffsetSpec, TopicPartition};
@@ -22,19 +22,26 @@ const LOOKS: usize = 16;
 pub(super) type Bounds = BTreeMap<TopicPartition, (i64, i64)>;
 
 /// Asks the leaders for the bounds of these partitions, as a reader of this isolation sees them. Those of which none answers
-/// in time are left out.
+/// in time are left out, and so are those that do not exist: what members say that they have may be anything.
 pub(super) async fn bounds(
     context: &Context,
     isolation: IsolationLevel,
     places: &[TopicPartition],
 ) -> Bounds {
     let Ok(cluster) = context.records.cluster() else { return Bounds::new() };
-    let of = |spec| places.iter().map(move |place| (place.clone(), spec));
+    let places: Vec<&TopicPartition> = context.image.read(|state| {
+        let count = |topic: &str| state.topic(topic).map_or(0, |topic| topic.partitions.len());
+        let is_there =
+            |at: &TopicPartition| usize::try_from(at.partition.0).is_ok_and(|index| index < count(&at.topic));
+        places.iter().filter(|place| is_there(place)).collect()
+    });
+    let of = |spec| places.iter().map(move |place| ((*place).clone(), spec));
     let ask = |spec| cluster.offsets_within(isolation, of(spec), PATIENCE);
     let (earliest, latest) = tokio::join!(ask(OffsetSpec::Earliest), ask(OffsetSpec::Latest));
     let both = latest.into_iter().filter_map(|(place, latest)| {
-        let earliest = earliest.get(&place).copied().flatten()?;
-        Some((place, (earliest.0, latest?.0)))
+        let earliest = earliest.get(&place).copied().flatten()?.0;
+        // They were told one after the other: the log may have moved on in between.
+        Some((place, (earliest, latest?.0.max(earliest))))
     });
     both.collect()
 }
@@ -69,7 +76,16 @@ async fn since_first_unread(context: &Context, offset: &GroupOffset) -> Option<i
     let (page, _) =
         page(context, &offset.topic, PartitionId(offset.partition), &query, PATIENCE).await.ok()?;
     let now_ms = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
-    Some(now_ms.saturating_sub(page.records.first()?.timestamp).max(0))
+    age_of_first(&page, Offset(offset.log_end_offset?), now_ms)
+}
+
+/// How old the first record is, in ms; 0 if up to `end` there is none: compaction took them, or they are nothing that consumers see.
+/// None if it bears no time.
+fn age_of_first(page: &RecordPage, end: Offset, now_ms: i64) -> Option<i64> {
+    match page.records.first() {
+        Some(first) => (first.timestamp >= 0).then(|| now_ms.saturating_sub(first.timestamp).max(0)),
+        None => (page.next_offset >= end).then_some(0),
+    }
 }
 
 /// Records of a partition, read from its leader without waiting for more; and how many bytes they took on the way.
@@ -83,9 +99,9 @@ pub(super) async fn page(
     let silent = |detail: String| Problem::new(ErrorCode::LeaderUnreachable, detail);
     let leader = context.image.read(|state| {
         let index = usize::try_from(partition.0).ok()?;
-        let leader = state.topic(topic)?.partitions.get(index)?.leader?;
-        state.broker(leader).map(|it| format!("http://{}:{}", it.host, it.port))
+        state.topic(topic)?.partitions.get(index)?.leader
     });
+    let leader = leader.and_then(|leader| context.image.url_of(leader));
     let leader = leader.ok_or_else(|| silent(format!("{topic}-{partition} has no leader")))?;
     let path = paths::partition_records(topic, partition);
     let request = HttpRequest::get(format!("{leader}{path}?{query}")).timeout(patience);
@@ -97,4 +113,26 @@ pub(super) async fn page(
         return reply.json().map(|page| (page, bytes)).map_err(|_| unreadable());
     }
     Err(reply.json().unwrap_or_else(|_| unreadable()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_age_of_what_is_unread_is_that_of_the_first_record_that_is_there() {
+        let age = |timestamps: &[i64], next: i64| {
+            let record = |timestamp: &i64| json!({"partition": 0, "offset": 5, "timestamp": timestamp, "key": null, "value": "v", "headers": []});
+            let records: Vec<_> = timestamps.iter().map(record).collect();
+            let page = json!({"records": records, "highWatermark": 9, "lastStableOffset": 9, "logStartOffset": 0, "nextOffset": next});
+            age_of_first(&serde_json::from_value(page).unwrap(), Offset(9), 10_000)
+        };
+        assert_eq!(age(&[4_000, 9_000], 7), Some(6_000));
+        assert_eq!(age(&[11_000], 7), Some(0), "its writer's clock is ahead");
+        assert_eq!(age(&[-1], 7), None, "it has no time");
+        assert_eq!(age(&[], 9), Some(0), "nothing is left of what is unread");
+        assert_eq!(age(&[], 8), None);
+    }
 }

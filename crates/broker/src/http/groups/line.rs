@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -28,6 +31,8 @@ struct Line {
     turn: Arc<Semaphore>,
     /// Something may be free that was not.
     stir: Notify,
+    /// Who stands in it. Changed under the lock of the table only.
+    places: AtomicUsize,
 }
 
 impl Lines {
@@ -42,7 +47,10 @@ impl Lines {
         topics.sort_unstable();
         topics.dedup();
         let key = (group_id.to_owned(), topics);
-        let line = Arc::clone(self.lock().entry(key.clone()).or_insert_with(|| Arc::new(Line::new())));
+        let mut all = self.lock();
+        let line = Arc::clone(all.entry(key.clone()).or_insert_with(|| Arc::new(Line::new())));
+        line.places.fetch_add(1, Ordering::Relaxed);
+        drop(all);
         Place { lines: self.clone(), key, line }
     }
 
@@ -68,7 +76,7 @@ impl Lines {
 
 impl Line {
     fn new() -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), stir: Notify::new() }
+        Self { turn: Arc::new(Semaphore::new(1)), stir: Notify::new(), places: AtomicUsize::new(0) }
     }
 }
 
@@ -104,7 +112,11 @@ impl Place {
     /// What the first has found out concerns everybody: the others wait no longer, and who comes now begins another line.
     pub(super) fn break_up(&self) {
         self.line.turn.close();
-        let mut all = self.lines.lock();
+        self.leave_table(&mut self.lines.lock());
+    }
+
+    /// The line is not found any more; another one of the same name is left alone.
+    fn leave_table(&self, all: &mut BTreeMap<Key, Arc<Line>>) {
         if all.get(&self.key).is_some_and(|line| Arc::ptr_eq(line, &self.line)) {
             all.remove(&self.key);
         }
@@ -114,10 +126,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut all = self.lines.lock();
-        let is_last = |line: &Arc<Line>| Arc::ptr_eq(line, &self.line) && Arc::strong_count(line) <= 2;
-        if all.get(&self.key).is_some_and(is_last) {
-            // Only the table and this place know the line, and places are made under the lock.
-            all.remove(&self.key);
+        if self.line.places.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.leave_table(&mut all);
         }
     }
 }
@@ -197,6 +207,20 @@ mod tests {
         lines.stir("g");
         assert!(one.stirred().now_or_never().is_some() && other.stirred().now_or_never().is_some());
         assert!(strange.stirred().now_or_never().is_none() && one.stirred().now_or_never().is_none());
+    }
+
+    #[test]
+    fn those_who_go_at_the_same_time_leave_no_line_behind() {
+        let lines = Lines::default();
+        for round in 0..2_000 {
+            let group_id = round.to_string();
+            let [one, other] = [(); 2].map(|()| lines.place(&group_id, &topics(&["a"])));
+            std::thread::scope(|scope| {
+                scope.spawn(|| drop(one));
+                scope.spawn(|| drop(other));
+            });
+        }
+        assert!(lines.lock().is_empty());
     }
 
     proptest! {

@@ -1,17 +1,13 @@
 //! `GET /api/v1/groups`: all groups of the cluster.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Method},
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use common::{BrokerId, topic_name::CONSUMER_OFFSETS_TOPIC};
 use coordinator::api::{ListGroups, ListedGroup};
 use futures_util::future::try_join_all;
 use http_api::{ErrorCode, Problem, groups::GroupSummary, headers, paths};
-use runtime::http::Refusal;
+use runtime::http::{NoParams, Refusal};
 
 use super::route;
 use crate::http::router::Context;
@@ -31,6 +27,7 @@ use crate::http::router::Context;
 )]
 pub(in crate::http) async fn list(
     State(context): State<Arc<Context>>,
+    _: NoParams,
     request_headers: HeaderMap,
 ) -> Result<Json<Vec<GroupSummary>>, Refusal> {
     let (own, context) = (context.broker_id, &*context);
@@ -70,7 +67,7 @@ async fn local(context: &Context) -> Result<Vec<GroupSummary>, Problem> {
 }
 
 async fn remote(context: &Context, coordinator: BrokerId) -> Result<Vec<GroupSummary>, Problem> {
-    let reply = route::ask(context, coordinator, Method::GET, paths::GROUPS, None, Duration::ZERO).await?;
+    let reply = route::read(context, coordinator, paths::GROUPS).await?;
     if reply.status.is_success() {
         let unreadable = |error| Problem::new(ErrorCode::Internal, format!("broker {coordinator}: {error}"));
         return reply.json().map_err(unreadable);

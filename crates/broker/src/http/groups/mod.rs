@@ -6,7 +6,7 @@
 //! | `GET /api/v1/groups/{group}` | [`describe`], in words by [`words`], how far behind by [`lag`] |
 //! | `POST /api/v1/groups/{group}/offsets` | [`reset`] |
 //! | `DELETE /api/v1/groups/{group}` | [`delete`] |
-//! | `POST /api/v1/groups/{group}/poll` | [`poll`], at the coordinator by [`reading`]; who waits does so in a [`line`] |
+//! | `POST /api/v1/groups/{group}/poll` | [`poll`], at the coordinator by [`reading`]; who waits does so in a [`line`], who hangs up gives back what it was [promised](promise) |
 //! | `POST /api/v1/groups/{group}/ack` | [`ack`] |
 //!
 //! `GET /metrics` tells of the groups that are coordinated here: [`figures`].
@@ -22,6 +22,7 @@ mod lag;
 mod line;
 mod list;
 mod poll;
+mod promise;
 mod reading;
 mod reset;
 mod route;

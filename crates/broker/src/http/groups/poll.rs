@@ -17,11 +17,14 @@ use http_api::{
 };
 use runtime::{
     clock,
-    http::{JsonBody, Refusal, Segments},
+    http::{JsonBody, NoParams, Refusal, Segments},
 };
 use tokio::time::Instant;
 
-use super::{reading::Reading, route::Routed};
+use super::{
+    reading::Reading,
+    route::{self, Routed},
+};
 use crate::http::router::Context;
 
 /// Read records as a group
@@ -45,12 +48,12 @@ use crate::http::router::Context;
 pub(in crate::http) async fn poll(
     State(context): State<Arc<Context>>,
     Segments(group_id): Segments<String>,
+    _: NoParams,
     request_headers: HeaderMap,
     JsonBody(request): JsonBody<PollRequest>,
 ) -> Result<Response, Refusal> {
     check(&request)?;
-    let made = context.groups.topic().ensure().await;
-    made.map_err(|error| Problem::new(ErrorCode::CoordinatorNotAvailable, error.to_string()))?;
+    route::ensure_topic(&context).await?;
     let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms);
     // Whoever is asked instead waits for what is left of the time.
     let left = || clock::as_ms(deadline.saturating_duration_since(Instant::now()));

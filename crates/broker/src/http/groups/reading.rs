@@ -2,7 +2,10 @@
 //! has and where the logs are, read it, lease it. While there is nothing, no record is held back for those who wait: who is
 //! faster has it, and the others wait on. They wait in [lines](super::line), so that one record wakes one of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use common::{Offset, PartitionId, TopicName};
 use coordinator::api::{LeaseId, LeasePlace, LeasePositions, LeaseRecords, LeasedRead, Positions};
@@ -19,9 +22,10 @@ use uuid::Uuid;
 use super::{
     lag::{self, Bounds},
     line::{First, Place},
+    promise::Promise,
     route,
 };
-use crate::http::router::Context;
+use crate::http::{records::problems, router::Context};
 
 /// How long the leaders may take together to give what they have.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
@@ -156,30 +160,27 @@ impl Reading<'_> {
         lag::bounds(self.context, IsolationLevel::ReadCommitted, places).await
     }
 
-    /// The partitions that are to be read.
+    /// The partitions that are to be read, in order.
     fn places(&self) -> Result<Vec<TopicPartition>, Problem> {
-        let mut places = Vec::new();
-        for name in &self.request.topics {
+        let names: BTreeSet<&String> = self.request.topics.iter().collect();
+        let count = |name: &String| {
             let count =
                 self.context.image.read(|state| state.topic(name).map(|topic| topic.partitions.len()));
-            let unknown = || {
-                let shown: String = name.chars().take(249).collect();
-                Problem::new(ErrorCode::UnknownTopic, format!("there is no topic `{shown}`"))
-                    .with("topicName", shown)
-            };
-            let count = i32::try_from(count.ok_or_else(unknown)?).unwrap_or(i32::MAX);
-            places.extend((0..count).map(|id| TopicPartition::new(name.clone(), PartitionId(id))));
-        }
-        places.sort();
-        places.dedup();
-        if places.len() > POLL_PARTITIONS_MAX {
-            let detail = format!(
-                "`topics` have {} partitions; at most {POLL_PARTITIONS_MAX} are allowed",
-                places.len()
-            );
+            count.ok_or_else(|| problems::unknown_topic(name))
+        };
+        let counted = names.into_iter().map(|name| Ok((name, count(name)?)));
+        let counted: Vec<(&String, usize)> = counted.collect::<Result<_, Problem>>()?;
+        let partitions: usize = counted.iter().map(|(_, count)| count).sum();
+        if partitions > POLL_PARTITIONS_MAX {
+            let detail =
+                format!("`topics` have {partitions} partitions; at most {POLL_PARTITIONS_MAX} are allowed");
             return Err(Problem::new(ErrorCode::InvalidRequest, detail).with("field", "topics"));
         }
-        Ok(places)
+        let places = counted.into_iter().flat_map(|(name, count)| {
+            let ids = 0..i32::try_from(count).unwrap_or(i32::MAX);
+            ids.map(|id| TopicPartition::new(name.clone(), PartitionId(id)))
+        });
+        Ok(places.collect())
     }
 
     /// Where each partition may be read on, and when more may be. A group that has not begun in one does so now, if it is
@@ -202,10 +203,7 @@ impl Reading<'_> {
             })
             .unzip();
         let asked = LeasePositions { group_id: self.group_id.into(), places: asked };
-        let positions = self.context.groups.ask(self.group_id, asked).await;
-        let Positions { free, next_expiry_ms } = positions
-            .map_err(|unavailable| route::unavailable(self.group_id, unavailable))?
-            .map_err(|error| route::refused(self.group_id, &error))?;
+        let Positions { free, next_expiry_ms } = route::ask(self.context, self.group_id, asked).await?;
         let free = places.into_iter().zip(free).filter_map(|(place, free)| Some((place, free?)));
         let next_expiry = next_expiry_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         Ok((free.collect(), next_expiry))
@@ -230,6 +228,8 @@ impl Reading<'_> {
             let (page, page_bytes) = match read {
                 Ok(read) => read,
                 Err(problem) => {
+                    // There is something, and no news of it would help: it is tried again after a while.
+                    look.bounds.remove(&place);
                     look.trouble.get_or_insert(problem);
                     continue;
                 }
@@ -271,16 +271,15 @@ impl Reading<'_> {
 
     /// Leases what nobody was faster to get.
     async fn lease(&self, reads: Vec<Read>) -> Result<PollResponse, Problem> {
-        let lease = Uuid::new_v4();
+        let lease = LeaseId(Uuid::new_v4());
         let (leased, pages): (Vec<_>, Vec<_>) = reads.into_iter().map(|it| (it.leased, it.records)).unzip();
         let topics: Vec<String> = leased.iter().map(|read| read.topic.to_string()).collect();
         let lease_ms = self.request.lease_ms;
-        let request =
-            LeaseRecords { group_id: self.group_id.into(), lease: LeaseId(lease), lease_ms, reads: leased };
-        let granted = self.context.groups.ask(self.group_id, request).await;
-        let granted = granted
-            .map_err(|unavailable| route::unavailable(self.group_id, unavailable))?
-            .map_err(|error| route::refused(self.group_id, &error))?;
+        let request = LeaseRecords { group_id: self.group_id.into(), lease, lease_ms, reads: leased };
+        let promise = Promise::new(self.context, self.group_id, lease);
+        let granted = route::ask(self.context, self.group_id, request).await;
+        promise.keep();
+        let granted = granted?;
         let mut records = Vec::new();
         for ((topic, page), granted) in topics.into_iter().zip(pages).zip(granted) {
             let own = page.into_iter().filter(|record| granted.binary_search(&record.offset).is_ok());
@@ -289,7 +288,7 @@ impl Reading<'_> {
         let expires_at = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX).saturating_add(lease_ms);
         let has_some = !records.is_empty();
         Ok(PollResponse {
-            lease: has_some.then_some(lease),
+            lease: has_some.then_some(lease.0),
             expires_at: has_some.then_some(expires_at),
             records,
         })

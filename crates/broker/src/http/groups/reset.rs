@@ -1,7 +1,10 @@
 //! `POST /api/v1/groups/{group}/offsets`: a group without members goes on elsewhere. A dry run unless it says otherwise; the
 //! answer shows each partition either way.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Json,
@@ -16,18 +19,18 @@ use coordinator::{
 };
 use http_api::{
     ErrorCode, Problem,
-    groups::{ResetGroupRequest, ResetGroupResponse, ResetPartition, ResetTo},
+    groups::{ResetGroupRequest, ResetGroupResponse, ResetPartition, ResetTo, ResetTopic},
     paths,
 };
 use kafka_client::{IsolationLevel, OffsetSpec, TopicPartition};
-use runtime::http::{JsonBody, Refusal, Segments};
+use runtime::http::{JsonBody, NoParams, Refusal, Segments};
 
 use super::{
     describe::look,
     lag::{self, Bounds},
     route::{self, Routed},
 };
-use crate::http::router::Context;
+use crate::http::{records::problems, router::Context};
 
 /// Reset a group
 ///
@@ -43,18 +46,25 @@ use crate::http::router::Context;
         (status = 200, body = ResetGroupResponse),
         (status = 404, description = "No such group, topic or partition", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The group has members", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Its coordinator or a leader does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Its coordinator or a leader does not answer; nothing was changed", body = Problem, content_type = "application/problem+json"),
+        (status = 504, description = "Its coordinator was lost meanwhile: whether it was put there is not known", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(in crate::http) async fn reset(
     State(context): State<Arc<Context>>,
     Segments(group_id): Segments<String>,
+    _: NoParams,
     request_headers: HeaderMap,
     JsonBody(request): JsonBody<ResetGroupRequest>,
 ) -> Result<Response, Refusal> {
     let path = paths::group_offsets(&group_id);
-    let routed =
-        Routed::new(&context, &group_id, Method::POST, path, &request_headers).with_body(|| &request);
+    if request.topics.is_some() {
+        // A group may begin by being put somewhere, and be the first of all.
+        route::ensure_topic(&context).await?;
+    }
+    let routed = Routed::new(&context, &group_id, Method::POST, path, &request_headers)
+        .with_body(|| &request)
+        .changing(!request.dry_run);
     let local = || async {
         let partitions = plan(&context, &group_id, &request).await?;
         if !request.dry_run {
@@ -75,7 +85,6 @@ async fn plan(
 ) -> Result<Vec<ResetPartition>, Problem> {
     let (state, committed) = match look(context, group_id).await {
         Ok((group, committed)) => (group.state, committed),
-        // A group may begin by being put somewhere.
         Err(problem) if problem.code == ErrorCode::UnknownGroup && request.topics.is_some() => {
             (GroupState::Empty, Vec::new())
         }
@@ -115,29 +124,27 @@ fn offsets_of(committed: Vec<FetchedTopic>) -> BTreeMap<TopicPartition, i64> {
 }
 
 /// The partitions that the request names; they must exist.
-fn wanted(
-    context: &Context,
-    topics: &[http_api::groups::ResetTopic],
-) -> Result<Vec<TopicPartition>, Problem> {
-    let mut places = Vec::new();
+fn wanted(context: &Context, topics: &[ResetTopic]) -> Result<Vec<TopicPartition>, Problem> {
+    let (mut places, mut whole) = (BTreeSet::new(), BTreeSet::new());
     for topic in topics {
         let name = topic.topic.as_str();
         let count = context.image.read(|state| state.topic(name).map(|topic| topic.partitions.len()));
-        let unknown = || Problem::new(ErrorCode::UnknownTopic, format!("there is no topic `{name}`"));
-        let count = count.ok_or_else(unknown)?;
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
-        let partitions = topic.partitions.clone().unwrap_or_else(|| (0..count).collect());
-        for partition in partitions {
-            if !(0..count).contains(&partition) {
-                let detail = format!("topic `{name}` has no partition {partition}; it has {count}");
-                return Err(Problem::new(ErrorCode::UnknownPartition, detail).with("partition", partition));
+        let count = count.ok_or_else(|| problems::unknown_topic(name))?;
+        let ids = 0..i32::try_from(count).unwrap_or(i32::MAX);
+        let place = |id| TopicPartition::new(name, PartitionId(id));
+        match &topic.partitions {
+            // However often it is named, it is taken once.
+            None if whole.insert(name) => places.extend(ids.map(place)),
+            None => {}
+            Some(wanted) => {
+                if let Some(id) = wanted.iter().find(|id| !ids.contains(id)) {
+                    return Err(problems::unknown_partition(name, PartitionId(*id), count));
+                }
+                places.extend(wanted.iter().copied().map(place));
             }
-            places.push(TopicPartition::new(name, PartitionId(partition)));
         }
     }
-    places.sort();
-    places.dedup();
-    Ok(places)
+    Ok(places.into_iter().collect())
 }
 
 type AtTime = BTreeMap<TopicPartition, Option<Offset>>;
@@ -193,10 +200,7 @@ async fn commit(context: &Context, group_id: &str, partitions: &[ResetPartition]
         retention_time_ms: None,
         topics: topics.into_iter().filter_map(topic).collect(),
     };
-    let committed = context.groups.ask(group_id, commit).await;
-    let committed = committed
-        .map_err(|unavailable| route::unavailable(group_id, unavailable))?
-        .map_err(|error| route::refused(group_id, &error))?;
+    let committed = route::change(context, group_id, commit).await?;
     let results = committed.into_iter().flat_map(|topic| topic.partitions).map(|partition| partition.result);
     results.collect::<Result<(), _>>().map_err(|error| route::refused(group_id, &error))
 }

@@ -1,15 +1,15 @@
 //! Who answers a call about a group: its coordinator. Another broker hands the call on to it, and passes its answer back.
 
-use std::{future::Future, time::Duration};
+use std::{fmt, future::Future, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::Response,
 };
-use client::{HttpRequest, http::Reply};
+use client::{HttpError, HttpRequest, http::Reply};
 use common::{BrokerId, PartitionId, topic_name::CONSUMER_OFFSETS_TOPIC};
-use coordinator::GroupError;
+use coordinator::{GroupError, api::Call};
 use http_api::{ErrorCode, Problem, headers};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -35,6 +35,8 @@ pub(super) struct Routed<'a> {
     body: Option<Box<dyn Fn() -> Option<Bytes> + Send + Sync + 'a>>,
     /// Until when the coordinator may wait before it answers.
     deadline: Instant,
+    /// Whether doing it twice is something else than doing it once.
+    is_change: bool,
 }
 
 impl<'a> Routed<'a> {
@@ -46,7 +48,8 @@ impl<'a> Routed<'a> {
         path: String,
         headers: &'a HeaderMap,
     ) -> Self {
-        Self { context, group_id, method, path, headers, body: None, deadline: Instant::now() }
+        let deadline = Instant::now();
+        Self { context, group_id, method, path, headers, body: None, deadline, is_change: false }
     }
 
     /// With this, made anew each time that the call is handed on.
@@ -59,6 +62,12 @@ impl<'a> Routed<'a> {
     /// The coordinator may wait until then before it answers.
     pub(super) fn waiting(mut self, deadline: Instant) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// Whether it may not be made twice: where it is not known whether it was made, that is the answer (see [`change`]).
+    pub(super) fn changing(mut self, is_change: bool) -> Self {
+        self.is_change = is_change;
         self
     }
 
@@ -104,9 +113,15 @@ impl<'a> Routed<'a> {
     }
 
     async fn hand_on(&self, coordinator: BrokerId) -> Result<Response, Problem> {
-        let (method, body) = (self.method.clone(), self.body.as_ref().and_then(|make| make()));
-        let wait = self.deadline.saturating_duration_since(Instant::now());
-        let reply = ask(self.context, coordinator, method, &self.path, body, wait).await?;
+        let mut request = request(self.context, coordinator, self.method.clone(), &self.path)?;
+        request.body = self.body.as_ref().and_then(|make| make());
+        let request = request.timeout(PATIENCE + self.deadline.saturating_duration_since(Instant::now()));
+        let reply = self.context.records.http.send(request).await.map_err(|error| {
+            if self.is_change && !error.surely_not_received() {
+                return outcome_unknown(self.group_id, &unreached(coordinator, &error));
+            }
+            not_available(unreached(coordinator, &error))
+        })?;
         if reply.status == StatusCode::SERVICE_UNAVAILABLE
             && let Ok(problem) = reply.json::<Problem>()
         {
@@ -131,24 +146,55 @@ fn check_name(group_id: &str) -> Result<(), Problem> {
     Err(Problem::new(ErrorCode::InvalidParameter, detail).with("parameter", "group").with("value", group_id))
 }
 
-/// Asks another broker, which is not to hand the call on.
-pub(super) async fn ask(
-    context: &Context,
-    broker: BrokerId,
-    method: Method,
-    path: &str,
-    body: Option<Bytes>,
-    wait: Duration,
-) -> Result<Reply, Problem> {
-    let url =
-        context.image.read(|state| state.broker(broker).map(|it| format!("http://{}:{}", it.host, it.port)));
+/// Makes `__consumer_offsets` if it is not there: for groups that may begin with this call.
+pub(super) async fn ensure_topic(context: &Context) -> Result<(), Problem> {
+    context.groups.topic().ensure().await.map_err(|error| not_available(error.to_string()))
+}
+
+/// Reads something of another coordinator.
+pub(super) async fn read(context: &Context, coordinator: BrokerId, path: &str) -> Result<Reply, Problem> {
+    let request = request(context, coordinator, Method::GET, path)?.timeout(PATIENCE);
+    let failed = |error| not_available(unreached(coordinator, &error));
+    context.records.http.send(request).await.map_err(failed)
+}
+
+/// A request to another broker, which is not to hand it on.
+fn request(context: &Context, broker: BrokerId, method: Method, path: &str) -> Result<HttpRequest, Problem> {
+    let url = context.image.url_of(broker);
     let url = url.ok_or_else(|| not_available(format!("broker {broker} is not registered")))?;
-    let mut request = HttpRequest::new(method, format!("{url}{path}")).timeout(PATIENCE + wait);
+    let mut request = HttpRequest::new(method, format!("{url}{path}"));
     let own = HeaderValue::from(context.broker_id.0);
     request.headers.push((HeaderName::from_static(headers::FORWARDED_BY), own));
-    request.body = body;
-    let failed = |error| not_available(format!("broker {broker}, the coordinator: {error}"));
-    context.records.http.send(request).await.map_err(failed)
+    Ok(request)
+}
+
+fn unreached(coordinator: BrokerId, error: &HttpError) -> String {
+    format!("broker {coordinator}, the coordinator: {error}")
+}
+
+/// Asks the group, which this broker coordinates.
+pub(super) async fn ask<T, C>(context: &Context, group_id: &str, request: C) -> Result<T, Problem>
+where
+    C: Call<Reply = Result<T, GroupError>>,
+{
+    let replied = context.groups.ask(group_id, request).await;
+    let replied = replied.map_err(|unavailable| not_available(of_group(group_id, unavailable)))?;
+    replied.map_err(|error| refused(group_id, &error))
+}
+
+/// The same for a change that may not be made twice: if it is not known whether it was made, it is not tried again.
+pub(super) async fn change<T, C>(context: &Context, group_id: &str, request: C) -> Result<T, Problem>
+where
+    C: Call<Reply = Result<T, GroupError>>,
+{
+    let replied = context.groups.ask(group_id, request).await;
+    let replied = replied.map_err(|unavailable| match unavailable {
+        Unavailable::InDoubt => outcome_unknown(group_id, &unavailable.to_string()),
+        Unavailable::NotAvailable | Unavailable::Loading | Unavailable::NotCoordinator => {
+            not_available(of_group(group_id, unavailable))
+        }
+    })?;
+    replied.map_err(|error| refused(group_id, &error))
 }
 
 /// Of a problem whose cause is that this partition, or one of all, cannot be loaded here: says so, and why.
@@ -169,9 +215,14 @@ pub(super) fn unknown_group(group_id: &str) -> Problem {
     Problem::new(ErrorCode::UnknownGroup, format!("there is no group `{group_id}`")).with("groupId", group_id)
 }
 
-/// Nobody answers for it now.
-pub(super) fn unavailable(group_id: &str, unavailable: Unavailable) -> Problem {
-    not_available(format!("group `{group_id}`: {unavailable}"))
+fn of_group(group_id: &str, what: impl fmt::Display) -> String {
+    format!("group `{group_id}`: {what}")
+}
+
+/// It may have been changed.
+fn outcome_unknown(group_id: &str, why: &str) -> Problem {
+    let detail = format!("whether group `{group_id}` was changed is not known: {why}");
+    Problem::new(ErrorCode::CommitUnknown, detail).with("groupId", group_id)
 }
 
 /// What a group refuses.
@@ -181,13 +232,11 @@ pub(super) fn refused(group_id: &str, error: &GroupError) -> Problem {
         GroupError::NonEmptyGroup | GroupError::UnknownMemberId | GroupError::RebalanceInProgress => {
             not_empty(group_id)
         }
-        GroupError::LeaseExpired => {
-            Problem::new(ErrorCode::LeaseExpired, format!("group `{group_id}`: {error}"))
-        }
+        GroupError::LeaseExpired => Problem::new(ErrorCode::LeaseExpired, of_group(group_id, error)),
         GroupError::TooManyLeases { max, .. } => {
-            Problem::new(ErrorCode::Overloaded, format!("group `{group_id}`: {error}")).with("bound", *max)
+            Problem::new(ErrorCode::Overloaded, of_group(group_id, error)).with("bound", *max)
         }
-        other => Problem::new(ErrorCode::InvalidRequest, format!("group `{group_id}`: {other}")),
+        other => Problem::new(ErrorCode::InvalidRequest, of_group(group_id, other)),
     }
 }
 

@@ -17,7 +17,7 @@ mod breaker;
 mod bulk;
 mod gateway;
 mod keyed;
-mod problems;
+pub(super) mod problems;
 mod produce;
 mod read;
 mod show;

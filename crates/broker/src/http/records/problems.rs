@@ -6,13 +6,17 @@ use kafka_client::{ClusterError, ErrorCode as KafkaCode, ProduceError};
 
 use crate::partition::PartitionError;
 
+/// What is given for a topic's name is shown only so far: names are no longer.
+const SHOWN_CHARS_MAX: usize = 249;
+
 /// No such topic.
-pub(super) fn unknown_topic(topic: &str) -> Problem {
-    Problem::new(ErrorCode::UnknownTopic, format!("there is no topic `{topic}`")).with("topicName", topic)
+pub(in crate::http) fn unknown_topic(topic: &str) -> Problem {
+    let shown: String = topic.chars().take(SHOWN_CHARS_MAX).collect();
+    Problem::new(ErrorCode::UnknownTopic, format!("there is no topic `{shown}`")).with("topicName", shown)
 }
 
 /// No such partition.
-pub(super) fn unknown_partition(topic: &str, partition: PartitionId, partitions: usize) -> Problem {
+pub(in crate::http) fn unknown_partition(topic: &str, partition: PartitionId, partitions: usize) -> Problem {
     let detail = format!("topic `{topic}` has no partition {partition}; it has {partitions}");
     Problem::new(ErrorCode::UnknownPartition, detail)
         .with("topicName", topic)

@@ -16,7 +16,7 @@ use http_api::{
 use kafka_client::{Delivery, ProduceError, producer::partition_of_key};
 use runtime::{
     clock,
-    http::{JsonBody, JsonBytesMax, Refusal, Segments},
+    http::{JsonBody, JsonBytesMax, NoParams, Refusal, Segments},
 };
 
 use uuid::Uuid;
@@ -62,6 +62,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 pub(in crate::http) async fn produce(
     State(context): State<Arc<Context>>,
     Segments(topic): Segments<String>,
+    _: NoParams,
     mut request: Request,
 ) -> Result<Response, Refusal> {
     let gateway = &context.records;

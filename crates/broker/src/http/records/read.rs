@@ -238,8 +238,7 @@ async fn hand_on(
 ) -> Result<Response, Problem> {
     let unreachable =
         |detail: String| Problem::new(ErrorCode::LeaderUnreachable, detail).with("brokerId", leader.0);
-    let url =
-        gateway.image.read(|state| state.broker(leader).map(|it| format!("http://{}:{}", it.host, it.port)));
+    let url = gateway.image.url_of(leader);
     let url = url.ok_or_else(|| unreachable(format!("broker {leader}, the leader, is not registered")))?;
     gateway.admit(leader)?;
     let path = uri.path_and_query().map_or("/", |it| it.as_str());
