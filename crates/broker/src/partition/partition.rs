@@ -151,6 +151,7 @@ impl Partition {
             unsynced_records_max,
             reopen_at_ms: None,
             disk_failed: None,
+            in_role_since_ms: now.steady_ms,
             renewing_since_ms: None,
         };
         state.stage = Stage::Running(Box::new(running));
@@ -179,6 +180,9 @@ impl Partition {
         let view = View(&running.log);
         let (change, effects) = running.replica.update(me, settings, wanted.assignment, &view, now.steady_ms);
         let epoch = running.replica.leader_epoch();
+        if change != RoleChange::None {
+            running.in_role_since_ms = now.steady_ms;
+        }
         if matches!(change, RoleChange::Deposed | RoleChange::Elected) {
             tracing::debug!(event = "partition.role", partition = %self.name, %epoch, ?change, "another role");
             state.waiting.fail(&PartitionError::NotLeader);

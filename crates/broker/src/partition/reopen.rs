@@ -68,6 +68,10 @@ impl Partition {
     fn reopen_due(&self) -> Option<PathBuf> {
         let now_ms = self.services.now().steady_ms;
         let mut state = self.lock();
+        if state.flush_queued {
+            // A sync that is under way still might fail, and be the only one that is told.
+            return None;
+        }
         let running = state.running().ok()?;
         running.log.fence()?;
         if running.reopen_at_ms.is_some_and(|at| now_ms < at) {
@@ -190,6 +194,9 @@ mod tests {
         assert!(produce(&partition).is_ok());
         disk.fail_after(0, Fault::Full);
         assert!(produce(&partition).is_err());
+        partition.reopen_if_fenced();
+        assert_eq!(partition.storage_trouble(), None, "a sync is still to come");
+        partition.flush();
         assert_eq!(
             (partition.isr_proposal(), partition.storage_trouble()),
             (None, None),

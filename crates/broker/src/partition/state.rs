@@ -56,6 +56,8 @@ pub(super) struct Running {
     pub(super) reopen_at_ms: Option<i64>,
     /// Why opening it anew did not help.
     pub(super) disk_failed: Option<String>,
+    /// Since when it has its role, on the clock that does not jump.
+    pub(super) in_role_since_ms: i64,
     /// Since when it is to be fetched anew, and fetches nothing before that: see [`renew`](super::renew).
     pub(super) renewing_since_ms: Option<i64>,
 }
