@@ -19,9 +19,13 @@ use crate::{
 /// Threads for commands that talk to a cluster.
 const WORKER_THREADS: usize = 2;
 
+/// What scripts want to know; [`crate::exit`] says it in full.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage, nothing was tried; 3 a server refused to start; \
+                          4 nobody answered; 5 the write may or may not have taken effect; 6 the verdict is FAIL";
+
 /// DistributedMQ: a Kafka-style message broker whose control plane can be read.
 #[derive(Debug, Parser)]
-#[command(name = "dmq", version)]
+#[command(name = "dmq", version, after_help = EXIT_CODES)]
 pub(crate) struct CommandLine {
     #[command(flatten)]
     connection: ConnectionArgs,

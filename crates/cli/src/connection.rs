@@ -10,8 +10,9 @@ use crate::{exit::Failure, output::Format, services::ServicesFile};
 /// Where metadata nodes listen by default.
 const DEFAULT_NODES: [&str; 3] = ["http://localhost:9091", "http://localhost:9092", "http://localhost:9093"];
 
-/// Arguments of every command that talks to a cluster.
+/// Arguments of every command that talks to a cluster. In the help they stand behind its own.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which cluster, and how to answer")]
 pub(crate) struct ConnectionArgs {
     /// Metadata nodes to talk to; without it those of services.json, or localhost:9091-9093
     #[arg(long, value_name = "URL[,URL]", env = "DMQ_METADATA", value_delimiter = ',', global = true)]

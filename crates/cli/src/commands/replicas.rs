@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::{
     connection::ConnectionArgs,
     exit::{Exit, Failure},
-    output::{Render, Table, comma_separated, or_dash, say},
+    output::{Render, Table, comma_separated, count, or_dash, say},
 };
 
 /// What to do with leaders and replicas.
@@ -133,7 +133,7 @@ impl Elect {
         }
         let request = ElectLeadersRequest { partitions, unclean: self.unclean };
         let elected = client.call(&api::elect_leaders(&request)).await?;
-        say!("{} partitions got another leader", elected.elected);
+        say!("{} got another leader", count(elected.elected, "partition"));
         connection.output.emit(&ElectionView(elected))
     }
 }

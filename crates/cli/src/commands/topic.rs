@@ -46,7 +46,7 @@ pub(crate) enum TopicCommand {
     /// List topics
     List {
         /// Only those whose name starts so
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         prefix: String,
     },
     /// Show a topic with its partitions

@@ -25,7 +25,7 @@ pub(crate) enum GroupCommand {
     /// List groups
     List {
         /// Only those whose id starts so
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         prefix: String,
     },
     /// Show a group with its members, its offsets and how far it is behind

@@ -31,7 +31,7 @@ pub(crate) struct InspectArgs {
     /// A partition's directory, or a broker's data directory
     dir: PathBuf,
     /// Show batches from the one that holds this offset on [default: the first]
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(i64).range(0..))]
     offset: i64,
     /// How many batches to show [default: 20 of a partition, none of a data directory]
     #[arg(long, value_name = "BATCHES")]
