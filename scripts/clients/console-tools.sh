@@ -73,6 +73,8 @@ says "[Ee]lection" || [ ! -s "$work/said" ]
 
 tool metadata-quorum "${at[@]}" describe --status
 says "^LeaderId: +[0-9]"
+tool metadata-quorum "${at[@]}" describe --replication
+says "Observer"
 tool features "${at[@]}" describe
 tool broker-api-versions "${at[@]}"
 says "Produce\(0\): 0 to"

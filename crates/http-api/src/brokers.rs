@@ -78,6 +78,12 @@ pub struct BrokerInfo {
     /// where the broker has not been heard of since this controller took office.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heartbeat: Option<u64>,
+    /// The metadata that it said it has, in its last heartbeat. Only the controller knows, as with the following.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_version: Option<MetadataVersion>,
+    /// When it last had all metadata, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_caught_up: Option<u64>,
     /// How many partitions it leads.
     pub leader_partitions: usize,
     /// How many replicas it holds.
@@ -99,6 +105,8 @@ impl BrokerInfo {
             rack: broker.rack.clone(),
             status: broker.status,
             last_heartbeat: None,
+            metadata_version: None,
+            last_caught_up: None,
             leader_partitions,
             replica_partitions,
         }

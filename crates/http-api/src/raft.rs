@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::{NodeId, Term};
+use common::{MetadataVersion, NodeId, Term};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,6 +42,17 @@ pub struct RaftMember {
     pub voter: bool,
 }
 
+/// When the leader was last told something by a member, and how far that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberContact {
+    /// When the member last answered, in Unix milliseconds.
+    pub last_answer: u64,
+    /// When it last held all that the leader's log had, in Unix milliseconds; absent if it never did under this leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_caught_up: Option<u64>,
+}
+
 /// The state of one node's Raft. An index of 0 stands for "nothing yet".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +71,9 @@ pub struct RaftStatus {
     pub commit_index: u64,
     /// Highest index applied to its state.
     pub last_applied: u64,
+    /// The version of that state: the index of the last entry that changed anything.
+    #[serde(default)]
+    pub metadata_version: MetadataVersion,
     /// Highest index in its log.
     pub last_log_index: u64,
     /// Last index that its newest snapshot covers.
@@ -71,6 +85,10 @@ pub struct RaftStatus {
     /// On the leader: highest index that each member is known to hold. Empty elsewhere.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub replication: BTreeMap<NodeId, u64>,
+    /// On the leader: when each member was last heard of. Empty elsewhere.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, MemberContact>)]
+    pub contacts: BTreeMap<NodeId, MemberContact>,
     /// Where the log is kept.
     pub storage: StorageKind,
     /// A hash of its applied state, in hexadecimal. Two nodes that applied the same entries have the same.

@@ -4,6 +4,11 @@ use client::{HttpRequest, api};
 use common::BrokerId;
 use http::Method;
 use http_api::{HeartbeatResponse, paths};
+use kafka_client::{Address, Connection, ConnectionOptions};
+use kafka_wire::messages::{
+    DescribeQuorumRequest,
+    describe_quorum::{RequestPartitionData, RequestTopicData},
+};
 use testkit::{BrokerTimings, Cluster, Storage, cluster, eventually};
 
 use crate::{dmq, on_both_databases, topic};
@@ -63,4 +68,29 @@ async fn heartbeats_keep_their_interval_and_tell_the_version(storage: Storage) {
     assert!(after.metadata_version > before.metadata_version, "{before:?}, then {after:?}");
     let version = observer.ask(leader.id, &api::cluster()).await.unwrap().version;
     assert_eq!(after.metadata_version, version);
+    kafka_clients_see_who_follows(&cluster).await;
+}
+
+/// Voters and brokers, each with everything, and heard of after it had that.
+async fn kafka_clients_see_who_follows(cluster: &Cluster) {
+    let leader = cluster.leader().await;
+    let broker = cluster.observer().ask(leader.id, &api::broker(BROKER)).await.unwrap();
+    let address = Address::new(broker.host.clone(), broker.kafka_port.unwrap());
+    let connection = Connection::open(&address, &ConnectionOptions::default()).await.unwrap();
+    let partitions = vec![RequestPartitionData { partition_index: 0 }];
+    let topics = vec![RequestTopicData { topic_name: "__cluster_metadata".into(), partitions }];
+    let request = DescribeQuorumRequest { topics };
+    eventually("all have everything", cluster::DEADLINE, async || {
+        let mut answer = connection.call(&request).await.map_err(|error| error.to_string())?;
+        let quorum = answer.topics.remove(0).partitions.remove(0);
+        let everybody = || quorum.current_voters.iter().chain(&quorum.observers);
+        let has_all = everybody().all(|it| {
+            it.log_end_offset >= quorum.high_watermark
+                && (0..=it.last_fetch_timestamp).contains(&it.last_caught_up_timestamp)
+        });
+        let ids: Vec<_> = quorum.observers.iter().map(|it| it.replica_id).collect();
+        let are_there = quorum.current_voters.len() == answer.nodes.len() && ids == [BROKER.0];
+        if has_all && are_there { Ok(()) } else { Err(format!("{quorum:?}")) }
+    })
+    .await;
 }

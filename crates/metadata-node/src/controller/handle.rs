@@ -7,12 +7,12 @@ use std::{
 };
 
 use client::{HttpClient, HttpOptions, PeerWatch, PeerWatchOptions};
-use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, Term};
+use common::{Broker, BrokerEpoch, BrokerId, BrokerStatus, MetadataVersion, Term};
 use runtime::{Stop, TaskKind, Tasks};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    contacts::Contacts,
+    contacts::{Contacts, Heartbeat},
     probe::{Finding, probe},
     reign::Reign,
 };
@@ -97,17 +97,23 @@ impl Controller {
         Self { shared }
     }
 
-    /// A broker was heard of, in `term`, under its current epoch.
-    pub(crate) fn contact(&self, term: Term, broker: BrokerId, epoch: BrokerEpoch) {
+    /// A broker was heard of, in `term`, under its current epoch. It has `metadata_version`, if it says so; `newest` is the newest.
+    pub(crate) fn contact(
+        &self,
+        term: Term,
+        (broker, epoch): (BrokerId, BrokerEpoch),
+        metadata_version: Option<MetadataVersion>,
+        newest: MetadataVersion,
+    ) {
         self.shared.contacts.begin(term, &self.shared.consensus);
-        self.shared.contacts.heard_of(broker, epoch);
+        self.shared.contacts.heard_of(broker, epoch, metadata_version, newest);
         self.shared.metrics.controller.heartbeats.inc();
     }
 
-    /// When `broker` was last heard of, in Unix milliseconds; `None` on a node that does not lead.
-    pub(crate) fn last_contact_unix_ms(&self, broker: BrokerId) -> Option<u64> {
+    /// The last heartbeat of `broker`; `None` on a node that does not lead.
+    pub(crate) fn last_heartbeat(&self, broker: BrokerId) -> Option<Heartbeat> {
         let leads = self.shared.consensus.leader().is_self;
-        self.shared.contacts.seen_unix_ms(broker).filter(|_| leads)
+        self.shared.contacts.last_heartbeat(broker).filter(|_| leads)
     }
 
     /// An OFFLINE broker heartbeats again: it is unfenced soon.

@@ -59,7 +59,7 @@ pub(super) async fn register(
     let Outcome::Broker { broker } = outcome else {
         return Err(unexpected(&outcome));
     };
-    api.controller.contact(term, broker.broker_id, broker.broker_epoch);
+    api.controller.contact(term, (broker.broker_id, broker.broker_epoch), None, metadata_version);
     let answer = RegisterBrokerResponse {
         broker_id: broker.broker_id,
         broker_epoch: broker.broker_epoch,
@@ -82,7 +82,7 @@ pub(super) async fn list(
     let mut brokers: Vec<_> =
         api.consensus.read(|state| state.brokers().map(|broker| shown(state, broker)).collect());
     for broker in &mut brokers {
-        broker.last_heartbeat = api.controller.last_contact_unix_ms(broker.broker_id);
+        show_heartbeat(&api, broker);
     }
     Ok(Json(brokers))
 }
@@ -104,8 +104,16 @@ pub(super) async fn get(
     api.settle(query.consistency).await?;
     let found = api.consensus.read(|state| state.broker(id).map(|broker| shown(state, broker)));
     let mut broker = found.ok_or_else(|| unknown_broker(id))?;
-    broker.last_heartbeat = api.controller.last_contact_unix_ms(id);
+    show_heartbeat(&api, &mut broker);
     Ok(Json(broker))
+}
+
+/// Adds what the controller knows of a broker's last heartbeat, which is no part of the metadata.
+fn show_heartbeat(api: &Api, broker: &mut BrokerInfo) {
+    let heartbeat = api.controller.last_heartbeat(broker.broker_id);
+    broker.last_heartbeat = heartbeat.map(|heartbeat| heartbeat.at_ms);
+    broker.metadata_version = heartbeat.and_then(|heartbeat| heartbeat.metadata_version);
+    broker.last_caught_up = heartbeat.and_then(|heartbeat| heartbeat.caught_up_ms);
 }
 
 /// Forget a broker
@@ -128,7 +136,7 @@ pub(super) async fn remove(writer: Writer, Segments(id): Segments<BrokerId>) -> 
     }
 }
 
-/// A broker as the API shows it, without its last contact, which is no part of the metadata.
+/// A broker as the API shows it, without its last heartbeat.
 pub(super) fn shown(state: &Metadata, broker: &Broker) -> BrokerInfo {
     let id = broker.broker_id;
     BrokerInfo::new(broker, state.leader_partitions(id), state.replica_partitions(id))

@@ -48,7 +48,8 @@ pub(super) async fn post(
         return Err(Rejection::StaleBrokerEpoch { broker_id, given, current: broker_epoch }.into());
     }
     let term = writer.term();
-    api.controller.contact(term, broker_id, broker_epoch);
+    let has = request.as_ref().and_then(|request| request.metadata_version);
+    api.controller.contact(term, (broker_id, broker_epoch), has, version);
     let mut metadata_version = version;
     let want_shutdown = request.is_some_and(|request| request.want_shutdown);
     match status {

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{ClusterId, MetadataVersion, NodeId};
-use http_api::RaftMember;
+use http_api::{RaftMember, raft::MemberContact};
 use metadata_core::{Event, State};
 use openraft::async_runtime::watch::WatchReceiver as _;
+use runtime::clock;
 use tokio::sync::watch;
 
 use super::figures::RaftFigures;
 use super::identity::Identity;
 use super::machine::{Machine, Published};
 use super::net::Peers;
+use super::progress::{CaughtUp, Seen};
 use super::settings::Timings;
 use super::types::TypeConfig;
 use super::{LeaderHint, LogEntryView, RaftStatus, ReadError, Role};
@@ -51,6 +53,8 @@ pub(super) struct Inner {
     /// As follower: when the leader was last heard of.
     pub(super) leader_heard: watch::Sender<Option<tokio::time::Instant>>,
     pub(super) figures: Arc<RaftFigures>,
+    /// As leader: how far the members are.
+    pub(super) progress: Arc<CaughtUp>,
     /// Held for each change of the membership that this node proposes: Raft takes them one by one, and what an operator
     /// wants is not refused because the [registrar](super::registrar) is just noting something down.
     pub(super) changing_members: tokio::sync::Mutex<()>,
@@ -121,10 +125,11 @@ impl Consensus {
 
     /// A copy of the Raft state.
     pub fn status(&self) -> RaftStatus {
-        let (digest, applied) = self
-            .inner
-            .published
-            .read(|applied| (applied.state.digest(), applied.last_applied.map_or(0, |last| last.index)));
+        let (digest, version, applied) = self.inner.published.read(|applied| {
+            let last_applied = applied.last_applied.map_or(0, |last| last.index);
+            (applied.state.digest(), applied.state.version(), last_applied)
+        });
+        let contacts = self.contacts();
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
@@ -153,14 +158,31 @@ impl Consensus {
             leader_id: self.leader().leader.map(|leader| leader.id),
             commit_index: index(&metrics.local_committed),
             last_applied: applied,
+            metadata_version: version,
             last_log_index: metrics.last_log_index.unwrap_or(0),
             snapshot_index: index(&metrics.snapshot),
             purged_index: index(&metrics.purged),
             members,
             replication: replication.map(|(id, matched)| (*id, index(matched))).collect(),
+            contacts,
             storage: self.inner.backend.name(),
             state_digest: (digest, applied),
         }
+    }
+
+    /// As leader: when each member was last heard of; this one now.
+    fn contacts(&self) -> BTreeMap<NodeId, MemberContact> {
+        let seen = super::leader::look(&self.inner.raft, &self.inner.progress).into_iter();
+        let contact = |(id, (seen, last_caught_up)): (NodeId, (Seen, _))| {
+            (id, MemberContact { last_answer: seen.answered_ms, last_caught_up })
+        };
+        let mut contacts: BTreeMap<_, _> = seen.map(contact).collect();
+        if self.leader().is_self {
+            let now_ms = clock::unix_ms();
+            let own = MemberContact { last_answer: now_ms, last_caught_up: Some(now_ms) };
+            contacts.insert(self.node_id(), own);
+        }
+        contacts
     }
 
     /// Metadata events, as the SQL projection keeps them. Everything applied before the call is in it.

@@ -7,11 +7,12 @@ use std::time::Duration;
 use common::{NodeId, Term};
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{Instant as _, ServerState};
-use runtime::Stop;
+use runtime::{Stop, clock};
 use tokio::sync::watch;
 
 use super::figures::RaftFigures;
 use super::machine::{Machine, Published};
+use super::progress::{CaughtUp, Seen};
 use super::types::TypeConfig;
 use super::{LeaderAddress, LeaderHint};
 
@@ -24,13 +25,14 @@ pub(super) struct View {
     /// Where `services.json` says that nodes are; it wins over the membership.
     pub(super) founders: BTreeMap<NodeId, String>,
     pub(super) figures: Arc<RaftFigures>,
+    pub(super) progress: Arc<CaughtUp>,
     /// A leader that has heard of no majority for so long counts as none.
     pub(super) patience: Duration,
 }
 
 /// Turns openraft's view into hints, until it is time to stop.
 pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: Stop) {
-    let View { id, raft, published, founders, figures, patience } = view;
+    let View { id, raft, published, founders, figures, progress, patience } = view;
     let mut server = raft.server_metrics();
     let mut applied_term = published.watch_term();
     loop {
@@ -57,6 +59,11 @@ pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: S
             }
             changed
         });
+        if leads {
+            look(&raft, &progress);
+        } else {
+            progress.forget();
+        }
         if changed && let Some(leader) = &hint.leader {
             figures.add_leader_changes(1);
             tracing::info!(
@@ -82,6 +89,30 @@ pub(super) async fn follow(view: View, hints: watch::Sender<LeaderHint>, stop: S
             return stop.requested().await;
         }
     }
+}
+
+/// How far each member is that answered this leader, and when each last held everything, in Unix milliseconds.
+pub(super) fn look(
+    raft: &openraft::Raft<TypeConfig, Machine>,
+    progress: &CaughtUp,
+) -> BTreeMap<NodeId, (Seen, Option<u64>)> {
+    let now_ms = clock::unix_ms();
+    let data = raft.data_metrics();
+    let data = data.borrow_watched();
+    let last_index = data.last_log.as_ref().map_or(0, |last| last.index);
+    let matched = |id: &NodeId| {
+        let matched = data.replication.as_ref().and_then(|replication| replication.get(id));
+        matched.and_then(Option::as_ref).map_or(0, |matched| matched.index)
+    };
+    let answered = data.heartbeat.iter().flatten().filter_map(|(id, at)| Some((id, at.as_ref()?)));
+    let seen: BTreeMap<NodeId, Seen> = answered
+        .map(|(id, at)| {
+            let answered_ms = now_ms.saturating_sub(clock::as_ms(at.elapsed()));
+            (*id, Seen { matched: matched(id), answered_ms })
+        })
+        .collect();
+    let caught_up = progress.look(now_ms, last_index, &seen);
+    seen.into_iter().map(|(id, seen)| (id, (seen, caught_up.get(&id).copied()))).collect()
 }
 
 /// Check Quorum (Raft thesis, 6.2): for how long this leader has heard of no majority. openraft lets it keep its role,

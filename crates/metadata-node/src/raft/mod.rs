@@ -7,6 +7,7 @@
 //! | `start`, `settings` | putting it together; timings and bounds |
 //! | `admission`, `registrar` | first start; which database belongs to which member |
 //! | `leader`, `failover` | who leads; electing at once when the leader's process is gone |
+//! | `progress` | how far the members are, for people |
 //! | `machine` | applying, snapshots |
 //! | `log_store` | openraft's log on top of our store |
 //! | `net`, `inbound`, `wire`, `identity` | RPCs to and from other nodes, and their format |
@@ -24,6 +25,7 @@ pub(crate) mod log_store;
 pub(crate) mod machine;
 mod members;
 pub(crate) mod net;
+mod progress;
 mod propose;
 mod read;
 mod registrar;

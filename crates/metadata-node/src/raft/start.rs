@@ -17,6 +17,7 @@ use super::identity::Identity;
 use super::log_store::LogStore;
 use super::machine::Machine;
 use super::net::Peers;
+use super::progress::CaughtUp;
 use super::settings::{SettingsError, Timings};
 use super::{LeaderHint, failover, leader, registrar};
 use crate::store::{Opened, Store};
@@ -76,6 +77,7 @@ impl Consensus {
             .await
             .map_err(|error| ConsensusError::Raft(error.to_string()))?;
 
+        let progress = Arc::new(CaughtUp::default());
         let (hint_sender, hint) = watch::channel(LeaderHint::default());
         let view = leader::View {
             id: options.node_id,
@@ -83,6 +85,7 @@ impl Consensus {
             published: Arc::clone(&published),
             founders: options.founders.clone(),
             figures: Arc::clone(&figures),
+            progress: Arc::clone(&progress),
             // Twice the lease, so that a moment of starvation is no abdication.
             patience: 2 * options.timings.election_max,
         };
@@ -106,6 +109,7 @@ impl Consensus {
                 waiting: AtomicUsize::new(0),
                 leader_heard: watch::Sender::new(None),
                 figures,
+                progress,
                 changing_members: tokio::sync::Mutex::default(),
             }),
         };

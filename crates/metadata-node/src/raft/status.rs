@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{NodeId, Term};
-use http_api::RaftMember;
+use common::{MetadataVersion, NodeId, Term};
+use http_api::{RaftMember, raft::MemberContact};
 use serde_json::value::RawValue;
 
 /// What a node is in its term.
@@ -35,6 +35,8 @@ pub struct RaftStatus {
     pub commit_index: u64,
     /// Last index applied to its state.
     pub last_applied: u64,
+    /// The version of that state.
+    pub metadata_version: MetadataVersion,
     /// Last index in its log.
     pub last_log_index: u64,
     /// Last index covered by its snapshot.
@@ -45,6 +47,8 @@ pub struct RaftStatus {
     pub members: Vec<RaftMember>,
     /// On the leader: last index each member is known to hold. Empty elsewhere.
     pub replication: BTreeMap<NodeId, u64>,
+    /// On the leader: when each member was last heard of. Empty elsewhere.
+    pub contacts: BTreeMap<NodeId, MemberContact>,
     /// `sqlite` or `postgres`.
     pub storage: &'static str,
     /// Digest of the applied state and the index it stands for, for comparing nodes.

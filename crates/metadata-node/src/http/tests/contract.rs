@@ -150,7 +150,14 @@ async fn broker_registers_heartbeats_and_is_shown() {
         ]
     );
     assert!(shown["lastHeartbeat"].as_u64().unwrap() >= answer["timestamp"].as_u64().unwrap());
-    assert_eq!(node.get("/api/v1/metadata/brokers").await.expect(200)[0]["brokerId"], 101);
+    let body = json!({"brokerEpoch": epoch, "metadataVersion": registered["metadataVersion"]});
+    node.post(heartbeat, &body).await.expect(200);
+    let shown = node.get("/api/v1/metadata/brokers").await.expect(200)[0].clone();
+    assert_eq!(
+        (&shown["brokerId"], &shown["metadataVersion"]),
+        (&json!(101), &registered["metadataVersion"])
+    );
+    assert_eq!(shown["lastCaughtUp"], shown["lastHeartbeat"]);
     node.get("/api/v1/metadata/brokers/999").await.is(ErrorCode::UnknownBroker);
 }
 
@@ -355,10 +362,12 @@ async fn raft_shows_its_state_and_its_log() {
         "leaderId",
         "commitIndex",
         "lastApplied",
+        "metadataVersion",
         "lastLogIndex",
         "snapshotIndex",
         "members",
         "replication",
+        "contacts",
         "storage",
     ] {
         assert!(status.get(field).is_some(), "{field} in {status}");

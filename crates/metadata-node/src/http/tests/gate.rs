@@ -110,6 +110,25 @@ async fn without_a_majority_reads_go_on_and_the_rest_says_so() {
 }
 
 #[tokio::test]
+async fn the_leader_tells_when_members_were_caught_up() {
+    let nodes = quorum().await;
+    nodes[0].register(101, 1).await;
+    let all = || {
+        let contacts = nodes[0].consensus.status().contacts;
+        let caught_up = contacts.values().filter(|contact| contact.last_caught_up.is_some()).count();
+        (caught_up == nodes.len()).then_some(contacts)
+    };
+    let contacts = nodes[0].eventually("all are caught up", all).await;
+    assert!(
+        contacts.values().all(|contact| contact.last_caught_up <= Some(contact.last_answer)),
+        "{contacts:?}"
+    );
+    let shown = nodes[0].get("/api/v1/raft/status").await.expect(200);
+    assert!(shown["contacts"]["1"]["lastAnswer"].is_u64(), "{shown}");
+    assert!(nodes[1].consensus.status().contacts.is_empty());
+}
+
+#[tokio::test]
 async fn heartbeats_of_one_leader_are_unknown_to_the_others() {
     let nodes = quorum().await;
     nodes[0].register(101, 1).await;
