@@ -22,17 +22,21 @@ use kafka_wire::{
     ErrorCode, Records, Request,
     messages::{
         AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, ApiVersionsRequest,
-        CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-        DescribeConfigsRequest, DescribeLogDirsRequest, DescribeProducersRequest, FetchRequest,
+        CreateAclsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteAclsRequest,
+        DeleteTopicsRequest, DescribeAclsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+        DescribeLogDirsRequest, DescribeProducersRequest, ElectLeadersRequest, FetchRequest,
         IncrementalAlterConfigsRequest, ListConfigResourcesRequest, MetadataRequest, ProduceRequest,
-        UpdateFeaturesRequest,
+        UnregisterBrokerRequest, UpdateFeaturesRequest,
         alter_partition_reassignments::{ReassignablePartition, ReassignableTopic},
         alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic},
+        create_acls::AclCreation,
         create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic},
         create_topics::{CreatableTopic, CreatableTopicConfig},
+        delete_acls::DeleteAclsFilter,
         delete_topics::DeleteTopicState,
         describe_configs::{DescribeConfigsResource, DescribeConfigsResourceResult},
         describe_producers::TopicRequest,
+        elect_leaders::{ReplicaElectionResult, TopicPartitions},
         fetch::{FetchPartition, FetchTopic},
         incremental_alter_configs::{AlterConfigsResource, AlterableConfig},
         produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
@@ -302,6 +306,87 @@ async fn a_group_has_its_brokers_settings_unless_it_sets_its_own_within_bounds()
     assert_eq!(stage.altered(BROKER, "", &bound).await, none);
     assert_eq!(shown().await, format!("46000 4: {rest}"));
     stage.broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rates_are_told_only_where_somebody_set_them() {
+    let stage = Stage::new(&[]).await;
+    let rate = "leader.replication.throttled.rate";
+    let told = async || {
+        let configs = stage.described(BROKER, "101").await;
+        let of_rates = configs
+            .iter()
+            .filter(|it| it.name.ends_with("throttled.rate") || it.name.starts_with("replica.alter"));
+        of_rates.map(|it| format!("{} {}", it.name, it.value.as_deref().unwrap())).collect::<Vec<_>>()
+    };
+    assert!(told().await.is_empty());
+    let none = (ErrorCode::NONE, String::new());
+    assert_eq!(stage.altered(BROKER, "101", &[(rate, SET, "1000")]).await, none);
+    assert_eq!(told().await, [format!("{rate} 1000")]);
+    assert_eq!(stage.shown(BROKER, "101", rate).await, format!("1000 2: {rate}=1000 2"));
+    assert_eq!(stage.altered(BROKER, "101", &[(rate, DELETE, "")]).await, none);
+    assert!(told().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_without_replicas_is_forgotten() {
+    let stage = Stage::new(&[]).await;
+    stage.quorum.register_other(102);
+    let brokers = async || {
+        stage.call(&ListConfigResourcesRequest { resource_types: vec![BROKER] }).await.config_resources.len()
+    };
+    let unregistered = async |broker_id| stage.call(&UnregisterBrokerRequest { broker_id }).await.error_code;
+    eventually("102 is known", async || brokers().await == 2).await;
+    assert_eq!(unregistered(101).await, ErrorCode::INVALID_REQUEST);
+    assert_eq!(unregistered(102).await, ErrorCode::NONE);
+    assert_eq!(brokers().await, 1);
+    assert_eq!(unregistered(102).await, ErrorCode::BROKER_ID_NOT_REGISTERED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_all_leaders_elected_is_told_of_those_that_needed_it() {
+    let stage = Stage::new(&[]).await;
+    stage.quorum.register_other(102);
+    stage.quorum.create_topic("other", 1, &[101]);
+    let is_so = async |leader: i32, replicas: &[i32]| {
+        let request = MetadataRequest { topics: None, ..MetadataRequest::default() };
+        let topics = stage.call(&request).await.topics;
+        let orders = topics.into_iter().find(|topic| topic.name.as_deref() == Some("orders")).unwrap();
+        (orders.partitions[0].leader_id, orders.partitions[0].replica_nodes.as_slice()) == (leader, replicas)
+    };
+    let all = ElectLeadersRequest { topic_partitions: None, timeout_ms: 10_000, ..Default::default() };
+    let elected = async |request: &ElectLeadersRequest| {
+        let answer = stage.call(request).await;
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+        let results = answer.replica_election_results.into_iter();
+        let result = |it: ReplicaElectionResult| (it.topic, it.partition_result[0].error_code);
+        results.map(result).collect::<Vec<_>>()
+    };
+    let orders = |code| [("orders".to_owned(), code)];
+    assert_eq!(elected(&all).await, []);
+    stage.quorum.move_to("orders", &[102, 101]);
+    eventually("102 is to lead", async || is_so(101, &[102, 101]).await).await;
+    assert_eq!(elected(&all).await, orders(ErrorCode::NONE));
+    assert_eq!(elected(&all).await, []);
+    let named = TopicPartitions { topic: "orders".into(), partitions: vec![0] };
+    let named = ElectLeadersRequest { topic_partitions: Some(vec![named]), ..all.clone() };
+    assert_eq!(elected(&named).await, orders(ErrorCode::ELECTION_NOT_NEEDED));
+    stage.quorum.fence(102);
+    eventually("102 is gone", async || is_so(101, &[102, 101]).await).await;
+    assert_eq!(elected(&all).await, orders(ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acls_are_refused_as_by_a_broker_without_an_authorizer() {
+    let stage = Stage::new(&[]).await;
+    let described = stage.call(&DescribeAclsRequest::default()).await;
+    assert_eq!(described.error_code, ErrorCode::SECURITY_DISABLED);
+    let creations = vec![AclCreation::default(); 2];
+    let created = stage.call(&CreateAclsRequest { creations }).await.results;
+    let codes: Vec<_> = created.iter().map(|it| it.error_code).collect();
+    assert_eq!(codes, [ErrorCode::SECURITY_DISABLED; 2]);
+    let deleted = stage.call(&DeleteAclsRequest { filters: vec![DeleteAclsFilter::default()] }).await;
+    assert_eq!(deleted.filter_results[0].error_code, ErrorCode::SECURITY_DISABLED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,9 +18,11 @@ use bytes::Bytes;
 use kafka_wire::{
     ErrorCode,
     messages::{
-        ApiVersionsResponse, FetchRequest, MetadataRequest, ProduceRequest,
+        ApiVersionsResponse, FetchRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
         api_versions::ApiVersion,
         fetch::{FetchPartition, FetchTopic},
+        list_offsets::{ListOffsetsPartition, ListOffsetsTopic},
+        metadata::MetadataRequestTopic,
     },
 };
 use support::{
@@ -86,6 +88,60 @@ async fn a_long_poll_ends_with_the_record_that_it_waits_for() {
     // Nothing comes: the answer does all the same, when its time is up.
     let empty = fetched(&mut waiting, &fetch(0, 1, 50));
     assert_eq!((empty.error_code, empty.records.len(), empty.high_watermark), (ErrorCode::NONE, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_answer_consumers_since_version_11_and_tools_that_compare_replicas() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    quorum.register_other(102);
+    quorum.create_topic("followed", 1, &[102, 101]);
+    let mut client = Client::new(&broker);
+    let mut request = fetch(0, 0, 0);
+    request.topics[0].topic = "followed".into();
+    let fetched =
+        |client: &mut Client, version| client.call(version, &request).responses[0].partitions[0].error_code;
+    let (none, not_leader) = (ErrorCode::NONE, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    eventually("it follows", async || fetched(&mut client, 11).is_none()).await;
+    assert_eq!(fetched(&mut client, 10), not_leader);
+    // What is not here may be at the leader.
+    request.topics[0].partitions[0].fetch_offset = 5;
+    assert_eq!(client.call(11, &request).responses[0].partitions[0].error_code, not_leader);
+
+    let mut offset = |replica_id, timestamp| {
+        let partition = ListOffsetsPartition { timestamp, ..ListOffsetsPartition::default() };
+        let topic = ListOffsetsTopic { name: "followed".into(), partitions: vec![partition] };
+        let request = ListOffsetsRequest { replica_id, topics: vec![topic], ..ListOffsetsRequest::default() };
+        let answer = &client.call(7, &request).topics[0].partitions[0];
+        (answer.error_code, answer.offset)
+    };
+    for timestamp in [-1, -2] {
+        assert_eq!(offset(-2, timestamp), (none, 0));
+        assert_eq!(offset(-1, timestamp), (not_leader, -1));
+    }
+    assert_eq!((offset(-2, -3), offset(-2, 1)), ((none, -1), (none, -1)));
+    drop(client);
+    broker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_are_not_there_are_left_out_of_metadata_of_version_0() {
+    let (quorum, dir) = quorum_and_dir().await;
+    let broker = start(&quorum, &dir, &[]).await;
+    quorum.register_other(102);
+    quorum.create_topic("half", 1, &[101, 102]);
+    let mut client = Client::new(&broker);
+    let topic = MetadataRequestTopic { name: Some("half".into()), ..MetadataRequestTopic::default() };
+    let request = MetadataRequest { topics: Some(vec![topic]), ..MetadataRequest::default() };
+    let described = |client: &mut Client, version| {
+        let topic = client.call(version, &request).topics.remove(0);
+        topic.partitions.into_iter().next().map(|it| (it.error_code, it.replica_nodes, it.isr_nodes))
+    };
+    let all = Some((ErrorCode::NONE, vec![101, 102], vec![101, 102]));
+    eventually("it is known", async || described(&mut client, 1) == all).await;
+    assert_eq!(described(&mut client, 0), Some((ErrorCode::REPLICA_NOT_AVAILABLE, vec![101], vec![101])));
+    drop(client);
+    broker.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

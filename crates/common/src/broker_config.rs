@@ -35,6 +35,14 @@ pub enum Change {
 /// What a broker is, told beside its settings by Kafka's names: no request changes it.
 pub const FACTS: [&str; 5] = ["advertised.listeners", "broker.id", "broker.rack", "log.dirs", "node.id"];
 
+/// Rates that have no bound until somebody sets one. Kafka tells them only then, and its tools take what is told for a bound
+/// that was set.
+const RATES: [&str; 3] = [
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+];
+
 /// A setting of brokers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BrokerSetting {
@@ -44,6 +52,13 @@ pub struct BrokerSetting {
     pub change: Change,
     /// The topic setting whose default it is.
     pub topic: Option<&'static str>,
+}
+
+impl BrokerSetting {
+    /// Whether nobody is told of it who asks for settings, for as long as nobody has set it.
+    pub fn is_told_only_if_set(&self) -> bool {
+        RATES.contains(&self.setting.name)
+    }
 }
 
 /// Why settings of brokers are refused. Every text names the setting, and the value with its bound or the reason.

@@ -115,6 +115,7 @@ pub(super) fn of_problem(code: Code) -> ErrorCode {
         Code::TopicAlreadyExists => ErrorCode::TOPIC_ALREADY_EXISTS,
         Code::StaleBrokerEpoch => ErrorCode::STALE_BROKER_EPOCH,
         Code::FencedLeaderEpoch => ErrorCode::FENCED_LEADER_EPOCH,
+        Code::UnknownBroker => ErrorCode::BROKER_ID_NOT_REGISTERED,
         Code::InvalidUpdateVersion => ErrorCode::INVALID_UPDATE_VERSION,
         Code::IneligibleReplica => ErrorCode::INELIGIBLE_REPLICA,
         Code::NoReassignmentInProgress => ErrorCode::NO_REASSIGNMENT_IN_PROGRESS,
@@ -124,6 +125,7 @@ pub(super) fn of_problem(code: Code) -> ErrorCode {
         Code::InvalidRequest
         | Code::InvalidParameter
         | Code::InvalidIsr
+        | Code::BrokerHoldsReplicas
         | Code::InvalidMembership
         | Code::InvalidRegistration => ErrorCode::INVALID_REQUEST,
         Code::NotController

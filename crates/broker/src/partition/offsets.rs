@@ -75,6 +75,29 @@ impl Partition {
         Ok(OffsetAnswer::Search(log.plan_timestamp(spec, limit)))
     }
 
+    /// As [`Partition::offset`], of the log that is here, whether this broker leads or not: what is not committed is in it, too.
+    ///
+    /// # Errors
+    /// [`PartitionError`].
+    pub fn offset_of_replica(
+        &self,
+        spec: OffsetSpec,
+        leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<OffsetAnswer, PartitionError> {
+        let mut state = self.lock();
+        let Running { log, replica, .. } = state.running()?;
+        replica.check_epoch(leader_epoch)?;
+        let (start, end) = (log.log_start(), log.log_end());
+        Ok(match spec {
+            OffsetSpec::Earliest => OffsetAnswer::Known(start, log.epoch_at(start)),
+            OffsetSpec::Latest => OffsetAnswer::Known(end, Some(replica.leader_epoch())),
+            OffsetSpec::MaxTimestamp => OffsetAnswer::Search(log.plan_timestamp(TimestampSpec::Max, end)),
+            OffsetSpec::Since(timestamp_ms) => {
+                OffsetAnswer::Search(log.plan_timestamp(TimestampSpec::At(timestamp_ms), end))
+            }
+        })
+    }
+
     /// Where a leader epoch ends (OffsetForLeaderEpoch); `None` if this leader cannot know.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::{delete, get, patch, post},
 };
 use common::{BrokerId, BrokerStatus, DirectoryId, IncarnationId, NodeId, Term};
 use http_api::{
@@ -15,6 +15,7 @@ use http_api::{
     DeltaSet, ErrorCode, HeartbeatRequest, HeartbeatResponse, Problem, RegisterBrokerRequest,
     RegisterBrokerResponse, TopicInfo,
     broker_configs::{AlterBrokerConfigsRequest, BrokerConfigsInfo},
+    elections::{ElectLeadersRequest, ElectLeadersResponse},
     features::{FeatureLevel, SetFeatureLevelRequest},
     group_configs::{AlterGroupConfigsRequest, GroupConfigsInfo},
     headers,
@@ -33,6 +34,7 @@ pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
     Router::new()
         .route(paths::CONTROLLER, get(controller))
         .route(paths::BROKERS, post(register))
+        .route(paths::BROKER, delete(remove_broker))
         .route(paths::HEARTBEAT, post(heartbeat))
         .route(paths::CLUSTER, get(cluster))
         .route(paths::INTERNAL_TOPICS, post(internal_topic))
@@ -43,6 +45,7 @@ pub(super) fn router(id: u64, shared: Arc<Shared>) -> Router {
         .route(paths::CONFIGS_OF_BROKER, patch(alter_broker))
         .route(paths::CONFIGS_OF_GROUP, patch(alter_group))
         .route(paths::FEATURES, post(feature_level))
+        .route(paths::ELECTIONS, post(elect))
         .with_state((id, shared))
 }
 
@@ -327,6 +330,23 @@ async fn alter_topic(
         Outcome::Topic { topic } => Json(TopicInfo::from(topic.as_ref().clone())).into_response(),
         other => panic!("{other:?}"),
     })
+}
+
+async fn elect(State(node): Node, Json(request): Json<ElectLeadersRequest>) -> Response {
+    assert!(!request.unclean);
+    let partitions = request.partitions.into_iter().map(|it| (it.topic_name, it.partition)).collect();
+    decided(&node, Command::ElectPreferredLeaders { partitions }, |core, outcome| match outcome {
+        Outcome::Elections { elected, results } => {
+            let results = results.into_iter().map(Into::into).collect();
+            let metadata_version = core.state.version();
+            Json(ElectLeadersResponse { elected, metadata_version, results }).into_response()
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+async fn remove_broker(State(node): Node, Path(broker_id): Path<BrokerId>) -> Response {
+    decided(&node, Command::RemoveBroker { broker_id }, |_, _| StatusCode::NO_CONTENT.into_response())
 }
 
 async fn alter_all_brokers(State(node): Node, Json(request): Json<AlterBrokerConfigsRequest>) -> Response {

@@ -48,6 +48,12 @@ pub enum ApiKey {
     InitProducerId = 22,
     /// OffsetForLeaderEpoch, v2 to v4.
     OffsetForLeaderEpoch = 23,
+    /// DescribeAcls, v1 to v3.
+    DescribeAcls = 29,
+    /// CreateAcls, v1 to v3.
+    CreateAcls = 30,
+    /// DeleteAcls, v1 to v3.
+    DeleteAcls = 31,
     /// DescribeConfigs, v1 to v4.
     DescribeConfigs = 32,
     /// AlterConfigs, v0 to v2.
@@ -78,6 +84,8 @@ pub enum ApiKey {
     DescribeCluster = 60,
     /// DescribeProducers, v0 to v0.
     DescribeProducers = 61,
+    /// UnregisterBroker, v0 to v0.
+    UnregisterBroker = 64,
     /// ConsumerGroupHeartbeat, v0 to v1.
     ConsumerGroupHeartbeat = 68,
     /// ConsumerGroupDescribe, v0 to v1.
@@ -109,6 +117,9 @@ pub static SCHEMAS: &[Schema] = &[
     Schema::of::<DeleteRecordsRequest>("DeleteRecords"),
     Schema::of::<InitProducerIdRequest>("InitProducerId"),
     Schema::of::<OffsetForLeaderEpochRequest>("OffsetForLeaderEpoch"),
+    Schema::of::<DescribeAclsRequest>("DescribeAcls"),
+    Schema::of::<CreateAclsRequest>("CreateAcls"),
+    Schema::of::<DeleteAclsRequest>("DeleteAcls"),
     Schema::of::<DescribeConfigsRequest>("DescribeConfigs"),
     Schema::of::<AlterConfigsRequest>("AlterConfigs"),
     Schema::of::<AlterReplicaLogDirsRequest>("AlterReplicaLogDirs"),
@@ -124,6 +135,7 @@ pub static SCHEMAS: &[Schema] = &[
     Schema::of::<UpdateFeaturesRequest>("UpdateFeatures"),
     Schema::of::<DescribeClusterRequest>("DescribeCluster"),
     Schema::of::<DescribeProducersRequest>("DescribeProducers"),
+    Schema::of::<UnregisterBrokerRequest>("UnregisterBroker"),
     Schema::of::<ConsumerGroupHeartbeatRequest>("ConsumerGroupHeartbeat"),
     Schema::of::<ConsumerGroupDescribeRequest>("ConsumerGroupDescribe"),
     Schema::of::<ListConfigResourcesRequest>("ListConfigResources"),

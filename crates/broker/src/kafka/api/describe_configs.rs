@@ -3,7 +3,7 @@
 //!
 //! A broker describes itself alone, and what is kept for all brokers; clients ask each broker for its own. Synonyms are the
 //! values that a setting has elsewhere: a topic's, then what the controllers keep for this broker and for all, what it was
-//! started with, the default. Of a group, clients ask any broker, and hear the defaults that this one has. No setting is secret. Of itself a broker also tells what it is, by the names that Kafka has for
+//! started with, the default. A rate that nobody set is not told. Of a group, clients ask any broker, and hear the defaults that this one has. No setting is secret. Of itself a broker also tells what it is, by the names that Kafka has for
 //! it: facts that no request changes.
 
 use std::sync::Arc;
@@ -92,9 +92,14 @@ fn describe(
         }
         Resource::Brokers(Some(id)) if id == server.settings.broker_id => {
             let settings = broker_config::settings().iter().filter(|it| is_wanted(it.setting.name));
-            let all = settings
-                .map(|it| described(&it.setting, server.broker_values(it), it.change == Change::AtStart));
-            Ok(all.chain(facts(server).into_iter().filter(|fact| is_wanted(&fact.name))).collect())
+            let told = settings.filter_map(|it| {
+                let mut values = server.broker_values(it);
+                if it.is_told_only_if_set() {
+                    values.retain(|value| value.source != Source::DEFAULT);
+                }
+                (!values.is_empty()).then(|| described(&it.setting, values, it.change == Change::AtStart))
+            });
+            Ok(told.chain(facts(server).into_iter().filter(|fact| is_wanted(&fact.name))).collect())
         }
         Resource::Brokers(Some(id)) => {
             let own = server.settings.broker_id;

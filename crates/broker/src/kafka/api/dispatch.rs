@@ -14,12 +14,13 @@ use tokio::time::Instant;
 
 use super::{
     alter_configs, alter_partition_reassignments, alter_replica_log_dirs, api_versions,
-    consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics, delete_groups,
-    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
-    describe_producers, describe_quorum, describe_topic_partitions, elect_leaders, fetch, find_coordinator,
-    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_config_resources,
-    list_groups, list_offsets, list_partition_reassignments, metadata, offset_commit, offset_delete,
-    offset_fetch, offset_for_leader_epoch, produce, sync_group, update_features,
+    consumer_group_describe, consumer_group_heartbeat, create_acls, create_partitions, create_topics,
+    delete_acls, delete_groups, delete_records, delete_topics, describe_acls, describe_cluster,
+    describe_configs, describe_groups, describe_log_dirs, describe_producers, describe_quorum,
+    describe_topic_partitions, elect_leaders, fetch, find_coordinator, heartbeat, incremental_alter_configs,
+    init_producer_id, join_group, leave_group, list_config_resources, list_groups, list_offsets,
+    list_partition_reassignments, metadata, offset_commit, offset_delete, offset_fetch,
+    offset_for_leader_epoch, produce, sync_group, unregister_broker, update_features,
 };
 use crate::kafka::{
     Server,
@@ -88,6 +89,9 @@ pub(in crate::kafka) async fn start(
         ApiKey::DeleteRecords => later(call, &body, delete_records::handle),
         ApiKey::InitProducerId => later(call, &body, init_producer_id::handle),
         ApiKey::OffsetForLeaderEpoch => later(call, &body, offset_for_leader_epoch::handle),
+        ApiKey::DescribeAcls => later(call, &body, describe_acls::handle),
+        ApiKey::CreateAcls => later(call, &body, create_acls::handle),
+        ApiKey::DeleteAcls => later(call, &body, delete_acls::handle),
         ApiKey::DescribeConfigs => later(call, &body, describe_configs::handle),
         ApiKey::AlterConfigs => later(call, &body, alter_configs::handle),
         ApiKey::DescribeLogDirs => later(call, &body, describe_log_dirs::handle),
@@ -102,6 +106,7 @@ pub(in crate::kafka) async fn start(
         ApiKey::DescribeQuorum => later(call, &body, describe_quorum::handle),
         ApiKey::UpdateFeatures => later(call, &body, update_features::handle),
         ApiKey::DescribeProducers => later(call, &body, describe_producers::handle),
+        ApiKey::UnregisterBroker => later(call, &body, unregister_broker::handle),
         ApiKey::DescribeCluster => later(call, &body, describe_cluster::handle),
         ApiKey::ListConfigResources => later(call, &body, list_config_resources::handle),
         ApiKey::DescribeTopicPartitions => later(call, &body, describe_topic_partitions::handle),

@@ -4,8 +4,8 @@
 //!   again when one of its partitions has news. It ends early at any error, at the shutdown, and where records had to
 //!   be read from disk, as that is far from the end of the log anyway.
 //! - At least one batch is given if there is any, however large; the others keep to the limits.
-//! - A consumer that names its rack is sent to a replica there, if one has what it wants, and followers give it what they
-//!   know to be committed (KIP-392). Whatever else it asks them for, it is sent back to the leader.
+//! - A consumer that names its rack is sent to a replica there, if one has what it wants. Followers give any consumer what they
+//!   know to be committed, since version 11 (KIP-392). Whatever else it asks them for, it is sent back to the leader.
 //! - Of a session (KIP-227) the request is what the client changes, and the answer what is new: see `kafka/fetch_sessions`.
 //!   In between, everything that the session has is looked at, as if it had been named.
 //! - Records in memory are sent as they are, without copying. What is on disk is read into memory and checked: a sick
@@ -48,6 +48,9 @@ const TOPIC_IDS_SINCE: i16 = 13;
 
 /// Since this version clients are told who leads (KIP-951).
 const LEADERS_SINCE: i16 = 16;
+
+/// Since this version followers answer consumers too, whether they say where they are or not.
+const FOLLOWERS_SINCE: i16 = 11;
 
 /// No replica is nearer than this one.
 const NO_REPLICA: i32 = -1;
@@ -303,7 +306,7 @@ impl Fetch {
                 isolation: self.isolation,
                 leader_epoch: known_epoch(wanted.current_leader_epoch),
                 last_fetched_epoch,
-                from_follower: !self.rack.is_empty(),
+                from_follower: self.call.version() >= FOLLOWERS_SINCE,
             },
             Some((broker_id, broker_epoch)) => Reader::Follower(FollowerFetch {
                 broker_id,

@@ -8,7 +8,8 @@
 //! | -5, -6 | nothing: there is no tiered storage |
 //! | >= 0 | the first record of that time or later |
 //!
-//! What a version does not know yet is UNSUPPORTED_VERSION.
+//! What a version does not know yet is UNSUPPORTED_VERSION. Leaders answer; to a replica id of -2, by which Kafka's tools compare
+//! replicas, each broker answers of its own log.
 
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ use crate::{
     partition::{FoundOffset, OffsetAnswer, OffsetSpec, PartitionError},
 };
 
+/// `ReplicaId` of a tool that wants to know what this very replica has.
+const DEBUGGING: i32 = -2;
+
 /// Before this version a leader that does not know the latest offset says LEADER_NOT_AVAILABLE.
 const OFFSET_NOT_AVAILABLE_SINCE: i16 = 5;
 
@@ -35,7 +39,8 @@ const OFFSET_NOT_AVAILABLE_SINCE: i16 = 5;
 const LEADER_EPOCH_SINCE: i16 = 4;
 
 pub(super) async fn handle(call: Arc<Call>, request: ListOffsetsRequest) -> ListOffsetsResponse {
-    let isolation = isolation(request.isolation_level);
+    let of_this_replica = request.replica_id == DEBUGGING;
+    let isolation = (!of_this_replica).then(|| isolation(request.isolation_level));
     let mut response = ListOffsetsResponse::default();
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -62,9 +67,13 @@ async fn find(
     call: &Call,
     topic: &str,
     wanted: &ListOffsetsPartition,
-    isolation: Isolation,
+    isolation: Option<Isolation>,
 ) -> Result<Option<FoundOffset>, ErrorCode> {
-    let partition = call.server.led_partition(TopicRef::Name(topic), wanted.partition_index).await?;
+    let topic = TopicRef::Name(topic);
+    let partition = match isolation {
+        Some(_) => call.server.led_partition(topic, wanted.partition_index).await?,
+        None => call.server.partition(topic, wanted.partition_index)?,
+    };
     if call.version() < known_since(wanted.timestamp) {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
@@ -82,7 +91,12 @@ async fn find(
         }
         error => errors::of_partition(&error),
     };
-    match partition.offset(spec, isolation, known_epoch(wanted.current_leader_epoch)).map_err(code)? {
+    let leader_epoch = known_epoch(wanted.current_leader_epoch);
+    let answer = match isolation {
+        Some(isolation) => partition.offset(spec, isolation, leader_epoch),
+        None => partition.offset_of_replica(spec, leader_epoch),
+    };
+    match answer.map_err(code)? {
         known @ OffsetAnswer::Known(..) => known.find().map_err(code),
         search => {
             let found = blocking(move || search.find()).await;

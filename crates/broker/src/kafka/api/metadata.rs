@@ -31,8 +31,10 @@ use super::{
 /// How long a client may have to wait for a topic that is made for it.
 const AUTO_CREATE_WAIT: Duration = Duration::from_secs(5);
 
-/// Since this version a leader that is not there is a leader of -1 with an error; before, whole partitions were left
-/// out by some brokers. We never leave any out.
+/// Since this version replicas on brokers that are not there are named.
+const ABSENT_SINCE: i16 = 1;
+
+/// Since this version a client may say that asking makes no topic.
 const ALLOW_AUTO_CREATE_SINCE: i16 = 4;
 
 pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> MetadataResponse {
@@ -83,10 +85,27 @@ pub(super) async fn handle(call: Arc<Call>, request: MetadataRequest) -> Metadat
             ..MetadataResponse::default()
         }
     });
+    if call.version() < ABSENT_SINCE {
+        name_nobody_absent(&mut response);
+    }
     if !server.partitions.services().has_session() {
         name_no_cut_off_leaders(server, &mut response);
     }
     response
+}
+
+/// Leaves replicas on brokers that are not there out, and says so by the code.
+fn name_nobody_absent(response: &mut MetadataResponse) {
+    let there: BTreeSet<i32> = response.brokers.iter().map(|broker| broker.node_id).collect();
+    for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+        let named = partition.replica_nodes.len() + partition.isr_nodes.len();
+        partition.replica_nodes.retain(|id| there.contains(id));
+        partition.isr_nodes.retain(|id| there.contains(id));
+        let is_less = partition.replica_nodes.len() + partition.isr_nodes.len() < named;
+        if is_less && partition.error_code.is_none() {
+            partition.error_code = ErrorCode::REPLICA_NOT_AVAILABLE;
+        }
+    }
 }
 
 /// A broker that the controllers do not hear names itself the leader of nothing that it does not serve: clients would
