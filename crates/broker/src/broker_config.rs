@@ -7,6 +7,7 @@ use common::{
     BrokerId, Topic, TopicConfig,
     broker_config::{self, BrokerSetting, Change, Configs},
 };
+use metadata_core::State;
 
 pub use common::broker_config::InvalidBrokerConfig;
 
@@ -114,6 +115,11 @@ impl LiveConfig {
         Some(self.number::<i64>(name))
             .filter(|rate| *rate != i64::MAX)
             .and_then(|rate| u64::try_from(rate).ok())
+    }
+
+    /// The feature level of the cluster.
+    pub fn feature_level(&self) -> u16 {
+        self.image.read(State::feature_level)
     }
 
     /// What topics have that do not say it themselves, by the names of topic settings.

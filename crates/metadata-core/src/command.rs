@@ -31,6 +31,9 @@ pub const GROUP_CONFIGS_LEVEL: u16 = 2;
 /// bound (`replica.alter.log.dirs.io.max.bytes.per.second`).
 pub const MORE_VALUES_LEVEL: u16 = 2;
 
+/// Since this feature level a member that takes itself out of an ISR begins a leader epoch.
+pub const LEAVING_LEVEL: u16 = 2;
+
 const _: () = assert!(FEATURE_LEVEL_INITIAL <= FEATURE_LEVEL_MAX, "a new cluster can be run");
 
 /// Identifies a client's request (its `Idempotency-Key`): the same id is applied once.

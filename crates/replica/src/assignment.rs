@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::{BrokerEpoch, BrokerId, Partition};
+use common::{BrokerEpoch, BrokerId, LeaderEpoch, Partition};
 
 use crate::{IsrMember, IsrProposal};
 
@@ -17,8 +17,8 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// The ISR without `me`, whose disk is given up: producers are to wait for it no longer, and somebody else leads. Not if
-    /// it is the last one, since what is committed is read from it; nor while another member is not ONLINE, as the
+    /// The ISR without `me`, whose disk is given up, or whose log is to be fetched anew: producers are to wait for it no longer,
+    /// and somebody else leads. Not if it is the last one, since what is committed is read from it; nor while another member is not ONLINE, as the
     /// controllers would refuse that. Whoever leads counts on the larger ISR until it hears of the change, so nothing
     /// depends on when that is.
     pub fn without(&self, me: BrokerId) -> Option<IsrProposal> {
@@ -35,6 +35,28 @@ impl Assignment {
             partition_epoch: partition.partition_epoch,
             new_isr: partition.isr.iter().filter(|id| **id != me).map(member).collect::<Option<_>>()?,
         })
+    }
+
+    /// Whether `replica` may be elected for what it has.
+    pub fn counts_on(&self, replica: BrokerId) -> bool {
+        let Partition { isr, eligible_leader_replicas, .. } = &self.partition;
+        isr.contains(&replica) || eligible_leader_replicas.contains(&replica)
+    }
+
+    /// Whether the ISR can do without `me`: enough others are in it for records to become committed.
+    pub fn spares(&self, me: BrokerId, settings: &Settings) -> bool {
+        let isr = &self.partition.isr;
+        isr.contains(&me) && isr.len() > settings.min_insync_replicas.max(1)
+    }
+
+    /// Whether `me` may forget what it has, to fetch it anew: nobody counts on it, nor will. Whoever leads takes a replica into
+    /// the ISR for what that said in its own leader epoch, and in this one `me` has said nothing: its last fetch was in another.
+    /// A member that takes itself out sees to that, as a new leader epoch begins then.
+    pub fn may_forget(&self, me: BrokerId, fetched_in: Option<LeaderEpoch>) -> bool {
+        let Partition { leader, leader_epoch, .. } = self.partition;
+        leader.is_some_and(|leader| leader != me)
+            && fetched_in.is_none_or(|fetched_in| fetched_in < leader_epoch)
+            && !self.counts_on(me)
     }
 }
 

@@ -453,19 +453,6 @@ fn an_older_claim_that_took_longer_takes_nothing_back() {
 }
 
 #[test]
-fn who_is_outside_may_have_emptied_its_log() {
-    let log = MemoryLog::of(&[0, 0, 0]);
-    let (mut leader, _) = leader(&[1, 2], &log, 3);
-    let of_third = |leader: &Leader| leader.followers().find(|(id, _)| *id == BrokerId(3)).unwrap().1.log_end;
-    let _ = read(&mut leader, &fetch(3, 2, 0), &log, 0);
-    assert_eq!(of_third(&leader), Some(Offset(2)));
-    assert_eq!(wanted(&read(&mut leader, &fetch(3, 0, -1), &log, 0)), None);
-    assert_eq!((of_third(&leader), leader.lag(BrokerId(3), &log)), (Some(Offset(0)), Some(3)));
-    let _ = read(&mut leader, &fetch(3, 2, 0), &log, 0);
-    assert_eq!(wanted(&read(&mut leader, &fetch(3, 3, 0), &log, 0)), Some(vec![1, 2, 3]), "it has all again");
-}
-
-#[test]
 fn deleted_is_what_all_that_are_online_deleted() {
     let mut log = MemoryLog::of(&[0, 0, 0]);
     let (mut leader, _) = leader(&[1, 2], &log, 3);

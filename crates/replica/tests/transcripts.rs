@@ -364,13 +364,16 @@ impl Story {
         }
     }
 
-    /// A broker whose disk is given up takes itself out of the ISR, and the controllers do that.
+    /// A broker whose disk is given up takes itself out of the ISR, and the controllers do that, in a new leader epoch.
     fn leave(&mut self, id: i32) {
         let Some(proposal) = self.assignment.without(BrokerId(id)) else {
             return self.tell(format_args!("{id} stays: it is not in the ISR, or the last one"));
         };
         let partition = &mut self.assignment.partition;
         partition.isr = proposal.new_isr.iter().map(|member| member.broker_id).collect();
+        partition.leader =
+            partition.leader.filter(|leader| leader.0 != id).or_else(|| partition.isr.first().copied());
+        partition.leader_epoch = partition.leader_epoch.next();
         partition.partition_epoch = partition.partition_epoch.next();
         let isr = partition.isr.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         self.tell(format_args!("{id} leaves the ISR: {isr}"));

@@ -72,7 +72,7 @@ impl Caretaker {
         for partition in partitions {
             partition.look_after(tail_bytes);
             partition.reopen_if_fenced();
-            partition.renew_if_damaged(now.steady_ms);
+            partition.renew_if_damaged();
             partition.leave_if_failed();
             if retain {
                 // What is left then has its turn in the next round.

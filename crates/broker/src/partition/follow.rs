@@ -59,13 +59,20 @@ impl Partition {
         let mut state = self.lock();
         let in_isr = state.wanted.assignment.partition.isr.contains(&me);
         let throttled = state.wanted.config.follower_throttled_replicas.contains(self.name().partition, me);
-        let Ok(Running { log, replica: Replica::Follower(follower), renewing_since_ms: None, .. }) =
+        let is_counted_on = state.wanted.assignment.counts_on(me);
+        let Ok(Running { log, replica: Replica::Follower(follower), renewing, fetched_in, .. }) =
             state.running()
         else {
             return NextFetch::Nothing;
         };
+        if *renewing && !is_counted_on {
+            return NextFetch::Nothing;
+        }
         match follower.next_fetch(&View(log)) {
-            Some(position) => NextFetch::Ask { position, in_isr, throttled },
+            Some(position) => {
+                *fetched_in = Some(position.leader_epoch);
+                NextFetch::Ask { position, in_isr, throttled }
+            }
             None if follower.leader().is_some() && log.fence().is_none() => NextFetch::NotSafeYet,
             None => NextFetch::Nothing,
         }

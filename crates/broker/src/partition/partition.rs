@@ -152,7 +152,8 @@ impl Partition {
             reopen_at_ms: None,
             disk_failed: None,
             in_role_since_ms: now.steady_ms,
-            renewing_since_ms: None,
+            renewing: false,
+            fetched_in: None,
         };
         state.stage = Stage::Running(Box::new(running));
         self.services.roles.add(self);

@@ -51,7 +51,7 @@ impl Partition {
         let is_compacted = state.wanted.config.cleanup_policy.compact;
         let running = state.running().map_err(PartitionError::before_append)?;
         // A compacted log is not filled, but made anew, if at all.
-        let is_mended = !is_compacted || running.renewing_since_ms.is_some();
+        let is_mended = !is_compacted || running.renewing;
         let may_be_repeated = now.steady_ms - running.in_role_since_ms < REPEATED_MS;
         let (log, leader) = running.serving(&self.services, now)?;
         if epoch.is_some_and(|epoch| epoch != leader.leader_epoch()) {

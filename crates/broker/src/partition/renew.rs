@@ -3,43 +3,50 @@
 //! follows, empties its log, and fetches everything from whoever leads then. It stays if too few others are in sync: what can
 //! be read is read from it.
 //!
-//! A log must not be emptied while anybody counts on it. From when the replica asks to be taken out of the ISR, it fetches
-//! nothing; and a leader takes back only those who fetch. What it fetched before may still be on its way to the leader, for a
-//! little.
+//! A log must not be emptied while anybody counts on it, or may do so again for what it said before: see
+//! [`Assignment::may_forget`](replica::Assignment::may_forget). Until it is out of the ISR the replica fetches as before, since
+//! producers wait for it; then it fetches nothing, until it is empty.
 
 use std::sync::Arc;
 
+use metadata_core::command::LEAVING_LEVEL;
 use replica::Replica;
 
 use super::{
     Partition,
-    state::{Running, State, View},
+    state::{Running, State, View, Wanted},
 };
 
-/// A fetch that was sent so long ago is answered or lost, in ms. Leaders hold one back for a fraction of that.
-const QUIET_MS: i64 = 10_000;
-
 impl Partition {
-    /// Takes a compacted log that lacks records a step further on its way. `now_ms` is a clock that does not jump. Blocks.
-    pub(super) fn renew_if_damaged(self: &Arc<Self>, now_ms: i64) {
+    /// Takes a compacted log that lacks records a step further on its way. Blocks.
+    pub(super) fn renew_if_damaged(self: &Arc<Self>) {
+        let me = self.services.settings.broker_id;
         let mut state = self.lock();
-        let (is_spared, is_counted_on) = (self.is_spared(&state), self.is_counted_on(&state));
         let is_compacted = state.wanted.config.cleanup_policy.compact;
-        let Ok(running) = state.running() else { return };
-        let lacks_records = is_compacted && !running.log.missing().is_empty();
-        match running.renewing_since_ms {
-            None if lacks_records && is_spared => {
-                running.renewing_since_ms = Some(now_ms);
+        let Ok(Running { log, renewing, fetched_in, .. }) = state.running() else { return };
+        let (renewing, fetched_in) = (*renewing, *fetched_in);
+        let missing = log.missing().to_vec();
+        let lacks_records = is_compacted && !missing.is_empty();
+        let Wanted { assignment, config } = &state.wanted;
+        let settings = self.services.replica_settings(config, assignment);
+        // Before that feature level, leaving begins no leader epoch.
+        let is_spared = lacks_records
+            && assignment.spares(me, &settings)
+            && self.services.config().feature_level() >= LEAVING_LEVEL;
+        if renewing && lacks_records && assignment.may_forget(me, fetched_in) {
+            self.begin_anew(&mut state);
+        } else if renewing != is_spared {
+            if let Ok(running) = state.running() {
+                running.renewing = !renewing;
+            }
+            if !renewing {
                 tracing::error!(
-                    event = "partition.renewing", partition = %self.name(), missing = ?running.log.missing(),
+                    event = "partition.renewing", partition = %self.name(), ?missing,
                     "records of a compacted log are damaged: this replica leaves the ISR, and is fetched anew",
                 );
             }
-            Some(_) if !lacks_records || is_counted_on && !is_spared => running.renewing_since_ms = None,
-            Some(since_ms) if !is_counted_on && now_ms.saturating_sub(since_ms) >= QUIET_MS => {
-                self.begin_anew(&mut state);
-            }
-            None | Some(_) => return,
+        } else {
+            return;
         }
         drop(state);
         self.wake_all();
@@ -49,45 +56,24 @@ impl Partition {
     pub fn damage(&self) -> Option<String> {
         let mut state = self.lock();
         let is_compacted = state.wanted.config.cleanup_policy.compact;
-        let Running { log, renewing_since_ms, .. } = state.running().ok()?;
+        let Running { log, renewing, .. } = state.running().ok()?;
         let first = log.missing().first()?;
-        let what_is_done = match renewing_since_ms {
-            Some(_) => "this replica leaves the ISR, and is fetched anew",
-            None if is_compacted => "this replica will be fetched anew once enough others are in sync",
-            None => "other replicas are asked for them",
+        let what_is_done = match (is_compacted, renewing) {
+            (false, _) => "other replicas are asked for them",
+            (true, true) => "this replica leaves the ISR, and is fetched anew",
+            (true, false) => "this replica will be fetched anew once enough others are in sync",
         };
         let (start, end) = (first.start, first.end.0 - 1);
         Some(format!("records at offsets {start} to {end} are damaged on disk: {what_is_done}"))
     }
 
-    /// Whether it is in the ISR, and enough others are.
-    fn is_spared(&self, state: &State) -> bool {
-        let partition = &state.wanted.assignment.partition;
-        let min = self
-            .services
-            .replica_settings(&state.wanted.config, &state.wanted.assignment)
-            .min_insync_replicas;
-        partition.isr.contains(&self.services.settings.broker_id) && partition.isr.len() > min.max(1)
-    }
-
-    /// Whether it may be elected for what it has.
-    fn is_counted_on(&self, state: &State) -> bool {
-        let (me, partition) = (&self.services.settings.broker_id, &state.wanted.assignment.partition);
-        partition.isr.contains(me) || partition.eligible_leader_replicas.contains(me)
-    }
-
     fn begin_anew(self: &Arc<Self>, state: &mut State) {
-        let Ok(Running { log, replica: Replica::Follower(follower), renewing_since_ms, .. }) =
-            state.running()
-        else {
+        let Ok(Running { log, replica: Replica::Follower(follower), renewing, .. }) = state.running() else {
             return;
         };
-        if follower.leader().is_none() {
-            return;
-        }
         let emptied = log.reset(log.log_start());
         follower.truncated(&View(log));
-        *renewing_since_ms = None;
+        *renewing = false;
         match self.after_change(state, emptied) {
             Ok(()) => {
                 tracing::info!(event = "partition.renewed", partition = %self.name(), "emptied: everything is fetched anew");
@@ -153,19 +139,22 @@ mod tests {
         partition.lock().running().unwrap().log.log_end()
     }
 
+    fn asks(partition: &Partition) -> bool {
+        matches!(partition.next_fetch(), NextFetch::Ask { .. })
+    }
+
     #[test]
     fn it_leaves_the_isr_and_is_emptied_once_nobody_counts_on_it() {
         let partition = damaged(COMPACTED, &[1, 2, 3]);
-        partition.renew_if_damaged(1_000);
+        partition.renew_if_damaged();
         let proposal = partition.isr_proposal().expect("it leaves");
         assert_eq!(proposal.new_isr.iter().map(|member| member.broker_id.0).collect::<Vec<_>>(), [2, 3]);
-        partition.renew_if_damaged(1_000 + QUIET_MS);
+        partition.renew_if_damaged();
         assert_eq!(log_end(&partition), Offset(20), "it is in the ISR");
 
         decide(&partition, 2, &[2, 3], &[]);
-        partition.renew_if_damaged(999 + QUIET_MS);
         assert_eq!((log_end(&partition), partition.next_fetch()), (Offset(20), NextFetch::Nothing));
-        partition.renew_if_damaged(1_000 + QUIET_MS);
+        partition.renew_if_damaged();
         assert_eq!((log_end(&partition), partition.damage()), (Offset(0), None));
         let NextFetch::Ask { position, .. } = partition.next_fetch() else { panic!("it fetches anew") };
         assert_eq!((position.fetch_offset, position.leader), (Offset(0), BrokerId(2)));
@@ -174,29 +163,50 @@ mod tests {
     #[test]
     fn it_keeps_its_log_while_it_may_be_elected_for_it() {
         let partition = damaged(COMPACTED, &[1, 2, 3]);
-        partition.renew_if_damaged(0);
+        partition.renew_if_damaged();
         decide(&partition, 2, &[2], &[1]);
-        partition.renew_if_damaged(QUIET_MS);
+        partition.renew_if_damaged();
         assert_eq!(log_end(&partition), Offset(20));
-        assert!(matches!(partition.next_fetch(), NextFetch::Ask { .. }), "it gets back into the ISR");
+        assert!(asks(&partition), "it gets back into the ISR");
 
         let partition = damaged(COMPACTED, &[1, 2, 3]);
-        partition.renew_if_damaged(0);
-        decide(&partition, 2, &[1, 2], &[]);
-        assert_eq!(partition.next_fetch(), NextFetch::Nothing);
-        partition.renew_if_damaged(QUIET_MS);
-        assert_eq!(log_end(&partition), Offset(20), "somebody put it back");
+        partition.renew_if_damaged();
+        decide(&partition, 2, &[1, 2, 3], &[]);
+        assert!(asks(&partition), "producers wait for it");
+        partition.renew_if_damaged();
+        assert!(
+            partition.isr_proposal().is_some() && log_end(&partition) == Offset(20),
+            "it did not leave yet"
+        );
+    }
+
+    /// A leader that put it out may hear what it said before, and take it back for that.
+    #[test]
+    fn it_keeps_its_log_while_what_it_said_counts() {
+        let partition = damaged(COMPACTED, &[1, 2, 3]);
+        decide(&partition, 2, &[1, 2, 3], &[]);
+        partition.renew_if_damaged();
+        assert!(asks(&partition));
+        decide(&partition, 2, &[2, 3], &[]);
+        partition.renew_if_damaged();
+        assert_eq!(log_end(&partition), Offset(20));
+        assert!(asks(&partition), "it gets back into the ISR, and leaves it by its own wish");
+        decide(&partition, 2, &[1, 2, 3], &[]);
+        partition.renew_if_damaged();
+        decide(&partition, 3, &[2, 3], &[]);
+        partition.renew_if_damaged();
+        assert_eq!(log_end(&partition), Offset(0));
     }
 
     #[test]
     fn whom_too_few_others_could_replace_stays() {
         let alone = damaged(COMPACTED, &[1]);
-        alone.renew_if_damaged(0);
+        alone.renew_if_damaged();
         assert_eq!((alone.isr_proposal(), ME.0), (None, 1));
         assert!(alone.damage().unwrap().contains("once enough others are in sync"));
         let least = [COMPACTED, &[("min.insync.replicas", "2")]].concat();
         let partition = damaged(&least, &[1, 2]);
-        partition.renew_if_damaged(0);
+        partition.renew_if_damaged();
         assert_eq!(partition.isr_proposal(), None, "nothing could be written without it");
     }
 }

@@ -129,8 +129,7 @@ impl State {
     /// The ISR without `me`, if its disk is given up or its log is to be fetched anew, and others are in sync, as far as the
     /// metadata here tell.
     pub(super) fn leaving(&self, me: common::BrokerId) -> Option<IsrProposal> {
-        let is_renewing =
-            matches!(&self.stage, Stage::Running(running) if running.renewing_since_ms.is_some());
+        let is_renewing = matches!(&self.stage, Stage::Running(running) if running.renewing);
         if self.storage_trouble().is_none() && !is_renewing {
             return None;
         }

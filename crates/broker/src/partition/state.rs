@@ -58,8 +58,10 @@ pub(super) struct Running {
     pub(super) disk_failed: Option<String>,
     /// Since when it has its role, on the clock that does not jump.
     pub(super) in_role_since_ms: i64,
-    /// Since when it is to be fetched anew, and fetches nothing before that: see [`renew`](super::renew).
-    pub(super) renewing_since_ms: Option<i64>,
+    /// Whether it leaves the ISR to be fetched anew: see [`renew`](super::renew).
+    pub(super) renewing: bool,
+    /// The leader epoch of the last fetch that was asked for.
+    pub(super) fetched_in: Option<LeaderEpoch>,
 }
 
 impl Running {

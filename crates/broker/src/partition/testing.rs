@@ -4,9 +4,11 @@ use std::{path::Path, sync::Arc};
 
 use commit_log::{Files, disk::sim::SimDisk};
 use common::{
-    BrokerEpoch, BrokerId, ClusterId, Offset, PartitionId, TopicId, TopicName, broker_config::Configs,
-    topic_config::TopicConfig,
+    BrokerEpoch, BrokerId, ClusterId, MetadataVersion, Offset, PartitionId, TopicId, TopicName,
+    broker_config::Configs, topic_config::TopicConfig,
 };
+use http_api::{Delta, DeltaSet};
+use metadata_core::{Event, command::FEATURE_LEVEL_MAX};
 use replica::Assignment;
 use uuid::Uuid;
 
@@ -45,6 +47,10 @@ pub(crate) fn partition(
 ) -> Arc<Partition> {
     let files = Files::new(Arc::new(disk.clone()), 64);
     let image = Arc::new(MetadataImage::new(ClusterId("test".into())));
+    let event = Arc::new(Event::FeatureLevelChanged { level: FEATURE_LEVEL_MAX });
+    let version = MetadataVersion(1);
+    let deltas = vec![Delta { version, event }];
+    image.advance(&DeltaSet { from_version: MetadataVersion(0), version, deltas }).expect("an event");
     let started = BrokerConfig::parse(started.iter().copied()).expect("settings of brokers");
     let config = LiveConfig::new(ME, started, image);
     let services = Arc::new(Services::on(PartitionSettings::new(ME), config, files));

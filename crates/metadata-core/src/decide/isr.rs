@@ -1,12 +1,14 @@
 //! ISR changes, each a compare-and-set on the topic's identity, the leader epoch and the partition epoch. They are asked for
-//! by partition leaders (KIP-497); and by any member that takes itself out, as its disk failed (Kafka: KIP-112, KIP-858).
+//! by partition leaders (KIP-497); and by any member that takes itself out, as its disk failed (Kafka: KIP-112, KIP-858) or its
+//! log is damaged. With that a new leader epoch begins, whoever leads: no leader believes any more what that member said before,
+//! however long it was on its way, and the member is free to forget what it has.
 
 use common::{BrokerEpoch, BrokerId, BrokerStatus, Partition, limits::ISR_CHANGES_PER_COMMAND_MAX};
 
 use super::{Decision, partitions::Changes, within};
 use crate::{
     Outcome, Rejection, State,
-    command::{IsrChange, IsrMember},
+    command::{IsrChange, IsrMember, LEAVING_LEVEL},
     election::{self, Rules},
     outcome::PartitionResult,
 };
@@ -46,7 +48,11 @@ fn alter_one(
     let isr: Vec<BrokerId> = current.replicas.iter().copied().filter(wanted).collect();
     // A leader that takes itself out is followed by the first of the others; all of them are ONLINE.
     let leader = current.leader.filter(wanted).or_else(|| isr.first().copied());
-    let after = election::change(current, Rules::of(state, topic), leader, isr);
+    let mut after = election::change(current, Rules::of(state, topic), leader, isr);
+    let begins_epoch = state.feature_level() >= LEAVING_LEVEL && leaves(current, caller, change);
+    if let Some(after) = after.as_mut().filter(|_| begins_epoch) {
+        after.leader_epoch = current.leader_epoch.next();
+    }
     let partition = after.as_ref().unwrap_or(current).clone();
     changed.add(topic, after);
     Ok(partition)

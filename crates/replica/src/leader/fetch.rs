@@ -150,16 +150,9 @@ impl Leader {
         WrongEpoch::check(asked, self.leader_epoch)
     }
 
-    /// Notes what a follower claims. A member of the ISR loses nothing that it vouched for, so a lower claim of the same
-    /// registration is an older one that took longer. Whoever is outside may have emptied its log, as one that rot has damaged:
-    /// it has what it says last.
+    /// Notes what a follower claims. A process loses nothing that it vouched for, or says so in another leader epoch only (see
+    /// [`may_forget`](crate::Assignment::may_forget)). So a lower claim of the same registration is an older one that took longer.
     fn record(&mut self, fetch: &FollowerFetch, known: FollowerState, log_end: Offset, now_ms: i64) {
-        let has_less = known.log_end.is_some_and(|end| fetch.fetch_offset < end);
-        let known = if has_less && !self.may_be_in_isr(fetch.broker_id) {
-            FollowerState { broker_epoch: known.broker_epoch, ..FollowerState::unknown() }
-        } else {
-            known
-        };
         let same = known.broker_epoch == Some(fetch.broker_epoch);
         let caught_up_now = (fetch.fetch_offset >= log_end).then_some(now_ms);
         let had_all_then = same && fetch.fetch_offset >= known.end_at_fetch;

@@ -114,8 +114,7 @@ impl Leader {
         self.partition_epoch = partition.partition_epoch;
         let before = std::mem::replace(&mut self.isr, partition.isr);
         self.replicas = partition.replicas;
-        // Whoever left, by its own wish perhaps, comes back by what it fetches from now on: what it said before would have it
-        // join again at once.
+        // Whoever left comes back by what it fetches from now on: what it said before would have it join again at once.
         for id in before.iter().filter(|id| !self.isr.contains(id)) {
             self.followers.entry(*id).and_modify(FollowerState::forget_claims);
         }

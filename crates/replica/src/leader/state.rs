@@ -26,8 +26,8 @@ pub struct Effects {
 pub struct FollowerState {
     /// Of the registration that fetched last. `None`: it never did.
     pub broker_epoch: Option<BrokerEpoch>,
-    /// It has, and vouches for, everything below. `None`: it has not fetched since it left the ISR, or at all. Of a member of
-    /// the ISR it goes back only if that registers again.
+    /// It has, and vouches for, everything below. `None`: it has not fetched since it left the ISR, or at all. Goes back only
+    /// if it registers again.
     pub log_end: Option<Offset>,
     /// Where it said last that its log ends, whether that counts or not: for figures.
     pub told_end: Option<Offset>,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
 
-use common::{BrokerEpoch, Offset};
+use common::{BrokerEpoch, LeaderEpoch, Offset};
 use replica::{
     Ack, Acks, Assignment, Effects, FetchAnswer, FetchPosition, FetchRefused, Fetched, FollowerFetch,
     IsrAnswer, IsrProposal, Replica, ReplicaLog, RoleChange, Settings,
@@ -69,8 +69,13 @@ pub(crate) enum Step {
     Break {
         node: u8,
     },
-    /// A broker whose disk failed takes itself out of the ISR, as far as it knows the metadata.
+    /// A broker whose disk failed, or whose log is to be fetched anew, takes itself out of the ISR, as far as it knows the
+    /// metadata.
     Leave {
+        node: u8,
+    },
+    /// A log is found damaged; or, if it was before, is emptied as soon as it may be.
+    Renew {
         node: u8,
     },
     /// The log was opened anew; of what was not flushed, some is lost.
@@ -105,6 +110,10 @@ pub(crate) struct Node {
     noted: Offset,
     /// The metadata as it knows them.
     known: Assignment,
+    /// Whether its log is to be fetched anew.
+    renewing: bool,
+    /// The leader epoch of its last fetch.
+    fetched_in: Option<LeaderEpoch>,
     /// Key of the last proposal.
     key: u128,
     /// Records that a producer waits for, by their offset.
@@ -138,6 +147,8 @@ impl Cluster {
             broker_epoch: controller.assignment().online[id],
             noted: Offset(0),
             known: controller.assignment(),
+            renewing: false,
+            fetched_in: None,
             key: 0,
             waiting: Vec::new(),
         };
@@ -197,6 +208,7 @@ impl Cluster {
                 node.log.broken = node.replica.is_some();
             }
             Step::Leave { node } => self.leave(node.into()),
+            Step::Renew { node } => self.renew(node.into()),
             Step::Mend { node, kept } => self.mend(node.into(), kept.into()),
             Step::Fence { node } => self.controller.fence(BROKERS[usize::from(node)]),
             Step::Unfence { node } => {
@@ -227,6 +239,9 @@ impl Cluster {
             for at in 0..3 {
                 self.propose(at);
                 self.settle();
+                if self.nodes[at].renewing {
+                    self.renew(at);
+                }
                 self.replicate(at);
                 self.check();
             }
@@ -312,13 +327,27 @@ impl Cluster {
 
     fn leave(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        if node.replica.is_none() || !node.log.broken {
+        if node.replica.is_none() || !(node.log.broken || node.renewing) {
             return;
         }
         let Some(proposal) = node.known.without(BROKERS[at]) else { return };
         self.keys += 1;
         let (broker_epoch, key) = (node.broker_epoch, self.keys);
         self.messages.push(Message::Isr { from: at, broker_epoch, key, proposal });
+    }
+
+    fn renew(&mut self, at: usize) {
+        let (me, node) = (BROKERS[at], &mut self.nodes[at]);
+        let Some(replica) = &mut node.replica else { return };
+        match replica.as_follower() {
+            Some(follower) if node.renewing && node.known.may_forget(me, node.fetched_in) => {
+                node.log.reset(node.log.log_start());
+                follower.truncated(&node.log);
+                node.renewing = false;
+                self.truth.forget_seen(at);
+            }
+            _ => node.renewing = node.known.spares(me, &self.settings),
+        }
     }
 
     /// A leader that lost records goes on as it is, until somebody else leads.
@@ -383,9 +412,13 @@ impl Cluster {
     }
 
     fn fetch(&mut self, at: usize) {
-        let node = &self.nodes[at];
+        let node = &mut self.nodes[at];
+        if node.renewing && !node.known.counts_on(BROKERS[at]) {
+            return;
+        }
         let Some(Replica::Follower(follower)) = &node.replica else { return };
         let Some(asked) = follower.next_fetch(&node.log) else { return };
+        node.fetched_in = Some(asked.leader_epoch);
         self.messages.push(Message::Fetch { from: at, asked, broker_epoch: node.broker_epoch });
     }
 
@@ -408,6 +441,7 @@ impl Cluster {
             node.noted = replica.high_watermark();
         }
         node.waiting.clear();
+        (node.renewing, node.fetched_in) = (false, None);
         node.log.crash(usize::from(kept));
     }
 

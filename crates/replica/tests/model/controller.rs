@@ -15,7 +15,7 @@ use common::{
 };
 use metadata_core::{
     Command, Outcome, Proposal, Rejection, State,
-    command::{IsrChange, IsrMember},
+    command::{IsrChange, IsrMember, LEAVING_LEVEL},
 };
 use replica::{Assignment, IsrAnswer, IsrProposal};
 use uuid::Uuid;
@@ -33,6 +33,8 @@ impl Controller {
     pub(crate) fn new(min_insync_replicas: usize) -> Self {
         let state = State::new(ClusterId("model".to_owned()));
         let mut controller = Self { state, index: 0, incarnations: 0 };
+        let (level, level_max) = (LEAVING_LEVEL, LEAVING_LEVEL);
+        controller.apply(Command::SetFeatureLevel { level, level_max }, None).unwrap();
         for id in BROKERS {
             controller.register(id);
         }

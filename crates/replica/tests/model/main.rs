@@ -33,6 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => node.clone().prop_map(|node| Step::Start { node }),
         2 => node.clone().prop_map(|node| Step::Break { node }),
         4 => node.clone().prop_map(|node| Step::Leave { node }),
+        4 => node.clone().prop_map(|node| Step::Renew { node }),
         4 => (node.clone(), index).prop_map(|(node, kept)| Step::Mend { node, kept }),
         2 => node.clone().prop_map(|node| Step::Fence { node }),
         5 => node.clone().prop_map(|node| Step::Unfence { node }),
