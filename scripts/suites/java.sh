@@ -53,10 +53,10 @@ compile
 wanted java all | sed 's/::.*//' | uniq >"$out/wanted"
 export DMQ out made here
 export -f junit
-grep -vx programs "$out/wanted" | xargs -P 2 --process-slot-var=SLOT -I CLASS bash -c 'junit CLASS'
+sed '/^programs$/d' "$out/wanted" | xargs -r -P 2 --process-slot-var=SLOT -I CLASS bash -c 'junit CLASS'
 if grep -qx programs "$out/wanted"; then
     cluster num.partitions=4
     python3 "$here/java/programs.py" "$bootstrap" "$made/lib" "$out"
 fi
-judge java "Apache Kafka $version, some tests of $older (Maven Central, test jars)" junit "$out"/*/TEST-junit-jupiter.xml $(ls "$out"/TEST-programs.xml 2>/dev/null)
+judge java "Apache Kafka $version, some tests of $older (Maven Central, test jars)" junit $(ls "$out"/*/TEST-junit-jupiter.xml "$out"/TEST-programs.xml 2>/dev/null)
 finish

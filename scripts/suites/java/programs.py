@@ -138,7 +138,7 @@ def client_compatibility():
         "expect-record-too-large-exception": False,
         "num-cluster-nodes": 3,
         "create-topics-supported": True,
-        "describe-acls-supported": False,
+        "describe-acls-supported": True,
         "describe-configs-supported": True,
         "idempotent-producer-supported": True,
     }
